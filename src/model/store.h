@@ -28,6 +28,10 @@ typedef struct StoreConfig {
 
 typedef struct Store Store;
 
+/* In tree_commit()'s prepare step the store journals and fdatasyncs what must be durable before an answer
+ * (server writes, accounts, created instances of any origin but ORIGIN_INTERNAL); if that fails the
+ * transaction is refused. App values under PERSIST_ALWAYS wait for the batch. */
+
 /* Opens and locks the directory (a second daemon gets -EBUSY), loads what is there into tree and listens to
  * its commits from then on. message() is told of every file set aside, refused or repaired, one line each.
  * -EACCES/-EROFS/-ENOTDIR… when the directory cannot be used. */

@@ -38,6 +38,10 @@ Tree *tree_new(const Schema *schema);
 Tree *tree_free(Tree *t);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Tree, tree_free)
 const Schema *tree_schema(const Tree *t);
+/* Asked before a commit takes effect, while the new state is already visible; a negative errno refuses it and
+ * tree_commit() rolls back. The store makes server writes durable here, so that a full disk changes nothing. */
+typedef int (*TreePrepare)(void *userdata, Origin origin, uint16_t ssid, const Change *changes, size_t n);
+void tree_on_prepare(Tree *t, TreePrepare func, void *userdata);
 /* Limits: object instances in all, bytes of text and opaque values in all; 0 = none. */
 void tree_set_limits(Tree *t, uint32_t instances, uint64_t bytes);
 /* Listeners run in the order they were added. */
@@ -62,7 +66,7 @@ int tree_free_instance_id(const Tree *t, uint16_t object, uint16_t *ret); /* low
 /* --- changing --- one transaction at a time; begin, operations, then commit or abort. Any operation may
  * fail without effect of its own; the caller decides to abort. */
 void tree_begin(Tree *t, Origin origin, uint16_t ssid);
-void tree_commit(Tree *t);
+int tree_commit(Tree *t); /* an error of a TreePrepare: everything is rolled back */
 void tree_abort(Tree *t);
 
 /* version 0.0: the schema's preferred one. -EEXIST, -ENOENT unknown object, -EDQUOT limit, -EPERM a second
