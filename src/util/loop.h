@@ -25,7 +25,8 @@ void loop_quit(Loop *l, int code);
 
 /* Watches fd (borrowed) for events (POLLIN, POLLOUT; POLLERR and POLLHUP always). prepare, if any,
  * runs before each sleep and may call loop_source_set_events() and loop_source_set_timeout(). */
-LoopSource *loop_add_fd(Loop *l, int fd, short events, LoopFdFunc func, LoopFunc prepare, void *userdata);
+LoopSource *loop_add_fd(Loop *l, int fd, short events, LoopFdFunc func, LoopFunc prepare,
+                        void *userdata);
 void loop_source_set_events(LoopSource *s, short events);
 /* func runs with revents 0 at due_usec (loop_now() time); USEC_INFINITY for never. */
 void loop_source_set_timeout(LoopSource *s, uint64_t due_usec);

@@ -22,10 +22,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TimerQueue, timerq_free)
 /* When the earliest timer is due; USEC_INFINITY when none is armed. */
 uint64_t timerq_next(const TimerQueue *q);
 /* Runs every timer due at now_usec, earliest first; a timer is disarmed before its function runs,
- * which may re-arm or free it. Timers armed meanwhile for a time already due run in the next call. */
+ * which may re-arm or free it. Timers armed meanwhile for a time already due run in the next call.
+ */
 void timerq_run(TimerQueue *q, uint64_t now_usec);
 /* Called whenever the earliest due time changed, so that a timerfd can be set. */
-void timerq_on_change(TimerQueue *q, void (*changed)(void *userdata, uint64_t next_usec), void *userdata);
+void timerq_on_change(TimerQueue *q, void (*changed)(void *userdata, uint64_t next_usec),
+                      void *userdata);
 
 Timer *timer_new(TimerQueue *q, TimerFunc func, void *userdata);
 Timer *timer_free(Timer *t); /* accepts NULL, armed and disarmed ones */

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "util/cleanup.h"
+#include "util/loop.h"
+
+typedef struct Run {
+        Loop *loop;
+        GString *log;
+        LoopSource *fd_source;
+        Timer *timer;
+        int event_fd;
+} Run;
+
+static void on_fd(void *userdata, int fd, short revents) {
+        Run *run = userdata;
+
+        g_string_append_c(run->log, revents & POLLIN ? 'f' : 't');
+        if (revents & POLLIN)
+                run->fd_source = loop_source_free(run->fd_source); /* from within */
+        raise(SIGUSR1);
+}
+
+static void on_signal(void *userdata) {
+        Run *run = userdata;
+
+        g_string_append_c(run->log, 's');
+        loop_quit(run->loop, 7);
+}
+
+static void on_timer(void *userdata, uint64_t now_usec) {
+        Run *run = userdata;
+
+        g_string_append_c(run->log, 'T');
+        assert_true(now_usec <= loop_now(run->loop));
+        eventfd_write(run->event_fd, 1);
+}
+
+static void on_idle(void *userdata) {
+        Run *run = userdata;
+
+        g_string_append_c(run->log, 'i');
+        timer_arm(run->timer, loop_now(run->loop) + 1000);
+}
+
+static void test_everything_once(void **state) {
+        autoclose int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        g_autoptr(Loop) loop = NULL;
+        g_autoptr(GString) log = g_string_new(NULL);
+        Run run = { .log = log, .event_fd = fd };
+        LoopSource *idle, *sig;
+
+        assert_int_equal(loop_new(&loop), 0);
+        run.loop = loop;
+        run.timer = timer_new(loop_timers(loop), on_timer, &run);
+        run.fd_source = loop_add_fd(loop, fd, POLLIN, on_fd, NULL, &run);
+        idle = loop_add_idle(loop, on_idle, &run);
+        sig = loop_add_signal(loop, SIGUSR1, on_signal, &run);
+
+        assert_int_equal(loop_run(loop), 7);
+        assert_string_equal(log->str, "iTfs");
+
+        loop_source_free(idle);
+        loop_source_free(sig);
+        timer_free(run.timer);
+        assert_null(run.fd_source);
+}
+
+static void test_source_timeout(void **state) {
+        autoclose int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        g_autoptr(Loop) loop = NULL;
+        g_autoptr(GString) log = g_string_new(NULL);
+        Run run = { .log = log };
+        LoopSource *s, *sig;
+
+        assert_int_equal(loop_new(&loop), 0);
+        run.loop = loop;
+        s = loop_add_fd(loop, fd, POLLIN, on_fd, NULL, &run);
+        sig = loop_add_signal(loop, SIGUSR1, on_signal, &run);
+        loop_source_set_timeout(s, loop_now(loop) + 2000);
+        assert_int_equal(loop_run(loop), 7);
+        assert_string_equal(log->str, "ts");
+        loop_source_free(s);
+        loop_source_free(sig);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_everything_once),
+                cmocka_unit_test(test_source_timeout),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
