@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Decimal digits only, no sign, at most max. A leading zero is refused unless the number is "0"
- * itself when strict. */
+/* Decimal digits only, no sign, at most max. Here and below a leading zero is refused unless the
+ * whole part is "0" itself. */
 int parse_u64(const char *text, uint64_t max, uint64_t *ret);
 int parse_u16(const char *text, uint16_t *ret);
 int parse_u32(const char *text, uint32_t *ret);
