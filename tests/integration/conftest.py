@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: each test has a bus, servers and daemons of its own, on ports and folders nobody else
+uses, so tests run side by side."""
+import itertools
+
+import pytest
+
+from busclient import BusClient
+from daemon import Bus, Ctl, Daemon, make_config
+from minicoap import MiniClient
+from testserver import LossProxy, TestServer
+
+
+@pytest.fixture(name="bus")
+def fixture_bus(tmp_path):
+    bus = Bus(tmp_path)
+    yield bus
+    bus.stop()
+
+
+@pytest.fixture(name="make_server")
+def fixture_make_server():
+    servers = []
+
+    def make(**kwargs):
+        servers.append(TestServer(**kwargs))
+        return servers[-1]
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(name="server")
+def fixture_server(make_server):
+    return make_server()
+
+
+@pytest.fixture(name="make_proxy")
+def fixture_make_proxy():
+    proxies = []
+
+    def make(target, **settings):
+        proxies.append(LossProxy(target, **settings))
+        return proxies[-1]
+    yield make
+    for proxy in proxies:
+        proxy.close()
+
+
+@pytest.fixture(name="make_mini")
+def fixture_make_mini():
+    clients = []
+
+    def make(host, port, **kwargs):
+        clients.append(MiniClient(host, port, **kwargs))
+        return clients[-1]
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(name="make_daemon")
+def fixture_make_daemon(tmp_path, bus):
+    """make_daemon(servers, values=…, client=…, start=True): a daemon that is stopped and checked
+    when the test ends, unless the test has done it."""
+    daemons, numbers = [], itertools.count()
+
+    def make(servers, endpoint="urn:test:1", start=True, use_bus=True, **config):
+        number = next(numbers)
+        daemon = Daemon(tmp_path / f"daemon{number}", make_config(endpoint, servers, **config),
+                        bus if use_bus else None)
+        daemons.append(daemon)
+        return daemon.start() if start else daemon
+    yield make
+    for daemon in daemons:
+        daemon.stop()
+
+
+@pytest.fixture(name="daemon")
+def fixture_daemon(make_daemon, server):
+    """A daemon registered with `server`, with a thermometer."""
+    daemon = make_daemon({"main": server.uri}, values={"/3303/0/5700": "21.5"})
+    server.wait_registered("urn:test:1")
+    return daemon
+
+
+@pytest.fixture(name="ctl")
+def fixture_ctl(bus):
+    return Ctl(bus)
+
+
+@pytest.fixture(name="make_client")
+def fixture_make_client(bus):
+    clients = []
+
+    def make():
+        clients.append(BusClient(bus.address))
+        return clients[-1]
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(name="client")
+def fixture_client(make_client):
+    return make_client()
