@@ -18,6 +18,7 @@ OBJECT_FIELDS = ["Name", "Description1", "ObjectID", "ObjectURN", "LWM2MVersion"
 ITEM_FIELDS = ["Name", "Operations", "MultipleInstances", "Mandatory", "Type", "RangeEnumeration",
                "Units", "Description"]
 REUSABLE = range(2048, 26241)  # resource ids that mean the same in every object
+SCHEMA = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 SPDX = "<!-- SPDX-License-Identifier: Apache-2.0 -->"
 
 errors = []
@@ -92,7 +93,11 @@ def check_file(path, versions, reusable):
     number, version = text(obj, "ObjectID"), text(obj, "ObjectVersion")
     expect(re.fullmatch(r"\d{1,5}", number) and int(number) < 65535, name, "object id")
     expect(re.fullmatch(r"\d+\.\d+", version), name, f"object version '{version}'")
-    expect(text(obj, "LWM2MVersion") in {"1.0", "1.1", "1.2"}, name, "LwM2M version")
+    enabler = text(obj, "LWM2MVersion")
+    expect(enabler in {"1.0", "1.1", "1.2"}, name, "LwM2M version")
+    # Servers choose the schema by the LwM2M version and refuse the file when the two disagree.
+    expect(root.get(SCHEMA, "").endswith("/LWM2M.xsd" if enabler == "1.0" else "/LWM2M-v1_1.xsd"), name,
+           f"schema '{root.get(SCHEMA)}' does not go with LwM2M {enabler}")
     expect(name in {f"{number}.xml", f"{number}-{version.replace('.', '_')}.xml"}, name,
            "file name does not tell the object")
     expect((number, version) not in versions, name, "another file has the same object and version")
