@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/json.h"
+#include "ctl/server.h"
+#include "ctl/verbs.h"
+
+static void print_field(const char *name, const char *value) {
+        g_autofree char *text = printable(value);
+
+        if (text[0] != '\0')
+                printf("  %-14s %s\n", name, text);
+}
+
+static void print_time(const char *name, int64_t time_ns) {
+        g_autofree char *text = time_text(time_ns);
+
+        printf("  %-14s %s\n", name, text);
+}
+
+static const char *colour_of(const Ctl *c, const char *state) {
+        if (!c->colour)
+                return "";
+        if (strcmp(state, "online") == 0 || strcmp(state, "registered") == 0)
+                return "\033[32m";
+        if (strcmp(state, "failed") == 0 || strcmp(state, "offline") == 0)
+                return "\033[31m";
+        return "\033[33m";
+}
+
+static void print_server(const Ctl *c, const cJSON *server) {
+        const cJSON *error = cJSON_GetObjectItemCaseSensitive(server, "LastError");
+        const char *state = json_string(server, "State", "?");
+        const char *code = "", *text = "";
+
+        printf("\nserver %s  %s%s%s\n", json_string(server, "Name", "?"), colour_of(c, state),
+               state, c->colour ? "\033[0m" : "");
+        print_field("uri", json_string(server, "Uri", ""));
+        print_field("security", json_string(server, "Security", ""));
+        print_field("binding", json_string(server, "Binding", ""));
+        print_field("LwM2M version", json_string(server, "LwM2MVersion", ""));
+        print_field("location", json_string(server, "Location", ""));
+        print_time("registered", json_integer(server, "LastRegistered", 0));
+        if (json_integer(server, "NextUpdate", 0) > 0)
+                print_time("next update", json_integer(server, "NextUpdate", 0));
+        if (json_integer(server, "QueuedNotifications", 0) > 0)
+                printf("  %-14s %" G_GINT64_FORMAT " notifications\n", "queued",
+                       json_integer(server, "QueuedNotifications", 0));
+        if (json_bool(server, "SendMuted"))
+                print_field("Send", "muted by the server");
+        if (cJSON_GetArraySize(error) == 2) {
+                code = cJSON_GetStringValue(cJSON_GetArrayItem(error, 0)) ?: "";
+                text = cJSON_GetStringValue(cJSON_GetArrayItem(error, 1)) ?: "";
+        }
+        if (code[0] != '\0' || text[0] != '\0') {
+                g_autofree char *both = g_strdup_printf("%s%s%s", code, code[0] ? ": " : "", text);
+
+                print_field("last error", both);
+        }
+}
+
+int verb_status(Ctl *c, const Args *a) {
+        g_autoptr(cJSON) manager = NULL, servers = NULL;
+        const char *state;
+        const cJSON *server;
+        CtlExit code;
+
+        code = ctl_properties(c, NULL, "Manager", &manager);
+        if (code == CTL_OK)
+                code = server_list(c, &servers);
+        if (code != CTL_OK)
+                return code;
+        if (c->json) {
+                cJSON_AddItemToObject(manager, "Servers", g_steal_pointer(&servers));
+                json_print_line(manager);
+                return CTL_OK;
+        }
+        state = json_string(manager, "State", "?");
+        printf("lwm2md %s  %s%s%s%s\n", json_string(manager, "Version", "?"), colour_of(c, state),
+               state, c->colour ? "\033[0m" : "", json_bool(manager, "Paused") ? " (paused)" : "");
+        print_field("endpoint", json_string(manager, "Endpoint", ""));
+        if (cJSON_GetArraySize(servers) == 0)
+                print_field("servers", "none; add one with `lwm2mctl server add URI`");
+        cJSON_ArrayForEach(server, servers) print_server(c, server);
+        return CTL_OK;
+}
+
+int verb_update(Ctl *c, const Args *a) {
+        return ctl_call(c, NULL, "Manager", "Update", NULL, NULL, "a{sv}", 0);
+}
+
+int verb_start(Ctl *c, const Args *a) {
+        return ctl_call(c, NULL, "Manager", "Start", NULL, NULL, "sa{sv}", args_word(a, 0) ?: "",
+                        0);
+}
+
+int verb_stop(Ctl *c, const Args *a) {
+        if (args_get(a, "--force"))
+                return ctl_call(c, NULL, "Manager", "Stop", NULL, NULL, "a{sv}", 1, "force", "b",
+                                1);
+        return ctl_call(c, NULL, "Manager", "Stop", NULL, NULL, "a{sv}", 0);
+}
+
+int verb_pause(Ctl *c, const Args *a) {
+        return ctl_call(c, NULL, "Manager", "Pause", NULL, NULL, "a{sv}", 0);
+}
+
+int verb_resume(Ctl *c, const Args *a) {
+        return ctl_call(c, NULL, "Manager", "Resume", NULL, NULL, "a{sv}", 0);
+}
+
+int verb_sync(Ctl *c, const Args *a) {
+        return ctl_call(c, NULL, "Manager", "Sync", NULL, NULL, NULL);
+}
+
+/* systemd's interface for this: the level is a property of a standard object. */
+int verb_log_level(Ctl *c, const Args *a) {
+        static const char path[] = "/org/freedesktop/LogControl1";
+        static const char interface[] = "org.freedesktop.LogControl1";
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        g_autofree char *level = NULL;
+        CtlExit code;
+        int r;
+
+        code = ctl_connect(c);
+        if (code != CTL_OK)
+                return code;
+        if (args_word(a, 0))
+                r = sd_bus_set_property(c->bus, c->name, path, interface, "LogLevel", &error, "s",
+                                        args_word(a, 0));
+        else
+                r = sd_bus_get_property_string(c->bus, c->name, path, interface, "LogLevel", &error,
+                                               &level);
+        if (r < 0)
+                code = ctl_bus_fail(c, &error, r, "log-level");
+        sd_bus_error_free(&error);
+        if (!level)
+                return code;
+        if (c->json) {
+                g_autoptr(cJSON) out = cJSON_CreateObject();
+
+                cJSON_AddStringToObject(out, "level", level);
+                json_print_line(out);
+        } else
+                puts(level);
+        return CTL_OK;
+}

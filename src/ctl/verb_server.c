@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/json.h"
+#include "ctl/server.h"
+#include "ctl/verbs.h"
+#include "util/parse.h"
+
+CtlExit server_path(const char *text, char **ret) {
+        uint16_t ssid;
+
+        if (strcmp(text, "bootstrap") != 0 && (parse_u16(text, &ssid) < 0 || ssid == 0))
+                return ctl_fail(CTL_USAGE,
+                                "'%s' is no server: expected a short server id, 1 to 65534, or "
+                                "'bootstrap'",
+                                text);
+        *ret = g_strdup_printf("%s/%s", SERVER_ROOT, text);
+        return CTL_OK;
+}
+
+static int by_id(const void *a, const void *b) {
+        int64_t left = json_integer(*(cJSON *const *) a, "ShortId", 0);
+        int64_t right = json_integer(*(cJSON *const *) b, "ShortId", 0);
+
+        return left < right ? -1 : left > right;
+}
+
+CtlExit server_list(Ctl *c, cJSON **ret) {
+        g_autoptr(sd_bus_message) m = NULL, reply = NULL;
+        g_autoptr(GPtrArray) found = g_ptr_array_new();
+        g_autoptr(cJSON) objects = NULL;
+        cJSON *object, *list;
+        CtlExit code;
+        int r;
+
+        code = ctl_connect(c);
+        if (code != CTL_OK)
+                return code;
+        r = sd_bus_message_new_method_call(c->bus, &m, c->name, BUS_ROOT,
+                                           "org.freedesktop.DBus.ObjectManager",
+                                           "GetManagedObjects");
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, c->may_activate);
+        if (r < 0)
+                return ctl_protocol_fail(r, "GetManagedObjects");
+        code = ctl_send(c, m, NULL, &reply);
+        if (code != CTL_OK)
+                return code;
+        r = json_read(reply, &objects);
+        if (r < 0)
+                return ctl_protocol_fail(r, "GetManagedObjects");
+        cJSON_ArrayForEach(object, objects) {
+                cJSON *server =
+                        cJSON_DetachItemFromObjectCaseSensitive(object, BUS_INTERFACE("Server"));
+                const char *slash = strrchr(object->string, '/');
+
+                if (!server)
+                        continue;
+                cJSON_AddStringToObject(server, "Name", slash ? slash + 1 : object->string);
+                g_ptr_array_add(found, server);
+        }
+        g_ptr_array_sort(found, by_id);
+        list = cJSON_CreateArray();
+        for (guint i = 0; i < found->len; i++)
+                cJSON_AddItemToArray(list, g_ptr_array_index(found, i));
+        *ret = list;
+        return CTL_OK;
+}
+
+/* server.add options: each goes to the daemon only when given. */
+static int append_account(sd_bus_message *m, const char *uri, const char *binding, uint16_t ssid,
+                          uint32_t lifetime) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "uri", "s", uri);
+        if (r >= 0 && ssid > 0)
+                r = sd_bus_message_append(m, "{sv}", "short_id", "q", ssid);
+        if (r >= 0 && lifetime > 0)
+                r = sd_bus_message_append(m, "{sv}", "lifetime", "u", lifetime);
+        if (r >= 0 && binding)
+                r = sd_bus_message_append(m, "{sv}", "binding", "s", binding);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int verb_server_add(Ctl *c, const Args *a) {
+        g_autoptr(sd_bus_message) m = NULL, reply = NULL;
+        const char *id = args_get(a, "--id"), *life = args_get(a, "--lifetime"), *path;
+        uint32_t lifetime = 0;
+        uint16_t ssid = 0;
+        CtlExit code;
+        int r;
+
+        if (id && (parse_u16(id, &ssid) < 0 || ssid == 0 || ssid == UINT16_MAX))
+                return ctl_fail(CTL_USAGE, "--id=%s: expected 1 to 65534", id);
+        if (life && (parse_u32(life, &lifetime) < 0 || lifetime == 0))
+                return ctl_fail(CTL_USAGE, "--lifetime=%s: expected seconds, 1 to 4294967295",
+                                life);
+        code = ctl_message(c, NULL, "Manager", "AddServer", &m);
+        if (code != CTL_OK)
+                return code;
+        r = append_account(m, args_word(a, 0), args_get(a, "--binding"), ssid, lifetime);
+        if (r < 0)
+                return ctl_protocol_fail(r, "AddServer");
+        code = ctl_send(c, m, args_word(a, 0), &reply);
+        if (code != CTL_OK)
+                return code;
+        r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return ctl_protocol_fail(r, "AddServer");
+        id = strrchr(path, '/') + 1;
+        if (c->json) {
+                g_autoptr(cJSON) out = cJSON_CreateObject();
+
+                cJSON_AddStringToObject(out, "server", id);
+                json_print_line(out);
+        } else
+                puts(id);
+        return CTL_OK;
+}
+
+int verb_server_remove(Ctl *c, const Args *a) {
+        g_autofree char *path = NULL;
+        CtlExit code;
+
+        code = server_path(args_word(a, 0), &path);
+        if (code != CTL_OK)
+                return code;
+        return ctl_call(c, NULL, "Manager", "RemoveServer", NULL, NULL, "oa{sv}", path, 0);
+}
+
+int verb_server_list(Ctl *c, const Args *a) {
+        g_autoptr(cJSON) servers = NULL;
+        const cJSON *server;
+        CtlExit code;
+
+        code = server_list(c, &servers);
+        if (code != CTL_OK)
+                return code;
+        if (c->json) {
+                json_print_line(servers);
+                return CTL_OK;
+        }
+        cJSON_ArrayForEach(server, servers)
+                printf("%-10s %-12s %s\n", json_string(server, "Name", "?"),
+                       json_string(server, "State", "?"), json_string(server, "Uri", "?"));
+        return CTL_OK;
+}
+
+static CtlExit call_server(Ctl *c, const Args *a, const char *member) {
+        g_autofree char *path = NULL, *where = NULL;
+        CtlExit code;
+
+        code = server_path(args_word(a, 0), &path);
+        if (code != CTL_OK)
+                return code;
+        where = g_strdup_printf("server %s", args_word(a, 0));
+        return ctl_call(c, path, "Server", member, where, NULL, "a{sv}", 0);
+}
+
+int verb_server_update(Ctl *c, const Args *a) {
+        return call_server(c, a, "Update");
+}
+
+int verb_server_register(Ctl *c, const Args *a) {
+        return call_server(c, a, "Register");
+}
+
+int verb_server_deregister(Ctl *c, const Args *a) {
+        return call_server(c, a, "Deregister");
+}
+
+int verb_server_disable(Ctl *c, const Args *a) {
+        const char *text = args_word(a, 1);
+        g_autofree char *path = NULL, *where = NULL;
+        uint32_t seconds = 86400; /* what 1/x/5 says when it is absent */
+        CtlExit code;
+
+        if (text && parse_u32(text, &seconds) < 0)
+                return ctl_fail(CTL_USAGE, "'%s': expected seconds, 0 to 4294967295", text);
+        code = server_path(args_word(a, 0), &path);
+        if (code != CTL_OK)
+                return code;
+        where = g_strdup_printf("server %s", args_word(a, 0));
+        return ctl_call(c, path, "Server", "Disable", where, NULL, "ua{sv}", seconds, 0);
+}
+
+int verb_server_enable(Ctl *c, const Args *a) {
+        g_autofree char *path = NULL, *where = NULL;
+        CtlExit code;
+
+        code = server_path(args_word(a, 0), &path);
+        if (code != CTL_OK)
+                return code;
+        where = g_strdup_printf("server %s", args_word(a, 0));
+        return ctl_call(c, path, "Server", "Enable", where, NULL, NULL);
+}

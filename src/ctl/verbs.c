@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/form.h"
+#include "ctl/verbs.h"
+
+const Option global_options[] = {
+        { "--json", NULL, NULL, "print JSON, one document or one line an item" },
+        { "--bus", NULL, "ADDRESS", "system (default), session or a D-Bus address; LWM2MCTL_BUS" },
+        { "--instance", NULL, "NAME", "the daemon that runs with --instance=NAME" },
+        { "--timeout", NULL, "TIME", "give up after TIME: 90, 1.5s, 10min" },
+        { "--help", "-h", NULL, "show this help, after a verb that of the verb" },
+        { "--version", NULL, NULL, "show the version" },
+        { 0 },
+};
+
+static const Option ls_options[] = {
+        { "--long", "-l", NULL, "with operations, names, units, observers and owners" }, { 0 }
+};
+static const Option persist_options[] = {
+        { "--persist", NULL, NULL, "keep it over a restart of the daemon" }, { 0 }
+};
+static const Option stop_options[] = {
+        { "--force", "-f", NULL, "close at once, without de-registering" }, { 0 }
+};
+static const Option server_add_options[] = {
+        { "--id", NULL, "ID", "short server id, 1 to 65534; a free one if not given" },
+        { "--lifetime", NULL, "SECONDS", "of the registration" },
+        { "--binding", NULL, "BINDING", "e.g. U, T, UT, UQ" },
+        { 0 },
+};
+
+const Verb verbs[] = {
+        { "ls", "[PATH]", "Show the values at and below PATH", ls_options, 0, 1, false, true,
+          verb_ls },
+        { "read", "PATH [-x|-s|-b|-uX|-sX|-f|-t]", "Print the value of one resource", read_options,
+          1, 1, false, true, verb_read },
+        { "write", "PATH [-x|-s|-b|-uX|-sX|-f|-t] VALUE", "Set the value of one resource",
+          write_options, 2, 2, false, true, verb_write },
+        { "exec", "PATH [ARGUMENTS]", "Execute a resource; ARGUMENTS like 0='a',1", NULL, 1, 2,
+          false, true, verb_exec },
+        { "create", "PATH [RESOURCE=VALUE...]", "Create an instance, or a resource instance", NULL,
+          1, WORDS_ANY, false, true, verb_create },
+        { "delete", "PATH...", "Delete instances or resource instances", NULL, 1, WORDS_ANY, false,
+          true, verb_delete },
+        { "get", "PATH...", "Print PATH=VALUE of resources, instances or objects", NULL, 1,
+          WORDS_ANY, false, true, verb_get },
+        { "set", "PATH=VALUE...", "Set values, all or none", persist_options, 1, WORDS_ANY, false,
+          true, verb_set },
+        { "put", "PATH [FILE]", "Set an opaque resource from a file or the standard input", NULL, 1,
+          2, false, true, verb_put },
+        { "fetch", "PATH [FILE]", "Copy an opaque resource to a file or the standard output", NULL,
+          1, 2, false, true, verb_fetch },
+        { "status", "", "Show the client and its servers", NULL, 0, 0, false, false, verb_status },
+        { "update", "", "Send a registration update to every server", NULL, 0, 0, false, true,
+          verb_update },
+        { "start", "[ENDPOINT]", "Start the client after a stop", NULL, 0, 1, false, true,
+          verb_start },
+        { "stop", "[-f]", "De-register everywhere and stop the client", stop_options, 0, 0, false,
+          false, verb_stop },
+        { "pause", "", "Hold the state machine, its timers and notifications", NULL, 0, 0, false,
+          false, verb_pause },
+        { "resume", "", "Go on after a pause", NULL, 0, 0, false, false, verb_resume },
+        { "obs", "", "List the observations of the servers", NULL, 0, 0, false, false, verb_obs },
+        { "model add", "FILE...", "Add object definitions in OMA's XML form", persist_options, 1,
+          WORDS_ANY, false, true, verb_model_add },
+        { "model list", "", "List the known objects", NULL, 0, 0, false, true, verb_model_list },
+        { "model show", "OBJECT", "Show the resources of an object", NULL, 1, 1, false, true,
+          verb_model_show },
+        { "server add", "URI", "Add a server account", server_add_options, 1, 1, false, true,
+          verb_server_add },
+        { "server remove", "ID", "Remove a server account", NULL, 1, 1, false, true,
+          verb_server_remove },
+        { "server list", "", "List the server accounts", NULL, 0, 0, false, false,
+          verb_server_list },
+        { "server update", "ID", "Send a registration update", NULL, 1, 1, false, true,
+          verb_server_update },
+        { "server register", "ID", "Register anew", NULL, 1, 1, false, true, verb_server_register },
+        { "server deregister", "ID", "De-register", NULL, 1, 1, false, true,
+          verb_server_deregister },
+        { "server disable", "ID [SECONDS]", "De-register, and stay away for SECONDS", NULL, 1, 2,
+          false, true, verb_server_disable },
+        { "server enable", "ID", "End a disable", NULL, 1, 1, false, true, verb_server_enable },
+        { "sync", "", "Return when everything is on disk", NULL, 0, 0, false, false, verb_sync },
+        { "log-level", "[LEVEL]", "Show or set the daemon's log level", NULL, 0, 1, false, false,
+          verb_log_level },
+        { 0 },
+};
+
+const Verb *verb_find(int argc, char **argv, int *ret_words) {
+        for (const Verb *v = verbs; v->name; v++) {
+                const char *space = strchr(v->name, ' ');
+
+                if (!space && argc > 0 && strcmp(argv[0], v->name) == 0) {
+                        *ret_words = 1;
+                        return v;
+                }
+                if (space && argc > 1 && strlen(argv[0]) == (size_t) (space - v->name) &&
+                    g_str_has_prefix(v->name, argv[0]) && strcmp(argv[1], space + 1) == 0) {
+                        *ret_words = 2;
+                        return v;
+                }
+        }
+        return NULL;
+}
+
+static void print_options(const Option *options) {
+        for (const Option *o = options; o && o->name; o++) {
+                g_autofree char *left =
+                        g_strdup_printf("%s%s%s%s%s", o->name, o->arg ? "=" : "", o->arg ?: "",
+                                        o->alias ? ", " : "", o->alias ?: "");
+
+                printf("  %-26s %s\n", left, o->help);
+        }
+}
+
+void help_program(void) {
+        puts("Usage: lwm2mctl [OPTION…] VERB [ARGUMENT…]\n"
+             "Controls lwm2md, the LwM2M client daemon, and reads and writes its "
+             "values.\n\nVerbs:");
+        for (const Verb *v = verbs; v->name; v++) {
+                g_autofree char *left = g_strdup_printf("%s %s", v->name, v->args);
+
+                printf("  %-44s %s\n", left, v->summary);
+        }
+        puts("\nOptions:");
+        print_options(global_options);
+        puts("\nExit status: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 daemon absent, "
+             "6 timeout.\n`lwm2mctl VERB --help` tells more; see also lwm2mctl(1).");
+}
+
+void help_verb(const Verb *v) {
+        printf("Usage: lwm2mctl %s%s%s\n%s.\n", v->name, v->args[0] ? " " : "", v->args,
+               v->summary);
+        if (v->options)
+                puts("\nOptions:");
+        print_options(v->options);
+        puts("\nOptions of every verb:");
+        print_options(global_options);
+}
