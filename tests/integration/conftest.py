@@ -2,6 +2,10 @@
 """Fixtures: each test has a bus, servers and daemons of its own, on ports and folders nobody else
 uses, so tests run side by side."""
 import itertools
+import shutil
+import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +15,27 @@ from minicoap import MiniClient
 from testserver import LossProxy, TestServer
 
 
+# One instance of the object of the tests with something of every type.
+KIT_VALUES = {
+    "/26241/0/0": "hello", "/26241/0/1": "-5", "/26241/0/2": "50", "/26241/0/3": "1.5",
+    "/26241/0/4": "true", "/26241/0/5": "hex:00ff10", "/26241/0/6": "1700000000",
+    "/26241/0/7": "3303:0", "/26241/0/8": "18446744073709551615", "/26241/0/9": "</3/0>",
+    "/26241/0/10/0": "zero", "/26241/0/10/7": "seven", "/26241/0/11/0": "1",
+    "/26241/0/20": "fixed", "/3303/0/5700": "21.5",
+}
+
+
+@pytest.fixture(name="sockets")
+def fixture_sockets():
+    folder = Path(tempfile.mkdtemp(prefix="lwm2md-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(name="bus")
-def fixture_bus(tmp_path):
-    bus = Bus(tmp_path)
+def fixture_bus(sockets):
+    bus = Bus(sockets)
     yield bus
     bus.stop()
 
@@ -60,15 +82,15 @@ def fixture_make_mini():
 
 
 @pytest.fixture(name="make_daemon")
-def fixture_make_daemon(tmp_path, bus):
+def fixture_make_daemon(tmp_path, sockets, bus):
     """make_daemon(servers, values=…, client=…, start=True): a daemon that is stopped and checked
     when the test ends, unless the test has done it."""
     daemons, numbers = [], itertools.count()
 
     def make(servers, endpoint="urn:test:1", start=True, use_bus=True, **config):
         number = next(numbers)
-        daemon = Daemon(tmp_path / f"daemon{number}", make_config(endpoint, servers, **config),
-                        bus if use_bus else None)
+        daemon = Daemon(tmp_path / f"daemon{number}", sockets,
+                        make_config(endpoint, servers, **config), bus if use_bus else None)
         daemons.append(daemon)
         return daemon.start() if start else daemon
     yield make
@@ -82,6 +104,31 @@ def fixture_daemon(make_daemon, server):
     daemon = make_daemon({"main": server.uri}, values={"/3303/0/5700": "21.5"})
     server.wait_registered("urn:test:1")
     return daemon
+
+
+@pytest.fixture(name="kit")
+def fixture_kit(make_daemon, server):
+    """A daemon registered with `server` that holds KIT_VALUES."""
+    daemon = make_daemon({"main": server.uri}, values=KIT_VALUES)
+    server.wait_registered("urn:test:1")
+    return daemon
+
+
+@pytest.fixture(name="silent_port")
+def fixture_silent_port():
+    """A port whose owner never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        yield silent.getsockname()[1]
+
+
+@pytest.fixture(name="refusing_port")
+def fixture_refusing_port():
+    """A port nobody owns: the kernel answers with ICMP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.bind(("127.0.0.1", 0))
+        port = gone.getsockname()[1]
+    return port
 
 
 @pytest.fixture(name="ctl")

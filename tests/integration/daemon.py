@@ -50,7 +50,8 @@ RUNNER_POLICY = """  <policy user="{uid}">
 
 class Bus:
     """A private dbus-daemon that denies by default as a system bus does, with the policy file that
-    is installed. It can be stopped and started at the same address."""
+    is installed. It can be stopped and started at the same address. `folder` must be open to all
+    users, and its name short: a socket's address has 107 bytes."""
 
     def __init__(self, folder):
         self.path = folder / "bus"
@@ -121,19 +122,20 @@ def make_config(endpoint, servers, client=None, values=None, **sections):
             keys = {"Uri": keys}
         keys = {"ShortId": 101 + number, "Lifetime": 300, **keys}
         lines += ["", f"[Server {name}]"] + [f"{k}={v}" for k, v in keys.items()]
-    sections = {"Objects": {"Path": SOURCE / "data" / "objects"}, "Values": values or {},
-                **sections}
+    objects = f"{SOURCE / 'data' / 'objects'};{Path(__file__).resolve().parent / 'objects'}"
+    sections = {"Objects": {"Path": objects}, "Values": values or {}, **sections}
     for name, keys in sections.items():
         lines += ["", f"[{name}]"] + [f"{k}={v}" for k, v in keys.items()]
     return "\n".join(lines) + "\n"
 
 
 class Daemon:
-    """lwm2md on folders of its own. Its log is kept in `folder`/log."""
+    """lwm2md on folders of its own. Its log is kept in `folder`/log; `sockets` is a folder with a
+    short name."""
 
-    def __init__(self, folder, config, bus=None, wrapper=()):
+    def __init__(self, folder, sockets, config, bus=None, wrapper=()):
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.bus, self.wrapper = folder, bus, list(wrapper)
+        self.folder, self.sockets, self.bus, self.wrapper = folder, sockets, bus, list(wrapper)
         self.config = folder / "lwm2md.conf"
         self.config.write_text(config)
         self.state, self.runtime, self.log_file = folder / "state", folder / "run", folder / "log"
@@ -143,7 +145,7 @@ class Daemon:
         self.process = self.notify = None
 
     def start(self, *args, ready=True, timeout=20):
-        self.notify = Notify(self.folder / "notify")
+        self.notify = Notify(self.sockets / f"notify-{self.folder.name}")
         address = self.bus.address if self.bus else "none"
         argv = [*self.wrapper, binary("LWM2MD", "src/daemon/lwm2md"), f"--config={self.config}",
                 f"--state-dir={self.state}", f"--runtime-dir={self.runtime}", f"--bus={address}",

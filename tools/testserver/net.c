@@ -79,13 +79,20 @@ char *address_to_string(const Address *a) {
 }
 
 bool address_equal(const Address *a, const Address *b) {
-        g_autofree char *left = NULL, *right = NULL;
+        struct sockaddr_in6 a6, b6;
+        struct sockaddr_in a4, b4;
 
-        if (a->length != b->length)
+        if (a->storage.ss_family != b->storage.ss_family)
                 return false;
-        left = address_to_string(a);
-        right = address_to_string(b);
-        return g_str_equal(left, right);
+        if (a->storage.ss_family == AF_INET) {
+                memcpy(&a4, &a->storage, sizeof(a4));
+                memcpy(&b4, &b->storage, sizeof(b4));
+                return a4.sin_port == b4.sin_port && a4.sin_addr.s_addr == b4.sin_addr.s_addr;
+        }
+        memcpy(&a6, &a->storage, sizeof(a6));
+        memcpy(&b6, &b->storage, sizeof(b6));
+        return a6.sin6_port == b6.sin6_port &&
+               memcmp(&a6.sin6_addr, &b6.sin6_addr, sizeof(a6.sin6_addr)) == 0;
 }
 
 int net_bind(const char *text, int *ret_fd, int *ret_family, uint16_t *ret_port) {
