@@ -6,6 +6,7 @@ import pytest
 
 import formats as fm
 import minicoap as mc
+from daemon import Daemon, make_config
 from testserver import fill, sha256
 
 
@@ -377,3 +378,61 @@ def test_formats_know_the_published_bytes():
                                             (2, 6, [(1, 0, b"\1"), (1, 1, b"\5")])]
     assert fm.links_decode('</>;rt="oma.lwm2m";ct="60 110",</1/0>,</3/0>;ver=1.1;pmin=5') == {
         "/": {"rt": "oma.lwm2m", "ct": "60 110"}, "/1/0": {}, "/3/0": {"ver": "1.1", "pmin": "5"}}
+
+
+STAND_IN = """#!/usr/bin/env python3
+import os, signal, socket, sys, time
+settings = dict(line.strip().split("=", 1) for line in open(
+    [a.split("=", 1)[1] for a in sys.argv if a.startswith("--config=")][0]) if "=" in line)
+def end(*_):
+    print(settings.get("Say", ""), file=sys.stderr, flush=True)
+    time.sleep(float(settings.get("Linger", 0)))
+    sys.exit(int(settings.get("Exit", 0)))
+signal.signal(signal.SIGTERM, end)
+if settings.get("Ready", "1") == "1":
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.sendto(b"STATUS=here\\nREADY=1", os.environ["NOTIFY_SOCKET"])
+if settings.get("Ready") == "crash":
+    sys.exit(3)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.fixture(name="stand_in")
+def fixture_stand_in(tmp_path, sockets, monkeypatch):
+    """A program in the daemon's place: how the kit judges it must be right."""
+    program = tmp_path / "stand-in"
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    monkeypatch.setenv("LWM2MD", str(program))
+    return lambda **keys: Daemon(tmp_path / "d", sockets, make_config("ep", {}, client=keys))
+
+
+def test_daemon_that_behaves(stand_in):
+    daemon = stand_in().start()
+    daemon.stop()
+    daemon.start().kill()
+
+
+@pytest.mark.parametrize("keys, text", [
+    ({"Exit": "1"}, "exit status 1"),
+    ({"Say": "==7==ERROR: AddressSanitizer: heap-use-after-free"}, "sanitizer report"),
+    ({"Say": "x.c:3:1: runtime error: shift"}, "sanitizer report"),
+    ({"Linger": "3"}, "still there"),
+])
+def test_daemon_that_ends_badly(stand_in, keys, text):
+    daemon = stand_in(**keys).start()
+    with pytest.raises(AssertionError, match=text):
+        daemon.stop(timeout=1)
+
+
+@pytest.mark.parametrize("ready", ["0", "crash"])
+def test_daemon_that_is_never_ready(stand_in, ready):
+    daemon = stand_in(Ready=ready)
+    with pytest.raises(AssertionError, match="no READY=1"):
+        daemon.start(timeout=1)
+    if ready == "0":
+        daemon.stop()
+    else:
+        assert daemon.wait_exit() == 3
