@@ -45,19 +45,32 @@ class BasicInformationTest extends DaemonAndServer {
         peer.send(ResponseCode.CHANGED, new WriteRequest(Mode.UPDATE, ContentFormat.TLV, 1, 0, SERVER_VALUES));
     }
 
+    private static LwM2mResource resource(Map<Integer, LwM2mResource> resources, int id) {
+        assertTrue(resources.containsKey(id), () -> id + " is not in " + resources.keySet());
+        return resources.get(id);
+    }
+
+    private static Object value(Map<Integer, LwM2mResource> resources, int id) {
+        return resource(resources, id).getValue();
+    }
+
+    private static Map<Integer, Object> multiple(Map<Integer, LwM2mResource> resources, int id) {
+        return values(resource(resources, id));
+    }
+
     private void assertDevice(LwM2mObjectInstance device) {
         Map<Integer, LwM2mResource> resources = device.getResources();
-        assertEquals("ACME", resources.get(0).getValue());
-        assertEquals("client-1", resources.get(1).getValue());
-        assertEquals("serial-1", resources.get(2).getValue());
-        assertEquals("1.2.3", resources.get(3).getValue());
-        assertEquals(Map.of(0, 1L, 1, 5L), values(resources.get(6)));
-        assertEquals(Map.of(0, 3800L, 1, 5000L), values(resources.get(7)));
-        assertEquals(Map.of(0, 125L, 1, 900L), values(resources.get(8)));
-        assertEquals(95L, resources.get(9).getValue());
-        assertEquals(Map.of(0, 0L), values(resources.get(11)));
-        assertEquals("Europe/Berlin", resources.get(15).getValue());
-        assertEquals("U", resources.get(16).getValue());
+        assertEquals("ACME", value(resources, 0));
+        assertEquals("client-1", value(resources, 1));
+        assertEquals("serial-1", value(resources, 2));
+        assertEquals("1.2.3", value(resources, 3));
+        assertEquals(Map.of(0, 1L, 1, 5L), multiple(resources, 6));
+        assertEquals(Map.of(0, 3800L, 1, 5000L), multiple(resources, 7));
+        assertEquals(Map.of(0, 125L, 1, 900L), multiple(resources, 8));
+        assertEquals(95L, value(resources, 9));
+        assertEquals(Map.of(0, 0L), multiple(resources, 11));
+        assertEquals("Europe/Berlin", value(resources, 15));
+        assertEquals("U", value(resources, 16));
         for (int executable : new int[] { 4, 5, 12 })
             assertFalse(resources.containsKey(executable), "executable /3/0/" + executable + " was read");
     }
@@ -88,9 +101,9 @@ class BasicInformationTest extends DaemonAndServer {
                 newIntegerResource(1, DaemonProcess.LIFETIME), newIntegerResource(2, 5),
                 newBooleanResource(6, true), newStringResource(7, "U")));
         Map<Integer, LwM2mResource> replaced = readInstance(format, "/1/0").getResources();
-        assertEquals(5L, replaced.get(2).getValue());
-        assertEquals(true, replaced.get(6).getValue());
-        assertEquals((long) DaemonProcess.SHORT_ID, replaced.get(0).getValue(), "read-only, so it stays");
+        assertEquals(5L, value(replaced, 2));
+        assertEquals(true, value(replaced, 6));
+        assertEquals((long) DaemonProcess.SHORT_ID, value(replaced, 0), "read-only, so it stays");
         assertFalse(replaced.containsKey(3), "Replace must take /1/0/3 away");
         assertFalse(replaced.containsKey(5), "Replace must take /1/0/5 away");
     }
@@ -98,13 +111,13 @@ class BasicInformationTest extends DaemonAndServer {
     private void assertServer(ContentFormat format, long pmin, long pmax, long disable, boolean storing)
             throws InterruptedException {
         Map<Integer, LwM2mResource> resources = readInstance(format, "/1/0").getResources();
-        assertEquals((long) DaemonProcess.SHORT_ID, resources.get(0).getValue());
-        assertEquals(DaemonProcess.LIFETIME, resources.get(1).getValue());
-        assertEquals(pmin, resources.get(2).getValue());
-        assertEquals(pmax, resources.get(3).getValue());
-        assertEquals(disable, resources.get(5).getValue());
-        assertEquals(storing, resources.get(6).getValue());
-        assertEquals("U", resources.get(7).getValue());
+        assertEquals((long) DaemonProcess.SHORT_ID, value(resources, 0));
+        assertEquals(DaemonProcess.LIFETIME, value(resources, 1));
+        assertEquals(pmin, value(resources, 2));
+        assertEquals(pmax, value(resources, 3));
+        assertEquals(disable, value(resources, 5));
+        assertEquals(storing, value(resources, 6));
+        assertEquals("U", value(resources, 7));
     }
 
     @Test

@@ -107,6 +107,9 @@ class BlockwiseTest extends DaemonAndServer {
     @DisplayName("Four transfers at once on different paths all end right")
     void interleaved() throws InterruptedException {
         int n = 4;
+        writeOpaque("/3442/0/1150", new WriteRequest(Mode.REPLACE, ContentFormat.TLV, "/3442/0/1150",
+                LwM2mMultipleResource.newBinaryResource(1150, Map.of(0, bytes(1, 0), 1, bytes(1, 1), 2,
+                        bytes(1, 2), 3, bytes(1, 3)))));
         List<byte[]> data = new ArrayList<>();
         CountDownLatch written = new CountDownLatch(n);
         AtomicReferenceArray<Object> results = new AtomicReferenceArray<>(n);
@@ -166,6 +169,6 @@ class BlockwiseTest extends DaemonAndServer {
         put.getOptions().setContentFormat(ContentFormat.OPAQUE_CODE);
         put.getOptions().setBlock1(SZX_512, true, number);
         put.setPayload(block);
-        return peer.sendRaw(put).getCode();
+        return peer.sendBlock(put).getCode();
     }
 }

@@ -51,6 +51,7 @@ final class DaemonProcess implements AutoCloseable {
         client.put("Endpoint", name);
         client.put("Version", "1.1");
         client.put("Lifetime", Long.toString(LOWEST_LIFETIME));
+        client.put("UpdateInterval", "1"); /* tests wait for Updates */
     }
 
     /** A setting that must be there; without it the suite would test nothing. */

@@ -14,19 +14,30 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Predicate;
 
+import org.eclipse.californium.core.coap.CoAP;
 import org.eclipse.californium.core.coap.EmptyMessage;
 import org.eclipse.californium.core.coap.Request;
 import org.eclipse.californium.core.coap.Response;
+import org.eclipse.californium.core.coap.Token;
 import org.eclipse.californium.core.config.CoapConfig;
+import org.eclipse.californium.core.network.CoapEndpoint;
 import org.eclipse.californium.core.network.Endpoint;
 import org.eclipse.californium.core.network.interceptors.MessageInterceptor;
+import org.eclipse.californium.core.network.serialization.UdpDataSerializer;
 import org.eclipse.californium.elements.AddressEndpointContext;
 import org.eclipse.leshan.core.ResponseCode;
 import org.eclipse.leshan.core.endpoint.Protocol;
@@ -55,6 +66,7 @@ import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerP
 final class LeshanPeer implements AutoCloseable {
     static final long ANSWER_MS = 10_000;
     static final Duration SOON = Duration.ofSeconds(10);
+    private static final Random RANDOM = new Random();
     private static final int BODY_BYTES = 4 << 20;
 
     enum Kind { REGISTERED, UPDATED, DEREGISTERED }
@@ -72,6 +84,7 @@ final class LeshanPeer implements AutoCloseable {
     private final LinkedBlockingQueue<Notification> notifications = new LinkedBlockingQueue<>();
     private final List<String> problems = new CopyOnWriteArrayList<>();
     private final List<Response> received = new CopyOnWriteArrayList<>();
+    private final Map<Token, CompletableFuture<Response>> answers = new ConcurrentHashMap<>();
     private final List<EmptyMessage> resets = new CopyOnWriteArrayList<>();
     private final LeshanServer server;
     private final Endpoint endpoint;
@@ -155,6 +168,29 @@ final class LeshanPeer implements AutoCloseable {
         return response;
     }
 
+    /**
+     * Sends one block past Californium, which would make a transfer of its own of it; the answer is taken
+     * from the wire.
+     */
+    Response sendBlock(Request request) throws InterruptedException {
+        byte[] token = new byte[8];
+        RANDOM.nextBytes(token);
+        request.setToken(token);
+        request.setType(CoAP.Type.CON);
+        request.setMID(RANDOM.nextInt(1 << 16));
+        request.setDestinationContext(new AddressEndpointContext(registration().getSocketAddress()));
+        CompletableFuture<Response> answer = new CompletableFuture<>();
+        answers.put(request.getToken(), answer);
+        ((CoapEndpoint) endpoint).getConnector().send(new UdpDataSerializer().serializeRequest(request));
+        try {
+            return answer.get(ANSWER_MS, TimeUnit.MILLISECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            return fail("no answer to " + request);
+        } finally {
+            answers.remove(request.getToken());
+        }
+    }
+
     Event await(Kind kind) throws InterruptedException {
         return await(kind, SOON, e -> true);
     }
@@ -182,6 +218,7 @@ final class LeshanPeer implements AutoCloseable {
         server.getRegistrationStore().removeRegistration(registration().getId());
     }
 
+    /** Waits for a notification of an observation; those of others are passed over. */
     Notification notification(Observation observation, Duration limit) throws InterruptedException {
         long end = System.nanoTime() + limit.toNanos();
         for (;;) {
@@ -202,7 +239,7 @@ final class LeshanPeer implements AutoCloseable {
     int countNotifications(Observation observation) {
         byte[] token = observation.getId().getBytes();
         return (int) received.stream().filter(r -> r.getOptions().hasObserve())
-                .filter(r -> java.util.Arrays.equals(r.getToken().getBytes(), token)).count();
+                .filter(r -> Arrays.equals(r.getToken().getBytes(), token)).count();
     }
 
     int countResets() {
@@ -265,13 +302,16 @@ final class LeshanPeer implements AutoCloseable {
     private final class Messages implements MessageInterceptor {
         @Override
         public void receiveResponse(Response response) {
+            CompletableFuture<Response> answer = answers.get(response.getToken());
+            if (answer != null)
+                answer.complete(response);
             if (response.getOptions().hasObserve())
                 received.add(response);
         }
 
         @Override
         public void sendEmptyMessage(EmptyMessage message) {
-            if (message.getType() == org.eclipse.californium.core.coap.CoAP.Type.RST)
+            if (message.getType() == CoAP.Type.RST)
                 resets.add(message);
         }
     }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -103,7 +104,7 @@ class ObjectInstanceTest extends DaemonAndServer {
     void singleInstance() throws InterruptedException {
         peer.send(ResponseCode.METHOD_NOT_ALLOWED, new DeleteRequest("/3/0"));
         ResponseCode code = peer.send(new CreateRequest(ContentFormat.TLV, 3,
-                new LwM2mObjectInstance(1, java.util.List.of()))).getCode();
+                new LwM2mObjectInstance(1, List.of()))).getCode();
         assertTrue(code.isClientError(), () -> "answered " + code);
         assertEquals("ACME", read("/3/0/0"));
     }

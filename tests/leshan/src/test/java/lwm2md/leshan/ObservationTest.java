@@ -214,22 +214,22 @@ class ObservationTest extends DaemonAndServer {
     @DisplayName("Observe at every level: object, instance, resource, resource instance")
     void everyLevel() throws IOException, InterruptedException {
         SingleObservation object = observe("/3303");
-        SingleObservation instance = observe("/3303/0");
-        SingleObservation resource = observe("/3303/0/5700");
-        SingleObservation resourceInstance = observe("/3/0/7/1");
         double value = changeTemperature();
         LwM2mObject asObject = assertInstanceOf(LwM2mObject.class,
                 peer.notification(object, SOON).single().getContent());
         assertEquals(value, asObject.getInstance(0).getResource(5700).getValue());
 
+        SingleObservation instance = observe("/3303/0");
         value = changeTemperature();
         LwM2mObjectInstance asInstance = assertInstanceOf(LwM2mObjectInstance.class,
                 peer.notification(instance, SOON).single().getContent());
         assertEquals(value, asInstance.getResource(5700).getValue());
 
+        SingleObservation resource = observe("/3303/0/5700");
         value = changeTemperature();
         assertEquals(value, value(peer.notification(resource, SOON)));
 
+        SingleObservation resourceInstance = observe("/3/0/7/1");
         daemon.set("/3/0/7/1", 4900);
         LwM2mResourceInstance asResourceInstance = assertInstanceOf(LwM2mResourceInstance.class,
                 peer.notification(resourceInstance, SOON).single().getContent());

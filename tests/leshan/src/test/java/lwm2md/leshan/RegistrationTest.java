@@ -32,7 +32,7 @@ import org.junit.jupiter.api.Test;
 
 /** Registration interface: OMA tests 101 to 107. */
 class RegistrationTest extends DaemonAndServer {
-    /** Updates may be held back so that two of them are 15 s apart. */
+    /** Updates without being asked are at least 15 s apart. */
     private static final Duration UPDATE = Duration.ofSeconds(20);
 
     @Override
