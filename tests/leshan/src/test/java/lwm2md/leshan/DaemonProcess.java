@@ -156,8 +156,9 @@ final class DaemonProcess implements AutoCloseable {
                   <listen>%s</listen>
                   <auth>EXTERNAL</auth>
                   <policy context="default">
-                    <allow send_destination="*"/>
                     <allow own="*"/>
+                    <allow send_destination="*"/>
+                    <allow receive_sender="*"/>
                   </policy>
                 </busconfig>
                 """.formatted(busAddress()));

@@ -15,6 +15,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
+import org.eclipse.californium.core.coap.CoAP;
+import org.eclipse.californium.core.coap.Request;
 import org.eclipse.leshan.core.ResponseCode;
 import org.eclipse.leshan.core.link.Link;
 import org.eclipse.leshan.core.model.ResourceModel.Type;
@@ -167,11 +169,21 @@ class FormatTest extends DaemonAndServer {
     }
 
     @Test
-    @DisplayName("Formats that do not fit are refused: 4.06 to read, 4.15 or 4.00 to write")
+    @DisplayName("What does not fit is refused: 4.06 to read, 4.15 for the format and 4.00 for the value written")
     void refused() throws InterruptedException {
         peer.send(ResponseCode.NOT_ACCEPTABLE, new ReadRequest(ContentFormat.TEXT, "/3/0"));
         peer.send(ResponseCode.NOT_ACCEPTABLE, new ReadRequest(ContentFormat.fromCode(30000), "/3/0"));
         peer.send(ResponseCode.NOT_ACCEPTABLE, new ReadRequest(ContentFormat.OPAQUE, "/3/0/0"));
-        peer.send(ResponseCode.BAD_REQUEST, new WriteRequest(ContentFormat.TEXT, 3442, 0, 120, "one"));
+        assertEquals(CoAP.ResponseCode.UNSUPPORTED_CONTENT_FORMAT, put(30000, "1"));
+        for (String text : List.of("one", "", "1.5", "9223372036854775808", "1 "))
+            assertEquals(CoAP.ResponseCode.BAD_REQUEST, put(ContentFormat.TEXT_CODE, text), "'" + text + "'");
+    }
+
+    /** Writes the integer of the test object in a way that Leshan itself would not. */
+    private CoAP.ResponseCode put(int format, String text) throws InterruptedException {
+        Request put = new Request(CoAP.Code.PUT);
+        put.getOptions().setUriPath("3442/0/120").setContentFormat(format);
+        put.setPayload(text);
+        return peer.sendRaw(put).getCode();
     }
 }
