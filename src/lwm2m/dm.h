@@ -85,7 +85,9 @@ typedef struct ObservationInfo {
         const char *attributes; /* effective ones of the first path, "pmin=1&pmax=60" */
 } ObservationInfo;
 void dm_foreach_observation(Dm *dm, uint16_t ssid /* 0 = all */, void (*func)(void *userdata, const ObservationInfo *info), void *userdata);
+uint64_t dm_n_observations(const Dm *dm);
 bool dm_is_observed(const Dm *dm, const Path *p); /* some observation covers p or is below it */
+uint16_t *dm_observers(const Dm *dm, const Path *p, size_t *ret_n); /* servers whose observations cover p; g_free() */
 char *dm_attributes(const Dm *dm, uint16_t ssid, const Path *p); /* the ones written at p, "" if none */
 /* All Write-Attributes of all servers as one CBOR blob, and back (-EBADMSG changes nothing). */
 GBytes *dm_save_attributes(const Dm *dm);

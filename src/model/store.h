@@ -56,10 +56,14 @@ int store_sync(Store *s);
 bool store_pending(const Store *s);
 void store_on_pending(Store *s, void (*func)(void *userdata), void *userdata); /* nothing -> something */
 
+#define STORE_MODEL_PREFIX "model-" /* blobs of Model.Define with persist: OMA XML texts */
+
 /* Small named blobs beside the tree for the layers above (registration state, Write-Attributes); part of the
  * accounts unit when account is true. data NULL removes it. Durable with the next store_sync(). */
 int store_put_blob(Store *s, const char *name, const void *data, size_t n);
 int store_get_blob(const Store *s, const char *name, GBytes **ret); /* -ENOENT */
+void store_foreach_blob(const Store *s, const char *prefix, void (*func)(void *userdata, const char *name, GBytes *blob),
+                        void *userdata);
 
 uint64_t store_n_syncs(const Store *s);
 /* Forgets everything on disk (FactoryReset); with keep_accounts the accounts unit stays. */

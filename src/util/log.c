@@ -43,6 +43,10 @@ void log_open(void) {
                 journal_fd = steal_fd(&fd);
 }
 
+bool log_goes_to_journal(void) {
+        return journal_fd >= 0;
+}
+
 void log_set_level(int level) {
         level_max = CLAMP(level, LOG_LEVEL_ERROR, LOG_LEVEL_DEBUG);
 }

@@ -24,6 +24,7 @@ typedef struct LogFields {
 } LogFields;
 
 void log_open(void); /* decides where lines go; without it, stderr */
+bool log_goes_to_journal(void);
 void log_set_level(int level);
 int log_level(void);
 int log_level_parse(const char *text,

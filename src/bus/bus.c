@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bus/bus_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/log.h"
+
+#define RECONNECT_FIRST_USEC (100 * USEC_PER_MSEC)
+#define RECONNECT_MAX_USEC (30 * USEC_PER_SEC)
+#define MESSAGES_PER_TURN 64 /* others get their turn on the loop */
+
+static void connect_now(Bus *b);
+
+/* --- the application functions: all Handlers' --- */
+
+static unsigned app_claimed(void *apps, const Path *p) {
+        return handlers_app_ops.claimed(((Bus *) apps)->handlers, p);
+}
+
+static AppCall *app_execute(void *apps, const Path *p, const ExecuteArg *args, size_t n_args,
+                            const char *raw, const AppContext *context, AppDone done,
+                            void *userdata) {
+        return handlers_app_ops.execute(((Bus *) apps)->handlers, p, args, n_args, raw, context,
+                                        done, userdata);
+}
+
+static AppCall *app_read(void *apps, const Path *paths, size_t n, const AppContext *context,
+                         AppDone done, void *userdata) {
+        return handlers_app_ops.read(((Bus *) apps)->handlers, paths, n, context, done, userdata);
+}
+
+static AppCall *app_prepare(void *apps, const Op *ops, size_t n, const AppContext *context,
+                            AppDone done, void *userdata) {
+        return handlers_app_ops.prepare(((Bus *) apps)->handlers, ops, n, context, done, userdata);
+}
+
+const AppOps *bus_app_ops(void) {
+        static AppOps ops;
+
+        ops = handlers_app_ops;
+        ops.claimed = app_claimed;
+        ops.execute = app_execute;
+        ops.read = app_read;
+        ops.prepare = app_prepare;
+        return &ops;
+}
+
+/* --- small help for the interfaces --- */
+
+Pending *pending_new(Bus *b, sd_bus_message *call, const Path *path) {
+        Pending *p = g_new0(Pending, 1);
+
+        p->bus = b;
+        p->call = sd_bus_message_ref(call);
+        p->path = *path;
+        return p;
+}
+
+Pending *pending_free(Pending *p) {
+        if (p)
+                sd_bus_message_unref(p->call);
+        g_free(p);
+        return NULL;
+}
+
+int pending_fail(Pending *p, int error, const char *text) {
+        sd_bus_error e = SD_BUS_ERROR_NULL;
+        int r;
+
+        bus_error(&e, error, "%s: %s", PATH_TEXT(&p->path), text ? text : g_strerror(-error));
+        r = sd_bus_reply_method_error(p->call, &e);
+        sd_bus_error_free(&e);
+        pending_free(p);
+        return r;
+}
+
+int require_admin(sd_bus_message *m, const char *what, sd_bus_error *error) {
+        int r;
+
+        r = sd_bus_query_sender_privilege(m, -1);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return bus_error_named(error, SD_BUS_ERROR_ACCESS_DENIED, "%s is for root only",
+                                       what);
+        return 0;
+}
+
+int check_access(sd_bus_message *m, const Path *p, bool write, sd_bus_error *error) {
+        if (p->n > 0 && (p->id[0] == 0 || p->id[0] == 21))
+                return bus_error_named(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                       "%s: objects 0 and 21 hold keys and are not on the bus (see "
+                                       "Manager.AddServer)",
+                                       PATH_TEXT(p));
+        if (write && p->n > 0 && (p->id[0] == 1 || p->id[0] == 2))
+                return require_admin(m, "Changing objects 1 and 2", error);
+        return 0;
+}
+
+int reply_ok(sd_bus_message *m) {
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+/* --- what happens in the client --- */
+
+static void on_event(void *userdata, const ClientEvent *event) {
+        Bus *b = userdata;
+
+        manager_event(b, event);
+        monitors_event(b->monitors, event);
+        jobs_event(b->jobs, event);
+}
+
+static void on_changed(void *userdata, uint16_t ssid) {
+        Bus *b = userdata;
+        char path[64];
+
+        manager_changed(b);
+        if (!b->bus || ssid == 0)
+                return;
+        server_path(ssid, path);
+        sd_bus_emit_properties_changed(b->bus, path, BUS_NAME ".Server", "State", "Location",
+                                       "LastError", "LastRegistered", "NextUpdate",
+                                       "QueuedNotifications", "SendMuted", "LwM2MVersion", NULL);
+}
+
+static void on_server_added(void *userdata, uint16_t ssid) {
+        Bus *b = userdata;
+        char path[64];
+
+        server_path(ssid, path);
+        if (b->bus)
+                sd_bus_emit_object_added(b->bus, path);
+}
+
+static void on_server_removed(void *userdata, uint16_t ssid) {
+        Bus *b = userdata;
+        char path[64];
+
+        server_path(ssid, path);
+        if (b->bus)
+                sd_bus_emit_object_removed(b->bus, path);
+}
+
+/* --- owners and claims --- */
+
+static void on_owner_vanished(void *userdata, Owner *o) {
+        Bus *b = userdata;
+
+        claims_vanished(b->claims, o, bus_now(b));
+        if (b->subscriptions)
+                subscriptions_vanished(b->subscriptions, o);
+}
+
+typedef struct Removal {
+        OpList ops;
+} Removal;
+
+static int collect_instance(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
+        Removal *removal = userdata;
+
+        if (p->n == 2)
+                op_list_add(&removal->ops, OP_DELETE, p, NULL);
+        return 0;
+}
+
+static void on_claim_ended(void *userdata, const Claim *claim) {
+        Bus *b = userdata;
+        Removal removal = { 0 };
+        OpError e;
+        int r;
+
+        if (claim->on_vanish != ON_VANISH_REMOVE || !b->client)
+                return;
+        for (size_t i = 0; i < claim->n_prefixes; i++) {
+                Path p = claim->prefixes[i];
+
+                /* A claimed resource is part of an instance that others may share: only instances
+                 * go. */
+                if (p.n == 1 || p.n == 2)
+                        tree_walk(client_tree(b->client), &p, collect_instance, &removal);
+        }
+        r = dm_apply(client_dm(b->client), removal.ops.v, removal.ops.n, &e, bus_now(b));
+        if (r < 0)
+                log_warning("Cannot remove what a vanished application left: %s", e.text);
+        op_list_clear(&removal.ops);
+}
+
+/* --- the connection --- */
+
+static void disconnected(Bus *b) {
+        uint64_t wait_usec;
+
+        b->source = loop_source_free(b->source);
+        handlers_set_bus(b->handlers, NULL);
+        owners_drop_all(b->owners);
+        b->owned = false;
+        b->bus = sd_bus_close_unref(b->bus);
+        wait_usec = RECONNECT_FIRST_USEC << MIN(b->n_failed, 12u);
+        b->n_failed++;
+        timer_arm(b->reconnect, bus_now(b) + MIN(wait_usec, RECONNECT_MAX_USEC));
+}
+
+static void on_bus(void *userdata, int fd, short revents) {
+        Bus *b = userdata;
+        int r = 1;
+
+        for (int i = 0; i < MESSAGES_PER_TURN && r > 0; i++)
+                r = sd_bus_process(b->bus, NULL);
+        if (r < 0) {
+                log_warning_errno(r, "The D-Bus connection is lost, trying again: %m");
+                disconnected(b);
+        }
+}
+
+static void on_prepare(void *userdata) {
+        Bus *b = userdata;
+        uint64_t usec, pending_read = 0, pending_write = 0;
+        int events = sd_bus_get_events(b->bus);
+
+        if (events >= 0)
+                loop_source_set_events(b->source, (short) events);
+        sd_bus_get_n_queued_read(b->bus, &pending_read);
+        sd_bus_get_n_queued_write(b->bus, &pending_write);
+        if (sd_bus_get_timeout(b->bus, &usec) < 0)
+                usec = USEC_INFINITY;
+        /* sd-bus counts on CLOCK_MONOTONIC, we on CLOCK_BOOTTIME: turned over by what is left. */
+        if (usec != USEC_INFINITY) {
+                uint64_t mono = (uint64_t) g_get_monotonic_time();
+
+                usec = bus_now(b) + (usec > mono ? usec - mono : 0);
+        }
+        if (pending_read > 0)
+                usec = 0;
+        loop_source_set_timeout(b->source, usec);
+}
+
+static int add_interfaces(Bus *b) {
+        static const struct {
+                const char *interface;
+                const sd_bus_vtable *vtable;
+        } root[] = {
+                { BUS_NAME ".Manager", manager_vtable },
+                { BUS_NAME ".Data", data_vtable },
+                { BUS_NAME ".Claims", claims_vtable },
+                { BUS_NAME ".Model", model_vtable },
+        };
+        int r = 0;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(root) && r >= 0; i++)
+                r = sd_bus_add_object_vtable(b->bus, NULL, BUS_PATH, root[i].interface,
+                                             root[i].vtable, b);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(b->bus, NULL, "/org/freedesktop/LogControl1",
+                                             "org.freedesktop.LogControl1", log_control_vtable, b);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(b->bus, NULL, BUS_SERVERS, BUS_NAME ".Server",
+                                               server_vtable, server_find, b);
+        if (r >= 0)
+                r = sd_bus_add_node_enumerator(b->bus, NULL, BUS_SERVERS, server_enumerate, b);
+        return r < 0 ? r : sd_bus_add_object_manager(b->bus, NULL, BUS_PATH);
+}
+
+static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        Bus *b = userdata;
+        const sd_bus_error *error = sd_bus_message_get_error(m);
+        uint32_t answer = 0;
+
+        if (!error)
+                sd_bus_message_read(m, "u", &answer);
+        if (answer == 1 ||
+            answer == 4) { /* DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER, …_ALREADY_OWNER */
+                b->owned = true;
+                b->n_failed = 0;
+                log_info("Serving %s on the bus", b->name);
+                if (b->ready)
+                        b->ready(b->userdata);
+                b->ready = NULL;
+                return 1;
+        }
+        if (error)
+                log_error("Cannot own the bus name %s: %s (is the policy file installed?)", b->name,
+                          error->message);
+        else
+                log_error("The bus name %s belongs to another process: is another lwm2md running? "
+                          "(see --instance=)",
+                          b->name);
+        /* sd-bus closes once the queue is empty; on_bus() then tries again later. */
+        sd_bus_close(b->bus);
+        return 1;
+}
+
+static int open_bus(const char *address, sd_bus **ret) {
+        sd_bus *bus = NULL;
+        int r;
+
+        if (strcmp(address, "system") == 0)
+                return sd_bus_open_system(ret);
+        if (strcmp(address, "session") == 0)
+                return sd_bus_open_user(ret);
+        r = sd_bus_new(&bus);
+        if (r >= 0)
+                r = sd_bus_set_address(bus, address);
+        if (r >= 0)
+                r = sd_bus_set_bus_client(bus, true);
+        if (r >= 0)
+                r = sd_bus_start(bus);
+        if (r < 0) {
+                sd_bus_unref(bus);
+                return r;
+        }
+        *ret = bus;
+        return 0;
+}
+
+static int try_connect(Bus *b) {
+        int r;
+
+        r = open_bus(b->config.address, &b->bus);
+        if (r < 0)
+                return r;
+        sd_bus_set_exit_on_disconnect(b->bus, false);
+        r = add_interfaces(b);
+        if (r >= 0)
+                r = sd_bus_request_name_async(b->bus, NULL, b->name, 0, on_name, b);
+        if (r >= 0)
+                b->source =
+                        loop_add_fd(b->loop, sd_bus_get_fd(b->bus), POLLIN, on_bus, on_prepare, b);
+        if (r >= 0)
+                handlers_set_bus(b->handlers, b->bus);
+        return r;
+}
+
+static void connect_now(Bus *b) {
+        int r;
+
+        r = try_connect(b);
+        if (r >= 0)
+                return;
+        /* Once is enough: a bus that is not there stays away for a while. */
+        log_at(b->n_failed == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, r, NULL,
+               "Cannot connect to the bus '%s', trying again: %m", b->config.address);
+        disconnected(b);
+}
+
+static void on_reconnect(void *userdata, uint64_t now_usec) {
+        connect_now(userdata);
+}
+
+/* --- life --- */
+
+static char *new_instance_id(void) {
+        return g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
+}
+
+int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
+        const uint32_t quotas[_QUOTA_MAX] = { config->claims_per_user,
+                                              config->subscriptions_per_user, 16 };
+        Bus *b;
+
+        if (config->instance &&
+            (!*config->instance ||
+             strspn(config->instance,
+                    "abcdefghijklmnopqrstuvwxyz"
+                    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != strlen(config->instance) ||
+             g_ascii_isdigit(*config->instance) || strlen(config->instance) > 64))
+                return -EINVAL;
+        b = g_new0(Bus, 1);
+        b->config = *config;
+        b->config.address = g_strdup(config->address);
+        b->loop = loop;
+        b->name = config->instance ? g_strdup_printf("%s.%s", BUS_NAME, config->instance)
+                                   : g_strdup(BUS_NAME);
+        b->instance_id = new_instance_id();
+        b->reconnect = timer_new(loop_timers(loop), on_reconnect, b);
+        b->owners = owners_new(quotas, on_owner_vanished, b);
+        b->claims = claims_new(loop_timers(loop), on_claim_ended, b);
+        b->handlers = handlers_new(loop, b->claims, config->queue_max);
+        b->subscriptions = subscriptions_new(b);
+        b->holds = holds_new(b);
+        b->monitors = monitors_new(b);
+        b->jobs = jobs_new(b);
+        *ret = b;
+        return 0;
+}
+
+void bus_stop(Bus *b) {
+        timer_disarm(b->reconnect);
+        b->source = loop_source_free(b->source);
+        b->jobs = jobs_free(b->jobs);
+        b->holds = holds_free(b->holds);
+        b->monitors = monitors_free(b->monitors);
+        b->subscriptions = subscriptions_free(b->subscriptions);
+        handlers_set_bus(b->handlers, NULL);
+        if (b->bus)
+                sd_bus_flush(b->bus);
+        b->client = NULL;
+}
+
+Bus *bus_free(Bus *b) {
+        if (!b)
+                return NULL;
+        bus_stop(b);
+        claims_free(b->claims);
+        owners_free(b->owners);
+        handlers_free(b->handlers);
+        b->bus = sd_bus_close_unref(b->bus);
+        timer_free(b->reconnect);
+        g_free((char *) b->config.address);
+        g_free(b->name);
+        g_free(b->instance_id);
+        g_free(b);
+        return NULL;
+}
+
+int bus_start(Bus *b, Client *client, void (*ready)(void *userdata),
+              int (*reload)(void *userdata, char **ret_error), void *userdata) {
+        static const ClientListener listener = {
+                .event = on_event,
+                .changed = on_changed,
+                .server_added = on_server_added,
+                .server_removed = on_server_removed,
+        };
+
+        b->client = client;
+        b->ready = ready;
+        b->reload = reload;
+        b->userdata = userdata;
+        client_add_listener(client, &listener, b);
+        subscriptions_attach(b->subscriptions, client_tree(client));
+        monitors_attach(b->monitors, client_tree(client));
+        if (strcmp(b->config.address, "none") == 0) {
+                ready(userdata);
+                return 0;
+        }
+        connect_now(b);
+        return 0;
+}
+
+bool bus_is_connected(const Bus *b) {
+        return b->owned;
+}

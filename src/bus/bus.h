@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The D-Bus front door: the connection, its name, and the interfaces of DBUS.md on it. Losing the
+ * bus ends nothing but claims, subscriptions and holds; it is tried again with back-off. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lwm2m/client.h"
+#include "util/loop.h"
+
+#define BUS_NAME "org.lwm2md.Client1"
+#define BUS_PATH "/org/lwm2md/Client1"
+#define BUS_SERVERS BUS_PATH "/server"
+#define BUS_API_VERSION 1
+
+typedef struct BusConfig {
+        const char *address;  /* "system", "session", "none" or a D-Bus address */
+        const char *instance; /* NULL, or the last part of the name: org.lwm2md.Client1.NAME */
+        uint32_t claims_per_user, subscriptions_per_user;
+        uint32_t queue_max; /* calls to applications waiting for one of the 64 places in flight;
+                               then -EBUSY */
+} BusConfig;
+
+typedef struct Bus Bus;
+
+int bus_new(const BusConfig *config, Loop *loop, Bus **ret);
+Bus *bus_free(Bus *b);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Bus, bus_free)
+/* For DmConfig.apps; userdata is the Bus. */
+const AppOps *bus_app_ops(void);
+/* Connects and owns the name. A bus that is not there yet is tried again later, unless the address
+ * cannot be used at all (-EINVAL) or the name belongs to somebody (-EEXIST). ready runs once the
+ * name is owned; at once with "none". reload is Manager.Reload's: 0, or -errno with *ret_error
+ * (g_free()). */
+int bus_start(Bus *b, Client *client, void (*ready)(void *userdata),
+              int (*reload)(void *userdata, char **ret_error), void *userdata);
+/* Before the client goes: no method runs any more, holds and subscriptions end. Calls to
+ * applications can still be cancelled; bus_free() comes when the Dm that made them has gone. */
+void bus_stop(Bus *b);
+bool bus_is_connected(const Bus *b);

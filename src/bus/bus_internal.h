@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the interfaces of the bus share. Only files of bus/ include it. */
+#include <systemd/sd-bus.h>
+
+#include "bus/bus.h"
+#include "bus/claims.h"
+#include "bus/errors.h"
+#include "bus/handlers.h"
+#include "bus/owners.h"
+#include "bus/variant.h"
+
+typedef struct Subscriptions Subscriptions;
+typedef struct Holds Holds;
+typedef struct Monitors Monitors;
+typedef struct Jobs Jobs;
+
+struct Bus {
+        BusConfig config;
+        Loop *loop;
+        Client *client; /* from bus_start() on */
+        char *name, *instance_id;
+        sd_bus *bus; /* NULL while there is no connection */
+        bool owned;  /* the name is ours */
+        LoopSource *source;
+        Timer *reconnect;
+        unsigned n_failed;
+
+        Owners *owners;
+        Claims *claims;
+        Handlers *handlers;
+        Subscriptions *subscriptions;
+        Holds *holds;
+        Monitors *monitors;
+        Jobs *jobs;
+
+        void (*ready)(void *userdata);
+        int (*reload)(void *userdata, char **ret_error);
+        void *userdata;
+};
+
+static inline uint64_t bus_now(const Bus *b) {
+        return loop_now(b->loop);
+}
+
+extern const sd_bus_vtable manager_vtable[], data_vtable[], claims_vtable[], model_vtable[],
+        server_vtable[], log_control_vtable[];
+
+/* A message that carries what a method answers later. */
+typedef struct Pending {
+        Bus *bus;
+        sd_bus_message *call;
+        Path path;
+} Pending;
+Pending *pending_new(Bus *b, sd_bus_message *call, const Path *path);
+Pending *pending_free(Pending *p);
+int pending_fail(Pending *p, int error, const char *text); /* replies and frees */
+
+/* Whether the sender is root or the daemon's own user; else an AccessDenied error that says what
+ * for. */
+int require_admin(sd_bus_message *m, const char *what, sd_bus_error *error);
+/* Objects 0 and 21 hold keys: never on the bus. Writing 1 and 2 is for administrators. */
+int check_access(sd_bus_message *m, const Path *p, bool write, sd_bus_error *error);
+int reply_ok(sd_bus_message *m);
+
+/* --- subscriptions.c: unicast Changed signals --- */
+Subscriptions *subscriptions_new(Bus *b);
+Subscriptions *subscriptions_free(Subscriptions *s);
+void subscriptions_vanished(Subscriptions *s, const Owner *o);
+void subscriptions_attach(Subscriptions *s, Tree *tree);
+int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_unsubscribe(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* --- holds.c: Data.Hold --- */
+Holds *holds_new(Bus *b);
+Holds *holds_free(Holds *h);
+int method_hold(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* --- monitors.c: Manager.Monitor --- */
+Monitors *monitors_new(Bus *b);
+Monitors *monitors_free(Monitors *s);
+void monitors_attach(Monitors *s, Tree *tree);
+void monitors_event(Monitors *s, const ClientEvent *event);
+int method_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* --- jobs.c: kind is "update", "register" or "deregister"; replies with the job's number, or later
+ * with wait --- */
+Jobs *jobs_new(Bus *b);
+Jobs *jobs_free(Jobs *jobs);
+int jobs_add(Jobs *jobs, sd_bus_message *m, uint16_t ssid, const char *kind, bool wait,
+             sd_bus_error *error);
+void jobs_event(Jobs *jobs, const ClientEvent *event);
+
+/* --- manager.c, server.c --- */
+void manager_event(Bus *b, const ClientEvent *event);
+void manager_changed(Bus *b);
+void server_path(uint16_t ssid, char buffer[static 64]);
+int server_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                void **ret_found, sd_bus_error *error);
+int server_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
+                     sd_bus_error *error);

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bus/claims.h"
+
+#include <errno.h>
+#include <glib.h>
+
+struct Claims {
+        TimerQueue *timers;
+        GHashTable *by_id;   /* id -> Claim, owned */
+        GHashTable *by_path; /* Path -> GPtrArray of Claim, borrowed */
+        uint32_t last_id;
+        void (*ended)(void *userdata, const Claim *claim);
+        void *userdata;
+};
+
+/* A claim and what its grace timer needs. */
+typedef struct Entry {
+        Claim claim; /* first: by_id and by_path hand out Claim * */
+        Claims *claims;
+} Entry;
+
+static guint path_hash(gconstpointer key) {
+        const Path *p = key;
+        guint h = p->n;
+
+        for (unsigned i = 0; i < p->n; i++)
+                h = h * 65599u + p->id[i];
+        return h;
+}
+
+static gboolean path_equals(gconstpointer a, gconstpointer b) {
+        return path_equal(a, b);
+}
+
+static void entry_free(gpointer p) {
+        Entry *e = p;
+
+        timer_free(e->claim.grace);
+        if (e->claim.owner) {
+                owner_give_back(e->claim.owner, QUOTA_CLAIMS);
+                owner_unref(e->claim.owner);
+        }
+        g_free(e->claim.handler);
+        g_free(e->claim.prefixes);
+        g_free(e);
+}
+
+static void list_free(gpointer p) {
+        g_ptr_array_unref(p);
+}
+
+Claims *claims_new(TimerQueue *timers, void (*ended)(void *userdata, const Claim *claim),
+                   void *userdata) {
+        Claims *cs = g_new0(Claims, 1);
+
+        cs->timers = timers;
+        cs->by_id = g_hash_table_new_full(NULL, NULL, NULL, entry_free);
+        cs->by_path = g_hash_table_new_full(path_hash, path_equals, g_free, list_free);
+        cs->ended = ended;
+        cs->userdata = userdata;
+        return cs;
+}
+
+Claims *claims_free(Claims *cs) {
+        if (!cs)
+                return NULL;
+        g_hash_table_unref(cs->by_path);
+        g_hash_table_unref(cs->by_id);
+        g_free(cs);
+        return NULL;
+}
+
+static void forget(Claims *cs, Claim *c) {
+        for (size_t i = 0; i < c->n_prefixes; i++) {
+                GPtrArray *list = g_hash_table_lookup(cs->by_path, &c->prefixes[i]);
+
+                g_ptr_array_remove(list, c);
+                if (list->len == 0)
+                        g_hash_table_remove(cs->by_path, &c->prefixes[i]);
+        }
+        g_hash_table_remove(cs->by_id, GUINT_TO_POINTER(c->id));
+}
+
+static const Claim *conflict(const Claims *cs, const Claim *wanted) {
+        for (size_t i = 0; i < wanted->n_prefixes; i++) {
+                const GPtrArray *list = g_hash_table_lookup(cs->by_path, &wanted->prefixes[i]);
+
+                for (guint k = 0; list && k < list->len; k++) {
+                        const Claim *other = g_ptr_array_index(list, k);
+                        bool gives_way = !other->owner && (other->uid == wanted->uid ||
+                                                           other->on_vanish == ON_VANISH_MARK);
+
+                        if (!gives_way && !(wanted->share && other->share))
+                                return other;
+                }
+        }
+        return NULL;
+}
+
+/* Vanished claims on any prefix of wanted, all of which give way (conflict() has looked). */
+static void replace_vanished(Claims *cs, const Claim *wanted) {
+        for (size_t i = 0; i < wanted->n_prefixes; i++) {
+                GPtrArray *list;
+
+                while ((list = g_hash_table_lookup(cs->by_path, &wanted->prefixes[i]))) {
+                        Claim *gone = NULL;
+
+                        for (guint k = 0; k < list->len && !gone; k++)
+                                if (!((Claim *) g_ptr_array_index(list, k))->owner)
+                                        gone = g_ptr_array_index(list, k);
+                        if (!gone)
+                                break;
+                        forget(cs, gone);
+                }
+        }
+}
+
+static void on_grace_over(void *userdata, uint64_t now_usec) {
+        Entry *e = userdata;
+        Claims *cs = e->claims;
+
+        if (e->claim.on_vanish == ON_VANISH_MARK)
+                return;
+        cs->ended(cs->userdata, &e->claim);
+        forget(cs, &e->claim);
+}
+
+int claims_add(Claims *cs, const Claim *wanted, uint32_t *ret_id, const Claim **ret_other) {
+        uint32_t limit;
+        Entry *e;
+
+        *ret_other = conflict(cs, wanted);
+        if (*ret_other)
+                return -EEXIST;
+        if (owner_take(wanted->owner, QUOTA_CLAIMS, &limit) < 0)
+                return -EDQUOT;
+        replace_vanished(cs, wanted);
+
+        e = g_new0(Entry, 1);
+        e->claims = cs;
+        e->claim = *wanted;
+        do {
+                e->claim.id = ++cs->last_id;
+        } while (e->claim.id == 0 || claims_by_id(cs, e->claim.id));
+        e->claim.owner = owner_ref(wanted->owner);
+        e->claim.handler = g_strdup(wanted->handler);
+        e->claim.prefixes = g_memdup2(wanted->prefixes, wanted->n_prefixes * sizeof(Path));
+        e->claim.grace = timer_new(cs->timers, on_grace_over, e);
+        g_hash_table_insert(cs->by_id, GUINT_TO_POINTER(e->claim.id), e);
+        for (size_t i = 0; i < e->claim.n_prefixes; i++) {
+                GPtrArray *list = g_hash_table_lookup(cs->by_path, &e->claim.prefixes[i]);
+
+                if (!list) {
+                        list = g_ptr_array_new();
+                        g_hash_table_insert(cs->by_path,
+                                            g_memdup2(&e->claim.prefixes[i], sizeof(Path)), list);
+                }
+                g_ptr_array_add(list, &e->claim);
+        }
+        *ret_id = e->claim.id;
+        return 0;
+}
+
+int claims_release(Claims *cs, uint32_t id, const Owner *owner) {
+        Claim *c = g_hash_table_lookup(cs->by_id, GUINT_TO_POINTER(id));
+
+        if (!c)
+                return -ENOENT;
+        if (c->owner != owner)
+                return -EACCES;
+        forget(cs, c);
+        return 0;
+}
+
+void claims_vanished(Claims *cs, Owner *owner, uint64_t now_usec) {
+        GHashTableIter i;
+        gpointer value;
+
+        g_hash_table_iter_init(&i, cs->by_id);
+        while (g_hash_table_iter_next(&i, NULL, &value)) {
+                Claim *c = value;
+
+                if (c->owner != owner)
+                        continue;
+                owner_give_back(owner, QUOTA_CLAIMS);
+                c->owner = owner_unref(c->owner);
+                timer_arm(c->grace, now_usec + c->grace_ms * USEC_PER_MSEC);
+        }
+}
+
+const GPtrArray *claims_find(const Claims *cs, const Path *p) {
+        if (g_hash_table_size(cs->by_path) == 0)
+                return NULL;
+        for (int n = p->n; n >= 0; n--) {
+                Path prefix = path_prefix(p, (uint8_t) n);
+                const GPtrArray *list = g_hash_table_lookup(cs->by_path, &prefix);
+
+                if (list)
+                        return list;
+        }
+        return NULL;
+}
+
+void claims_foreach(const Claims *cs, void (*func)(void *userdata, const Claim *claim),
+                    void *userdata) {
+        for (uint32_t id = 1, left = g_hash_table_size(cs->by_id); left > 0 && id <= cs->last_id;
+             id++) {
+                const Claim *c = claims_by_id(cs, id);
+
+                if (!c)
+                        continue;
+                left--;
+                func(userdata, c);
+        }
+}
+
+const Claim *claims_by_id(const Claims *cs, uint32_t id) {
+        return g_hash_table_lookup(cs->by_id, GUINT_TO_POINTER(id));
+}

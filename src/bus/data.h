@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The methods of the Data interface; data.c has their table. */
+#include "bus/bus_internal.h"
+
+int method_set(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_set_many(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_apply(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_create(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_set_fd(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_execute(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_configure(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_get(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_get_many(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_get_fd(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error);

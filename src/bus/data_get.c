@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Data methods that look: Get, GetMany, List, GetFd. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bus/data.h"
+#include "util/cleanup.h"
+
+#define ANSWER_VALUES_MAX                                                                          \
+        200000 /* in one GetMany or List; a larger answer would pass the bus's message limit */
+
+static bool is_multiple(const Tree *tree, const Path *p) {
+        const ResourceDef *def = tree_resource_def(tree, p);
+
+        return def && def->multiple && p->n == 3;
+}
+
+static int not_found(const Tree *tree, const Path *p, sd_bus_error *error) {
+        Path instance = path_prefix(p, 2);
+
+        if (!tree_object_def(tree, p->id[0], -1))
+                return bus_error_named(error, ERROR_PREFIX "NotDefined",
+                                       "%s: no definition of object %u is known (see Model.Define)",
+                                       PATH_TEXT(p), p->id[0]);
+        if (!tree_exists(tree, &instance))
+                return bus_error(error, -ENOENT, "%s: there is no Object Instance %s", PATH_TEXT(p),
+                                 PATH_TEXT(&instance));
+        if (p->n >= 3 && !tree_resource_def(tree, p))
+                return bus_error(error, -ENOENT, "%s: object %u has no resource %u", PATH_TEXT(p),
+                                 p->id[0], p->id[2]);
+        return bus_error(error, -ENOENT, "%s: has no value", PATH_TEXT(p));
+}
+
+static void on_read(void *userdata, int error, const char *text, const RecordList *records,
+                    uint64_t now_usec) {
+        Pending *p = userdata;
+        sd_bus_message *reply = NULL;
+        int r;
+
+        if (error < 0) {
+                pending_fail(p, error, text);
+                return;
+        }
+        r = sd_bus_message_new_method_return(p->call, &reply);
+        if (r >= 0)
+                r = variant_append_records(reply, &p->path,
+                                           is_multiple(client_tree(p->bus->client), &p->path),
+                                           records);
+        if (r >= 0)
+                sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        if (r < 0)
+                pending_fail(p, r,
+                             r == -ENOENT ? "the application gave no value for this path" : NULL);
+        else
+                pending_free(p);
+}
+
+int method_get(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        Tree *tree = client_tree(b->client);
+        sd_bus_message *reply = NULL;
+        Pending *pending;
+        Path p;
+        int r;
+
+        r = path_argument(m, &p, 3, 4, error);
+        if (r >= 0)
+                r = check_access(m, &p, false, error);
+        if (r >= 0)
+                r = options_read(m, NULL, error);
+        if (r < 0)
+                return r;
+
+        pending = pending_new(b, m, &p);
+        r = dm_read(client_dm(b->client), &p, on_read, pending, bus_now(b));
+        if (r >= 0)
+                return 1;
+        pending_free(pending);
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = variant_append_tree(reply, tree, &p);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r == -ENOENT ? not_found(tree, &p, error) : r < 0 ? r : 1;
+}
+
+typedef struct Walk {
+        sd_bus_message *reply;
+        Bus *bus;
+        size_t n;
+        uint32_t depth; /* List: deepest level told */
+} Walk;
+
+static int visit_value(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
+        Walk *w = userdata;
+        int r;
+
+        if (!v || v->type == VALUE_NONE || p->id[0] == 0 || p->id[0] == 21)
+                return 0;
+        if (++w->n > ANSWER_VALUES_MAX)
+                return -E2BIG;
+        r = sd_bus_message_open_container(w->reply, 'r', "svx");
+        if (r >= 0)
+                r = sd_bus_message_append(w->reply, "s", PATH_TEXT(p));
+        if (r >= 0)
+                r = variant_append(w->reply, v);
+        if (r >= 0)
+                r = sd_bus_message_append(w->reply, "x", INT64_C(0));
+        return r < 0 ? r : sd_bus_message_close_container(w->reply);
+}
+
+static int append_prefix(Walk *w, sd_bus_message *m, const Path *p, sd_bus_error *error) {
+        Tree *tree = client_tree(w->bus->client);
+        int r;
+
+        r = check_access(m, p, false, error);
+        if (r < 0)
+                return r;
+        if (p->n >= 2 && !tree_exists(tree, p))
+                return not_found(tree, p, error);
+        r = tree_walk(tree, p, visit_value, w);
+        if (r == -E2BIG)
+                return bus_error(error, r, "More than %d values: ask for less at once",
+                                 ANSWER_VALUES_MAX);
+        return r;
+}
+
+int method_get_many(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Walk w = { .bus = userdata };
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &w.reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(w.reply, 'a', "(svx)");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
+                Path p;
+
+                r = path_argument(m, &p, 0, 4, error);
+                if (r >= 0)
+                        r = append_prefix(&w, m, &p, error);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r >= 0)
+                r = options_read(m, NULL, error);
+        if (r >= 0)
+                r = sd_bus_message_close_container(w.reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, w.reply, NULL);
+        sd_bus_message_unref(w.reply);
+        return r < 0 ? r : 1;
+}
+
+/* --- List --- */
+
+static const char *operations_text(const ResourceDef *def) {
+        static const char *const texts[] = { "", "R", "W", "RW", "E", "RE", "WE", "RWE" };
+
+        return def ? texts[def->operations & 7] : "";
+}
+
+static int append_observers(Walk *w, const Path *p) {
+        g_autofree uint16_t *ids = NULL;
+        size_t n;
+        int r;
+
+        r = sd_bus_message_open_container(w->reply, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(w->reply, "s", "observed_by");
+        if (r >= 0)
+                r = sd_bus_message_open_container(w->reply, 'v', "aq");
+        if (r < 0)
+                return r;
+        ids = dm_observers(client_dm(w->bus->client), p, &n);
+        r = sd_bus_message_append_array(w->reply, 'q', ids, n * sizeof(uint16_t));
+        if (r >= 0)
+                r = sd_bus_message_close_container(w->reply);
+        return r < 0 ? r : sd_bus_message_close_container(w->reply);
+}
+
+static int append_attributes(Walk *w, const Path *p) {
+        g_autofree uint16_t *servers = NULL;
+        size_t n;
+        int r = 0;
+
+        servers = client_servers(w->bus->client, &n);
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                g_autofree char *text = dm_attributes(client_dm(w->bus->client), servers[i], p);
+                g_autofree char *key =
+                        g_strdup_printf(n > 1 ? "attributes-%u" : "attributes", servers[i]);
+
+                if (text && *text)
+                        r = sd_bus_message_append(w->reply, "{sv}", key, "s", text);
+        }
+        return r;
+}
+
+static int append_owner(Walk *w, const Path *p) {
+        const GPtrArray *list = claims_find(w->bus->claims, p);
+        const Claim *c = list ? g_ptr_array_index(list, 0) : NULL;
+
+        if (!c)
+                return 0;
+        return sd_bus_message_append(w->reply, "{sv}", "owner", "s",
+                                     c->owner ? owner_name(c->owner) : "(gone)");
+}
+
+static int append_node(Walk *w, const Path *p, const Value *v, const ResourceDef *def) {
+        Store *store = client_store(w->bus->client);
+        int r;
+
+        if (++w->n > ANSWER_VALUES_MAX)
+                return -E2BIG;
+        r = sd_bus_message_open_container(w->reply, 'r', "sa{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(w->reply, "s", PATH_TEXT(p));
+        if (r >= 0)
+                r = sd_bus_message_open_container(w->reply, 'a', "{sv}");
+        if (r >= 0 && def)
+                r = sd_bus_message_append(w->reply, "{sv}{sv}{sv}{sv}", "name", "s",
+                                          def->name ? def->name : "", "type", "s",
+                                          def->type == VALUE_NONE ? "" : value_type_name(def->type),
+                                          "ops", "s", operations_text(def), "multiple", "b",
+                                          def->multiple && p->n == 3);
+        if (r >= 0)
+                r = append_owner(w, p);
+        if (r >= 0)
+                r = append_observers(w, p);
+        if (r >= 0)
+                r = append_attributes(w, p);
+        if (r >= 0 && v && store)
+                r = sd_bus_message_append(w->reply, "{sv}", "persisted", "b",
+                                          store_is_persisted(store, p));
+        if (r >= 0)
+                r = sd_bus_message_close_container(w->reply);
+        return r < 0 ? r : sd_bus_message_close_container(w->reply);
+}
+
+static int visit_node(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
+        Walk *w = userdata;
+
+        if (p->id[0] == 0 || p->id[0] == 21 || p->n > w->depth)
+                return 0;
+        return append_node(w, p, v, def);
+}
+
+static void list_object(void *userdata, const ObjectDef *def) {
+        Walk *w = userdata;
+        Path p = PATH_O(def->id);
+        Tree *tree = client_tree(w->bus->client);
+
+        /* Several versions of an object are one node. */
+        if (tree_object_def(tree, def->id, -1) == def && tree_n_instances(tree, def->id) > 0 &&
+            def->id != 0 && def->id != 21)
+                append_node(w, &p, NULL, NULL);
+}
+
+int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Walk w = { .bus = userdata, .depth = 4 };
+        Tree *tree = client_tree(w.bus->client);
+        uint32_t depth = 0;
+        const Option options[] = { { "depth", OPTION_U32, &depth }, { NULL } };
+        Path p;
+        int r;
+
+        r = path_argument(m, &p, 0, 4, error);
+        if (r >= 0)
+                r = check_access(m, &p, false, error);
+        if (r >= 0)
+                r = options_read(m, options, error);
+        if (r < 0)
+                return r;
+        if (depth > 0)
+                w.depth = p.n + depth;
+        if (p.n >= 2 && !tree_exists(tree, &p))
+                return not_found(tree, &p, error);
+
+        r = sd_bus_message_new_method_return(m, &w.reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(w.reply, 'a', "(sa{sv})");
+        if (r >= 0 && p.n == 0)
+                schema_foreach(tree_schema(tree), list_object, &w);
+        if (r >= 0)
+                r = tree_walk(tree, &p, visit_node, &w);
+        if (r == -E2BIG)
+                bus_error(error, r, "More than %d nodes: ask for less at once (depth)",
+                          ANSWER_VALUES_MAX);
+        if (r >= 0)
+                r = sd_bus_message_close_container(w.reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, w.reply, NULL);
+        sd_bus_message_unref(w.reply);
+        return r < 0 ? r : 1;
+}
+
+static int make_memfd(const Value *v, int *ret) {
+        autoclose int fd = memfd_create("lwm2md-value", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        size_t n = 0;
+
+        if (fd < 0)
+                return -errno;
+        while (n < v->length) {
+                ssize_t k = write(fd, v->data + n, v->length - n);
+
+                if (k < 0)
+                        return -errno;
+                n += (size_t) k;
+        }
+        if (lseek(fd, 0, SEEK_SET) < 0 ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return -errno;
+        *ret = steal_fd(&fd);
+        return 0;
+}
+
+int method_get_fd(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        Tree *tree = client_tree(b->client);
+        autoclose int fd = -1;
+        const Value *v;
+        Path p;
+        int r;
+
+        r = path_argument(m, &p, 3, 4, error);
+        if (r >= 0)
+                r = check_access(m, &p, false, error);
+        if (r >= 0)
+                r = options_read(m, NULL, error);
+        if (r < 0)
+                return r;
+        r = tree_get(tree, &p, &v);
+        if (r < 0)
+                return not_found(tree, &p, error);
+        if (v->type != VALUE_OPAQUE && v->type != VALUE_STRING && v->type != VALUE_CORELNK)
+                return bus_error(error, -EINVAL,
+                                 "%s: only text and opaque values come as a file (use Get)",
+                                 PATH_TEXT(&p));
+        r = make_memfd(v, &fd);
+        if (r < 0)
+                return bus_error(error, r, "%s: %m", PATH_TEXT(&p));
+        return sd_bus_reply_method_return(m, "h", fd);
+}

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bus/handlers.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "bus/errors.h"
+#include "bus/variant.h"
+#include "util/log.h"
+
+struct Handlers {
+        Loop *loop;
+        const Claims *claims;
+        sd_bus *bus;
+        uint32_t queue_max, n_in_flight;
+        uint64_t last_txn;
+        GQueue waiting; /* Part, not yet sent */
+};
+
+typedef enum CallKind { CALL_EXECUTE, CALL_READ, CALL_PREPARE } CallKind;
+
+/* One message to one application. */
+typedef struct Part {
+        AppCall *call;
+        sd_bus_message *message; /* until it is sent */
+        sd_bus_slot *slot;       /* while in flight */
+        uint64_t timeout_usec;
+        char *owner, *handler; /* for Commit and Abort */
+        bool waiting, done;
+} Part;
+
+struct AppCall {
+        Handlers *handlers;
+        CallKind kind;
+        AppDone done;
+        void *userdata;
+        uint64_t txn;
+        GPtrArray *parts; /* Part */
+        unsigned n_pending;
+        int error;
+        char *text;
+        RecordList records;
+        Timer *deliver;          /* reports a result that was there before anything was sent */
+        GPtrArray *alternatives; /* Execute of a shared prefix: messages for the next claims, in
+                                    order */
+};
+
+static void part_free(gpointer p) {
+        Part *part = p;
+        Handlers *h = part->call->handlers;
+
+        if (part->waiting)
+                g_queue_remove(&h->waiting, part);
+        if (part->slot) {
+                sd_bus_slot_unref(part->slot);
+                h->n_in_flight--;
+        }
+        sd_bus_message_unref(part->message);
+        g_free(part->owner);
+        g_free(part->handler);
+        g_free(part);
+}
+
+static void call_free(AppCall *call) {
+        timer_free(call->deliver);
+        g_ptr_array_unref(call->parts);
+        g_clear_pointer(&call->alternatives, g_ptr_array_unref);
+        record_list_clear(&call->records);
+        g_free(call->text);
+        g_free(call);
+}
+
+static void send_waiting(Handlers *h);
+
+/* Tells the caller; a prepared call stays until finish(), anything else is over. */
+static void deliver(AppCall *call, uint64_t now_usec) {
+        AppDone done = call->done;
+        void *userdata = call->userdata;
+        bool keep = call->kind == CALL_PREPARE && call->error == 0;
+
+        call->done = NULL;
+        done(userdata, call->error, call->text,
+             call->kind == CALL_READ && call->error == 0 ? &call->records : NULL, now_usec);
+        if (!keep)
+                call_free(call);
+}
+
+static void on_deliver(void *userdata, uint64_t now_usec) {
+        deliver(userdata, now_usec);
+}
+
+static void tell(AppCall *call, const Part *part, const char *member) {
+        Handlers *h = call->handlers;
+        int r;
+
+        if (!h->bus)
+                return;
+        r = sd_bus_call_method_async(h->bus, NULL, part->owner, part->handler, HANDLER_INTERFACE,
+                                     member, NULL, NULL, "t", call->txn);
+        if (r < 0)
+                log_warning_errno(r, "Cannot send %s to %s: %m", member, part->owner);
+}
+
+static void fail(AppCall *call, int error, const char *text) {
+        if (call->error < 0)
+                return;
+        call->error = error;
+        call->text = g_strdup(text);
+}
+
+static void call_over(AppCall *call) {
+        uint64_t now_usec = loop_now(call->handlers->loop);
+
+        if (call->kind == CALL_PREPARE && call->error < 0 && call->parts->len > 1)
+                for (guint i = 0; i < call->parts->len; i++)
+                        tell(call, g_ptr_array_index(call->parts, i), "Abort");
+        deliver(call, now_usec);
+}
+
+static int read_records(sd_bus_message *m, AppCall *call) {
+        const char *text;
+        int64_t time;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "(svx)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "svx")) > 0) {
+                bool multiple;
+                Path p;
+
+                r = sd_bus_message_read_basic(m, 's', &text);
+                if (r >= 0)
+                        r = path_parse(text, &p);
+                if (r >= 0)
+                        r = variant_read(m, &p, &call->records, &multiple);
+                if (r >= 0)
+                        r = sd_bus_message_read_basic(m, 'x', &time);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r;
+}
+
+static bool try_alternative(AppCall *call, const sd_bus_error *error);
+
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        Part *part = userdata;
+        AppCall *call = part->call;
+        Handlers *h = call->handlers;
+        const sd_bus_error *error = sd_bus_message_get_error(m);
+
+        part->slot = sd_bus_slot_unref(part->slot);
+        part->done = true;
+        h->n_in_flight--;
+        call->n_pending--;
+        if (error && try_alternative(call, error))
+                return 0;
+        if (error)
+                fail(call, bus_error_from_handler(error), error->message);
+        else if (call->kind == CALL_READ && read_records(m, call) < 0)
+                fail(call, -EIO, "the application's Read reply is not of the form a(svx)");
+        if (call->n_pending == 0)
+                call_over(call);
+        send_waiting(h);
+        return 0;
+}
+
+static void send_part(Handlers *h, Part *part) {
+        int r;
+
+        r = h->bus ? sd_bus_call_async(h->bus, &part->slot, part->message, on_reply, part,
+                                       part->timeout_usec)
+                   : -EHOSTUNREACH;
+        part->message = sd_bus_message_unref(part->message);
+        if (r >= 0) {
+                h->n_in_flight++;
+                return;
+        }
+        fail(part->call, -EHOSTUNREACH, "the D-Bus connection is gone");
+        if (--part->call->n_pending == 0)
+                timer_arm(part->call->deliver, loop_now(h->loop));
+}
+
+static void send_waiting(Handlers *h) {
+        Part *part;
+
+        while (h->n_in_flight < CALLS_IN_FLIGHT_MAX && (part = g_queue_pop_head(&h->waiting))) {
+                part->waiting = false;
+                send_part(h, part);
+        }
+}
+
+static void submit(Handlers *h, Part *part) {
+        part->call->n_pending++;
+        if (h->n_in_flight < CALLS_IN_FLIGHT_MAX) {
+                send_part(h, part);
+        } else if (h->waiting.length < h->queue_max) {
+                part->waiting = true;
+                g_queue_push_tail(&h->waiting, part);
+        } else {
+                fail(part->call, -EBUSY, "too many calls to applications are waiting");
+                if (--part->call->n_pending == 0)
+                        timer_arm(part->call->deliver, loop_now(h->loop));
+        }
+}
+
+static AppCall *call_new(Handlers *h, CallKind kind, AppDone done, void *userdata) {
+        AppCall *call = g_new0(AppCall, 1);
+
+        call->handlers = h;
+        call->kind = kind;
+        call->done = done;
+        call->userdata = userdata;
+        call->parts = g_ptr_array_new_with_free_func(part_free);
+        call->deliver = timer_new(loop_timers(h->loop), on_deliver, call);
+        return call;
+}
+
+static Part *part_new(AppCall *call, const Claim *claim, sd_bus_message *m) {
+        Part *part = g_new0(Part, 1);
+
+        part->call = call;
+        part->message = sd_bus_message_ref(m);
+        part->timeout_usec = claim->timeout_ms * USEC_PER_MSEC;
+        part->owner = g_strdup(owner_name(claim->owner));
+        part->handler = g_strdup(claim->handler);
+        g_ptr_array_add(call->parts, part);
+        return part;
+}
+
+/* An application that vanished, or a bus that did, answers for the whole call: later, as every
+ * answer. */
+static AppCall *call_failed(AppCall *call, int error, const char *text) {
+        fail(call, error, text);
+        timer_arm(call->deliver, loop_now(call->handlers->loop));
+        return call;
+}
+
+static const Claim *claim_for(const Handlers *h, const Path *p, unsigned operation) {
+        const GPtrArray *list = claims_find(h->claims, p);
+        const Claim *best = NULL;
+
+        for (guint i = 0; list && i < list->len; i++) {
+                const Claim *c = g_ptr_array_index(list, i);
+
+                if ((c->operations & operation) && (!best || (!best->owner && c->owner)))
+                        best = c;
+        }
+        return best;
+}
+
+static unsigned handlers_claimed(void *apps, const Path *p) {
+        const Handlers *h = apps;
+        const GPtrArray *list = claims_find(h->claims, p);
+        unsigned operations = 0;
+
+        for (guint i = 0; list && i < list->len; i++)
+                operations |= ((const Claim *) g_ptr_array_index(list, i))->operations;
+        return operations;
+}
+
+static int new_message(Handlers *h, const Claim *claim, const char *member, sd_bus_message **ret) {
+        if (!h->bus)
+                return -EHOSTUNREACH;
+        return sd_bus_message_new_method_call(h->bus, ret, owner_name(claim->owner), claim->handler,
+                                              HANDLER_INTERFACE, member);
+}
+
+/* ctx: who asks, and until when an answer is of use (wall clock, ns). */
+static int append_context(sd_bus_message *m, const AppContext *context, const Claim *claim,
+                          const char *raw, int final) {
+        struct timespec ts;
+        int r;
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "server", "q", context->ssid);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "deadline", "x",
+                                          (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec +
+                                                  claim->timeout_ms * INT64_C(1000000));
+        if (r >= 0 && raw)
+                r = sd_bus_message_append(m, "{sv}", "raw", "s", raw);
+        if (r >= 0 && final >= 0)
+                r = sd_bus_message_append(m, "{sv}", "final", "b", final);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int execute_message(Handlers *h, const Claim *claim, const Path *p, const ExecuteArg *args,
+                           size_t n_args, const char *raw, const AppContext *context,
+                           sd_bus_message **ret) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = new_message(h, claim, "Execute", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", PATH_TEXT(p));
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(ys)");
+        for (size_t i = 0; i < n_args && r >= 0; i++)
+                r = sd_bus_message_append(m, "(ys)", args[i].digit,
+                                          args[i].value ? args[i].value : "");
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        if (r >= 0)
+                r = append_context(m, context, claim, raw, -1);
+        if (r < 0) {
+                sd_bus_message_unref(m);
+                return r;
+        }
+        *ret = m;
+        return 0;
+}
+
+/* A prefix shared by several: the next one is asked when one says that this is not its path. */
+typedef struct Alternative {
+        uint32_t claim_id;
+        sd_bus_message *message;
+} Alternative;
+
+static void alternative_free(gpointer p) {
+        Alternative *a = p;
+
+        sd_bus_message_unref(a->message);
+        g_free(a);
+}
+
+static bool try_alternative(AppCall *call, const sd_bus_error *error) {
+        Handlers *h = call->handlers;
+
+        if (!call->alternatives || strcmp(error->name, ERROR_PREFIX "NotMine") != 0)
+                return false;
+        while (call->alternatives->len > 0) {
+                Alternative *a = g_ptr_array_steal_index(call->alternatives, 0);
+                const Claim *c = claims_by_id(h->claims, a->claim_id);
+                bool usable = c && c->owner;
+
+                if (usable)
+                        submit(h, part_new(call, c, a->message));
+                alternative_free(a);
+                if (usable)
+                        return true;
+        }
+        return false;
+}
+
+static AppCall *handlers_execute(void *apps, const Path *p, const ExecuteArg *args, size_t n_args,
+                                 const char *raw, const AppContext *context, AppDone done,
+                                 void *userdata) {
+        Handlers *h = apps;
+        const GPtrArray *list = claims_find(h->claims, p);
+        AppCall *call = call_new(h, CALL_EXECUTE, done, userdata);
+
+        call->alternatives = g_ptr_array_new_with_free_func(alternative_free);
+        for (guint i = 0; list && i < list->len; i++) {
+                const Claim *c = g_ptr_array_index(list, i);
+                sd_bus_message *m = NULL;
+                int r;
+
+                if (!(c->operations & APP_EXECUTE) || !c->owner)
+                        continue;
+                r = execute_message(h, c, p, args, n_args, raw, context, &m);
+                if (r < 0)
+                        return call_failed(call, r == -EHOSTUNREACH ? r : -EIO,
+                                           "cannot build the Execute message");
+                if (call->parts->len == 0) {
+                        submit(h, part_new(call, c, m));
+                        sd_bus_message_unref(m);
+                } else {
+                        Alternative *a = g_new0(Alternative, 1);
+
+                        a->claim_id = c->id;
+                        a->message = m;
+                        g_ptr_array_add(call->alternatives, a);
+                }
+        }
+        if (call->parts->len == 0)
+                return call_failed(call, -EHOSTUNREACH,
+                                   "the application that claimed this path has gone");
+        return call;
+}
+
+/* The claims of n items without repetition, in the order of the items. */
+static GPtrArray *distinct(const Claim **claims, size_t n) {
+        g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+        GPtrArray *list = g_ptr_array_new();
+
+        for (size_t i = 0; i < n; i++)
+                if (claims[i] && g_hash_table_add(seen, (gpointer) claims[i]))
+                        g_ptr_array_add(list, (gpointer) claims[i]);
+        return list;
+}
+
+static int add_read(Handlers *h, AppCall *call, const Claim *claim, const Path *paths,
+                    const Claim **claims, size_t n, const AppContext *context) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = new_message(h, claim, "Read", &m);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "s");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                if (claims[i] == claim)
+                        r = sd_bus_message_append(m, "s", PATH_TEXT(&paths[i]));
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        if (r >= 0)
+                r = append_context(m, context, claim, NULL, -1);
+        if (r >= 0)
+                part_new(call, claim, m);
+        sd_bus_message_unref(m);
+        return r;
+}
+
+static void submit_all(AppCall *call) {
+        for (guint i = 0; i < call->parts->len; i++)
+                submit(call->handlers, g_ptr_array_index(call->parts, i));
+}
+
+static AppCall *handlers_read(void *apps, const Path *paths, size_t n, const AppContext *context,
+                              AppDone done, void *userdata) {
+        Handlers *h = apps;
+        g_autofree const Claim **claims = g_new0(const Claim *, n);
+        g_autoptr(GPtrArray) owners = NULL;
+        AppCall *call = call_new(h, CALL_READ, done, userdata);
+
+        for (size_t i = 0; i < n; i++)
+                claims[i] = claim_for(h, &paths[i], APP_READ);
+        owners = distinct(claims, n);
+        for (guint i = 0; i < owners->len; i++) {
+                const Claim *claim = g_ptr_array_index(owners, i);
+                int r;
+
+                if (!claim->owner)
+                        return call_failed(call, -EHOSTUNREACH,
+                                           "the application that claimed this path has gone");
+                r = add_read(h, call, claim, paths, claims, n, context);
+                if (r < 0)
+                        return call_failed(call, r == -EHOSTUNREACH ? r : -EIO,
+                                           "cannot build the Read message");
+        }
+        if (call->parts->len == 0)
+                return call_failed(call, 0, NULL);
+        submit_all(call);
+        return call;
+}
+
+static const Claim *claim_for_op(const Handlers *h, const Op *op) {
+        switch (op->kind) {
+        case OP_CREATE:
+        case OP_DELETE:
+                return claim_for(h, &op->path, APP_CREATE);
+        case OP_SET:
+        case OP_UNSET:
+        case OP_REPLACE:
+                return claim_for(h, &op->path, APP_WRITE);
+        case OP_EXPECT:
+        default:
+                return NULL;
+        }
+}
+
+/* Only OP_SET carries a value; the others go with b true, as in Apply. */
+static int append_op(sd_bus_message *m, const Op *op) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'r', "ssv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ss", op_name(op->kind), PATH_TEXT(&op->path));
+        if (r >= 0)
+                r = op->value.type == VALUE_NONE ? sd_bus_message_append(m, "v", "b", 1)
+                                                 : variant_append(m, &op->value);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int add_prepare(Handlers *h, AppCall *call, const Claim *claim, const Op *ops,
+                       const Claim **claims, size_t n, const AppContext *context, bool final) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = new_message(h, claim, "Prepare", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "t", call->txn);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(ssv)");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                if (claims[i] == claim)
+                        r = append_op(m, &ops[i]);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        if (r >= 0)
+                r = append_context(m, context, claim, NULL, final);
+        if (r >= 0)
+                part_new(call, claim, m);
+        sd_bus_message_unref(m);
+        return r;
+}
+
+static AppCall *handlers_prepare(void *apps, const Op *ops, size_t n, const AppContext *context,
+                                 AppDone done, void *userdata) {
+        Handlers *h = apps;
+        g_autofree const Claim **claims = g_new0(const Claim *, n);
+        g_autoptr(GPtrArray) owners = NULL;
+        AppCall *call;
+
+        for (size_t i = 0; i < n; i++)
+                claims[i] = claim_for_op(h, &ops[i]);
+        owners = distinct(claims, n);
+        if (owners->len == 0)
+                return NULL;
+        call = call_new(h, CALL_PREPARE, done, userdata);
+        call->txn = ++h->last_txn;
+        for (guint i = 0; i < owners->len; i++) {
+                const Claim *claim = g_ptr_array_index(owners, i);
+                int r;
+
+                if (!claim->owner)
+                        return call_failed(call, -EHOSTUNREACH,
+                                           "the application that claimed this path has gone");
+                r = add_prepare(h, call, claim, ops, claims, n, context, owners->len == 1);
+                if (r < 0)
+                        return call_failed(call, r == -EHOSTUNREACH ? r : -EIO,
+                                           "cannot build the Prepare message");
+        }
+        submit_all(call);
+        return call;
+}
+
+static void handlers_finish(AppCall *call, bool commit) {
+        /* With one owner its Prepare was final, unless the change failed afterwards: that it must
+         * know. */
+        if (call->parts->len > 1 || !commit)
+                for (guint i = 0; i < call->parts->len; i++)
+                        tell(call, g_ptr_array_index(call->parts, i), commit ? "Commit" : "Abort");
+        call_free(call);
+}
+
+static void handlers_cancel(AppCall *call) {
+        Handlers *h = call->handlers;
+
+        if (call->kind == CALL_PREPARE)
+                for (guint i = 0; i < call->parts->len; i++)
+                        tell(call, g_ptr_array_index(call->parts, i), "Abort");
+        call_free(call);
+        send_waiting(h);
+}
+
+const AppOps handlers_app_ops = {
+        .claimed = handlers_claimed,
+        .execute = handlers_execute,
+        .read = handlers_read,
+        .prepare = handlers_prepare,
+        .finish = handlers_finish,
+        .cancel = handlers_cancel,
+};
+
+Handlers *handlers_new(Loop *loop, const Claims *claims, uint32_t queue_max) {
+        Handlers *h = g_new0(Handlers, 1);
+
+        h->loop = loop;
+        h->claims = claims;
+        h->queue_max = queue_max;
+        g_queue_init(&h->waiting);
+        return h;
+}
+
+Handlers *handlers_free(Handlers *h) {
+        g_free(h);
+        return NULL;
+}
+
+void handlers_set_bus(Handlers *h, sd_bus *bus) {
+        h->bus = bus;
+        /* sd-bus answers what is in flight with an error when its connection closes; what waits is
+         * sent into the void here, which fails it the same way. */
+        if (!bus)
+                while (!g_queue_is_empty(&h->waiting)) {
+                        Part *part = g_queue_pop_head(&h->waiting);
+
+                        part->waiting = false;
+                        send_part(h, part);
+                }
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Data.Subscribe: a client names prefixes and gets Changed signals, unicast, with the values below
+ * them that servers changed (with local=true also those that applications set). Within
+ * min_interval_ms changes of one path coalesce to the newest; a path list that grows past its limit
+ * is cut and counted as lost. */
+#include <errno.h>
+#include <string.h>
+
+#include "bus/bus_internal.h"
+
+#define PREFIXES_MAX 256
+#define PENDING_MAX 1024
+
+struct Subscriptions {
+        Bus *bus;
+        GPtrArray *all; /* Subscription */
+        uint32_t last_id;
+        unsigned n_touched; /* Touched signals in this second */
+        uint64_t touched_since_usec;
+};
+
+typedef struct Subscription {
+        Subscriptions *owner_list;
+        uint32_t id;
+        Owner *owner;
+        GArray *prefixes; /* Path */
+        uint32_t min_interval_ms;
+        bool local;
+        GHashTable *pending; /* Path -> itself */
+        uint64_t n_lost;
+        uint64_t last_sent_usec;
+        Timer *timer;
+        Origin origin; /* of the newest change pending */
+        uint16_t ssid;
+} Subscription;
+
+static guint path_hash(gconstpointer key) {
+        const Path *p = key;
+
+        return ((guint) p->id[0] << 16 ^ (guint) p->id[1] << 8 ^ p->id[2]) * 31u + p->id[3] + p->n;
+}
+
+static gboolean path_equals(gconstpointer a, gconstpointer b) {
+        return path_equal(a, b);
+}
+
+static void subscription_free(gpointer p) {
+        Subscription *s = p;
+
+        owner_give_back(s->owner, QUOTA_SUBSCRIPTIONS);
+        owner_unref(s->owner);
+        g_array_unref(s->prefixes);
+        g_hash_table_unref(s->pending);
+        timer_free(s->timer);
+        g_free(s);
+}
+
+static int compare_paths(gconstpointer a, gconstpointer b) {
+        return path_compare(*(const Path *const *) a, *(const Path *const *) b);
+}
+
+typedef struct Fill {
+        sd_bus_message *m;
+        int64_t now_ns;
+} Fill;
+
+static int append_value(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
+        Fill *fill = userdata;
+        int r;
+
+        if (!v || v->type == VALUE_NONE || p->id[0] == 0 || p->id[0] == 21)
+                return 0;
+        r = sd_bus_message_open_container(fill->m, 'r', "svx");
+        if (r >= 0)
+                r = sd_bus_message_append(fill->m, "s", PATH_TEXT(p));
+        if (r >= 0)
+                r = variant_append(fill->m, v);
+        if (r >= 0)
+                r = sd_bus_message_append(fill->m, "x", fill->now_ns);
+        return r < 0 ? r : sd_bus_message_close_container(fill->m);
+}
+
+/* Deleted paths have no value to tell; their names go into the details. */
+static int append_details(Subscription *s, sd_bus_message *m, const GPtrArray *gone) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}", "op", "s",
+                                          s->origin == ORIGIN_SERVER ? "server" : "local", "server",
+                                          "q", s->ssid);
+        if (r >= 0 && s->n_lost > 0)
+                r = sd_bus_message_append(m, "{sv}", "lost", "t", s->n_lost);
+        if (r >= 0 && gone->len > 0) {
+                r = sd_bus_message_open_container(m, 'e', "sv");
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "s", "deleted");
+                if (r >= 0)
+                        r = sd_bus_message_open_container(m, 'v', "as");
+                if (r >= 0)
+                        r = sd_bus_message_open_container(m, 'a', "s");
+                for (guint i = 0; i < gone->len && r >= 0; i++)
+                        r = sd_bus_message_append(
+                                m, "s", PATH_TEXT((const Path *) g_ptr_array_index(gone, i)));
+                for (int i = 0; i < 3 && r >= 0; i++)
+                        r = sd_bus_message_close_container(m);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int send_changed(Subscription *s) {
+        Bus *b = s->owner_list->bus;
+        Tree *tree = client_tree(b->client);
+        g_autoptr(GPtrArray) paths = g_ptr_array_new(), gone = g_ptr_array_new();
+        Fill fill = { .now_ns = g_get_real_time() * 1000 };
+        GHashTableIter i;
+        gpointer key;
+        int r;
+
+        g_hash_table_iter_init(&i, s->pending);
+        while (g_hash_table_iter_next(&i, &key, NULL))
+                g_ptr_array_add(tree_exists(tree, key) ? paths : gone, key);
+        g_ptr_array_sort(paths, compare_paths);
+        g_ptr_array_sort(gone, compare_paths);
+
+        r = sd_bus_message_new_signal(b->bus, &fill.m, BUS_PATH, BUS_NAME ".Data", "Changed");
+        if (r >= 0)
+                r = sd_bus_message_append(fill.m, "u", s->id);
+        if (r >= 0)
+                r = sd_bus_message_open_container(fill.m, 'a', "(svx)");
+        for (guint k = 0; k < paths->len && r >= 0; k++)
+                r = tree_walk(tree, g_ptr_array_index(paths, k), append_value, &fill);
+        if (r >= 0)
+                r = sd_bus_message_close_container(fill.m);
+        if (r >= 0)
+                r = append_details(s, fill.m, gone);
+        if (r >= 0)
+                r = sd_bus_send_to(b->bus, fill.m, owner_name(s->owner), NULL);
+        sd_bus_message_unref(fill.m);
+        return r;
+}
+
+static void on_due(void *userdata, uint64_t now_usec) {
+        Subscription *s = userdata;
+
+        if (!s->owner_list->bus->bus)
+                return;
+        send_changed(s);
+        g_hash_table_remove_all(s->pending);
+        s->n_lost = 0;
+        s->last_sent_usec = now_usec;
+}
+
+static void note(Subscription *s, const Path *p, Origin origin, uint16_t ssid) {
+        if (g_hash_table_contains(s->pending, p))
+                ;
+        else if (g_hash_table_size(s->pending) >= PENDING_MAX)
+                s->n_lost++;
+        else
+                g_hash_table_add(s->pending, g_memdup2(p, sizeof(*p)));
+        s->origin = origin;
+        s->ssid = ssid;
+        if (timer_due(s->timer) == USEC_INFINITY) {
+                uint64_t now_usec = bus_now(s->owner_list->bus);
+                uint64_t due = s->last_sent_usec + s->min_interval_ms * USEC_PER_MSEC;
+
+                timer_arm(s->timer, s->last_sent_usec ? MAX(now_usec, due) : now_usec);
+        }
+}
+
+#define TOUCHED_PER_SECOND 100
+
+/* Everybody may hear of it, so no value goes out; and no more than the bus can stand. */
+static void touch(Subscriptions *all, const Change *change, uint16_t ssid) {
+        static const char *const names[] = {
+                [CHANGE_SET] = "write", [CHANGE_CREATED] = "create", [CHANGE_DELETED] = "delete"
+        };
+        uint64_t now_usec = bus_now(all->bus);
+
+        if (change->path.id[0] == 0 || change->path.id[0] == 21)
+                return;
+        if (now_usec - all->touched_since_usec >= USEC_PER_SEC) {
+                all->touched_since_usec = now_usec;
+                all->n_touched = 0;
+        }
+        if (all->n_touched++ >= TOUCHED_PER_SECOND)
+                return;
+        sd_bus_emit_signal(all->bus->bus, BUS_PATH, BUS_NAME ".Data", "Touched", "ssq",
+                           PATH_TEXT(&change->path), names[change->kind], ssid);
+}
+
+static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change *changes,
+                      size_t n) {
+        Subscriptions *all = userdata;
+
+        if (!all->bus->bus)
+                return;
+        for (size_t c = 0; c < n && origin == ORIGIN_SERVER; c++)
+                touch(all, &changes[c], ssid);
+        for (guint i = 0; i < all->all->len; i++) {
+                Subscription *s = g_ptr_array_index(all->all, i);
+
+                if (origin != ORIGIN_SERVER && !s->local)
+                        continue;
+                for (size_t c = 0; c < n; c++)
+                        for (guint k = 0; k < s->prefixes->len; k++)
+                                if (path_covers(&g_array_index(s->prefixes, Path, k),
+                                                &changes[c].path)) {
+                                        note(s, &changes[c].path, origin, ssid);
+                                        break;
+                                }
+        }
+}
+
+Subscriptions *subscriptions_new(Bus *b) {
+        Subscriptions *s = g_new0(Subscriptions, 1);
+
+        s->bus = b;
+        s->all = g_ptr_array_new_with_free_func(subscription_free);
+        return s;
+}
+
+Subscriptions *subscriptions_free(Subscriptions *s) {
+        if (!s)
+                return NULL;
+        g_ptr_array_unref(s->all);
+        g_free(s);
+        return NULL;
+}
+
+void subscriptions_attach(Subscriptions *s, Tree *tree) {
+        tree_on_commit(tree, on_commit, s);
+}
+
+void subscriptions_vanished(Subscriptions *s, const Owner *o) {
+        for (guint i = s->all->len; i-- > 0;)
+                if (((Subscription *) g_ptr_array_index(s->all, i))->owner == o)
+                        g_ptr_array_remove_index(s->all, i);
+}
+
+static int read_prefixes(sd_bus_message *m, GArray *ret, sd_bus_error *error) {
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
+                Path p;
+
+                r = path_argument(m, &p, 0, 4, error);
+                if (r >= 0)
+                        r = check_access(m, &p, false, error);
+                if (r < 0)
+                        return r;
+                if (ret->len >= PREFIXES_MAX)
+                        return bus_error(error, -E2BIG, "More than %d prefixes in one Subscribe",
+                                         PREFIXES_MAX);
+                g_array_append_val(ret, p);
+        }
+        if (r >= 0 && ret->len == 0)
+                return bus_error_named(error, ERROR_PREFIX "InvalidPath",
+                                       "Subscribe needs at least one prefix (\"/\" is everything)");
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        g_autoptr(GArray) prefixes = g_array_new(FALSE, FALSE, sizeof(Path));
+        uint32_t interval = 0, limit;
+        bool local = false;
+        const Option options[] = { { "min_interval_ms", OPTION_U32, &interval },
+                                   { "local", OPTION_BOOL, &local },
+                                   { NULL } };
+        Subscription *s;
+        Owner *owner;
+        int r;
+
+        r = read_prefixes(m, prefixes, error);
+        if (r >= 0)
+                r = options_read(m, options, error);
+        if (r >= 0)
+                r = owners_get(b->owners, m, &owner);
+        if (r < 0)
+                return r;
+        if (owner_take(owner, QUOTA_SUBSCRIPTIONS, &limit) < 0) {
+                owner_unref(owner);
+                return bus_error(error, -EDQUOT,
+                                 "This user has %u subscriptions, the most allowed ([Limits] "
+                                 "SubscriptionsPerUser)",
+                                 limit);
+        }
+        s = g_new0(Subscription, 1);
+        s->owner_list = b->subscriptions;
+        s->id = ++b->subscriptions->last_id;
+        s->owner = owner;
+        s->prefixes = g_steal_pointer(&prefixes);
+        s->min_interval_ms = interval;
+        s->local = local;
+        s->pending = g_hash_table_new_full(path_hash, path_equals, g_free, NULL);
+        s->timer = timer_new(loop_timers(b->loop), on_due, s);
+        g_ptr_array_add(b->subscriptions->all, s);
+        return sd_bus_reply_method_return(m, "u", s->id);
+}
+
+int method_unsubscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        const char *sender = sd_bus_message_get_sender(m);
+        uint32_t id;
+        int r;
+
+        r = sd_bus_message_read(m, "u", &id);
+        if (r < 0)
+                return r;
+        for (guint i = 0; i < b->subscriptions->all->len; i++) {
+                const Subscription *s = g_ptr_array_index(b->subscriptions->all, i);
+
+                if (s->id != id || g_strcmp0(owner_name(s->owner), sender) != 0)
+                        continue;
+                g_ptr_array_remove_index(b->subscriptions->all, i);
+                return reply_ok(m);
+        }
+        return bus_error(error, -ENOENT, "You have no subscription %u", id);
+}
