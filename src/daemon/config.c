@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/parse.h"
+#include "util/timerq.h"
+
+#define FILE_BYTES_MAX (1U << 20)
+#define DROP_INS_MAX 256
+
+typedef enum KeyType {
+        KEY_TEXT,
+        KEY_BOOL,
+        KEY_COUNT,
+        KEY_SIZE,
+        KEY_SECONDS,
+        KEY_DURATION,
+        KEY_VERSION
+} KeyType;
+
+typedef struct Key {
+        const char *group, *name;
+        size_t offset; /* of a char *, bool, uint64_t or Version */
+        uint64_t preset, min, max;
+        KeyType type;
+} Key;
+
+#define AT(field) offsetof(Config, field)
+#define U32 UINT32_MAX
+
+/* Every plain key: its default and what is allowed. man/lwm2md.conf.5 describes each (a test
+ * compares). */
+static const Key keys[] = {
+        { "Client", "Endpoint", AT(endpoint), 0, 0, 0, KEY_TEXT },
+        { "Client", "Version", AT(version), 0, 0, 0, KEY_VERSION },
+        { "Client", "Lifetime", AT(lifetime_sec), 86400, 0, U32, KEY_SECONDS },
+        { "Client", "UpdatePeriod", AT(update_period_sec), 0, 0, U32, KEY_SECONDS },
+        { "Client", "UpdateEarly", AT(update_early_sec), 10, 0, U32, KEY_SECONDS },
+        { "Client", "UpdateInterval", AT(update_interval_sec), 15, 0, U32, KEY_SECONDS },
+        { "Client", "QueueMode", AT(queue_mode), 0, 0, 0, KEY_BOOL },
+        { "Client", "Sms", AT(sms), 0, 0, 0, KEY_TEXT },
+        { "Client", "DeregisterTimeout", AT(deregister_timeout_usec), 5 * USEC_PER_SEC, 0,
+          60 * USEC_PER_SEC, KEY_DURATION },
+        { "Client", "BackoffMax", AT(backoff_max_sec), 3600, 1, 7 * 86400, KEY_SECONDS },
+        { "Client", "GiveUp", AT(give_up), 0, 0, 0, KEY_BOOL },
+        { "Limits", "Instances", AT(instances), 1000000, 1, U32, KEY_COUNT },
+        { "Limits", "ValueBytes", AT(value_bytes), 256U << 20, 1024, UINT64_MAX / 2, KEY_SIZE },
+        { "Limits", "Body", AT(body_bytes), 16U << 20, 1024, VALUE_LENGTH_MAX, KEY_SIZE },
+        { "Limits", "Transfers", AT(transfers), 8, 1, 1024, KEY_COUNT },
+        { "Limits", "Exchanges", AT(exchanges), 64, 1, 65535, KEY_COUNT },
+        { "Limits", "SeparateAfter", AT(separate_after_usec), USEC_PER_SEC, 0, 2 * USEC_PER_SEC,
+          KEY_DURATION },
+        { "Limits", "Observations", AT(observations), 20000, 1, U32, KEY_COUNT },
+        { "Limits", "ObservationsPerServer", AT(observations_per_server), 10000, 1, U32,
+          KEY_COUNT },
+        { "Limits", "Operations", AT(operations), 256, 1, 65535, KEY_COUNT },
+        { "Limits", "CompositePaths", AT(composite_paths), 1000, 1, 65535, KEY_COUNT },
+        { "Limits", "Records", AT(records), 100000, 1, 10000000, KEY_COUNT },
+        { "Limits", "Depth", AT(depth), 16, 4, 64, KEY_COUNT },
+        { "Limits", "Servers", AT(servers), 16, 1, 1024, KEY_COUNT },
+        { "Limits", "Events", AT(events), 256, 1, 65536, KEY_COUNT },
+        { "Limits", "ClaimsPerUser", AT(claims_per_user), 64, 1, 65536, KEY_COUNT },
+        { "Limits", "SubscriptionsPerUser", AT(subscriptions_per_user), 64, 1, 65536, KEY_COUNT },
+        { "Limits", "BusQueue", AT(bus_queue), 1024, 1, 1 << 20, KEY_COUNT },
+        { "Persist", "Journal", AT(journal_bytes), 1U << 20, 4096, 1U << 30, KEY_SIZE },
+        { "Persist", "Batch", AT(batch_usec), USEC_PER_SEC, 0, 3600 * USEC_PER_SEC, KEY_DURATION },
+};
+
+/* What the file being read is, and what was wrong so far. */
+typedef struct Reading {
+        const char *file;
+        char **lines;
+        GKeyFile *keyfile;
+        GString *errors;
+        Config *config;
+} Reading;
+
+/* GKeyFile keeps no line numbers: looked up again, for messages only. 0 when it is not found. */
+static unsigned line_of(const Reading *in, const char *group, const char *key) {
+        bool inside = false;
+
+        for (unsigned i = 0; in->lines[i]; i++) {
+                g_autofree char *line = g_strstrip(g_strdup(in->lines[i]));
+                size_t n = strlen(line);
+
+                if (line[0] == '[' && n > 1 && line[n - 1] == ']') {
+                        inside = n - 2 == strlen(group) && strncmp(line + 1, group, n - 2) == 0;
+                        if (inside && !key)
+                                return i + 1;
+                } else if (inside && key && strchr(line, '=')) {
+                        *strchr(line, '=') = '\0';
+                        if (strcmp(g_strchomp(line), key) == 0)
+                                return i + 1;
+                }
+        }
+        return 0;
+}
+
+static void complain(Reading *in, const char *group, const char *key, const char *format, ...)
+        G_GNUC_PRINTF(4, 5);
+static void complain(Reading *in, const char *group, const char *key, const char *format, ...) {
+        va_list ap;
+
+        g_string_append_printf(in->errors, "%s:%u: ", in->file, line_of(in, group, key));
+        if (key)
+                g_string_append_printf(in->errors, "[%s] %s: ", group, key);
+        else
+                g_string_append_printf(in->errors, "[%s]: ", group);
+        va_start(ap, format);
+        g_string_append_vprintf(in->errors, format, ap);
+        va_end(ap);
+        g_string_append_c(in->errors, '\n');
+}
+
+static int version_parse(const char *text, Version *ret) {
+        static const struct {
+                const char *text;
+                Version version;
+        } versions[] = {
+                { "auto", { 0, 0 } }, { "1.0", { 1, 0 } }, { "1.1", { 1, 1 } }, { "1.2", { 1, 2 } }
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(versions); i++)
+                if (strcmp(text, versions[i].text) == 0) {
+                        *ret = versions[i].version;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static void set_number(Reading *in, const Key *key, const char *text, uint64_t *ret) {
+        uint64_t u = 0;
+        int r;
+
+        if (key->type == KEY_COUNT)
+                r = parse_u64(text, UINT64_MAX, &u);
+        else if (key->type == KEY_SIZE)
+                r = parse_size(text, &u);
+        else
+                r = parse_duration(text, &u);
+        if (r >= 0 && key->type == KEY_SECONDS) {
+                if (u % USEC_PER_SEC)
+                        r = -EINVAL;
+                u /= USEC_PER_SEC;
+        }
+        if (r == -EINVAL)
+                complain(in, key->group, key->name, "'%s' is not %s", text,
+                         key->type == KEY_COUNT     ? "a number"
+                         : key->type == KEY_SIZE    ? "a size (bytes, or with K, M or G)"
+                         : key->type == KEY_SECONDS ? "a time in whole seconds (90, 10min, 24h)"
+                                                    : "a time (1.5s, 200ms, 10min)");
+        else if (r < 0 || u < key->min || u > key->max)
+                complain(in, key->group, key->name,
+                         "%s is out of range, allowed are %" PRIu64 " to %" PRIu64 "%s", text,
+                         key->min, key->max, key->type == KEY_DURATION ? " microseconds" : "");
+        else
+                *ret = u;
+}
+
+static void set_key(Reading *in, const Key *key, const char *text) {
+        void *field = (char *) in->config + key->offset;
+        bool b;
+
+        switch (key->type) {
+        case KEY_TEXT:
+                if (!g_utf8_validate(text, -1, NULL) || !*text) {
+                        complain(in, key->group, key->name, "must be text and not empty");
+                        return;
+                }
+                g_free(*(char **) field);
+                *(char **) field = g_strdup(text);
+                return;
+        case KEY_BOOL:
+                if (parse_bool(text, &b) < 0)
+                        complain(in, key->group, key->name, "'%s' is not a boolean (true or false)",
+                                 text);
+                else
+                        *(bool *) field = b;
+                return;
+        case KEY_VERSION:
+                if (version_parse(text, field) < 0)
+                        complain(in, key->group, key->name, "'%s' is not auto, 1.0, 1.1 or 1.2",
+                                 text);
+                return;
+        case KEY_COUNT:
+        case KEY_SIZE:
+        case KEY_SECONDS:
+        case KEY_DURATION:
+                set_number(in, key, text, field);
+                return;
+        default:
+                g_assert_not_reached();
+        }
+}
+
+static const Key *find_key(const char *group, const char *name) {
+        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+                if (strcmp(keys[i].group, group) == 0 && strcmp(keys[i].name, name) == 0)
+                        return &keys[i];
+        return NULL;
+}
+
+static char *known_keys(const char *group) {
+        g_autoptr(GString) s = g_string_new(NULL);
+
+        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+                if (strcmp(keys[i].group, group) == 0)
+                        g_string_append_printf(s, "%s%s", s->len ? ", " : "", keys[i].name);
+        return g_string_free(g_steal_pointer(&s), FALSE);
+}
+
+static void server_config_free(gpointer p) {
+        ServerConfig *s = p;
+
+        g_free(s->name);
+        g_free(s->uri);
+        g_free(s->binding);
+        g_free(s);
+}
+
+static ServerConfig *get_server(Config *c, const char *name) {
+        ServerConfig *s;
+
+        for (guint i = 0; i < c->servers_list->len; i++) {
+                s = g_ptr_array_index(c->servers_list, i);
+                if (strcmp(s->name, name) == 0)
+                        return s;
+        }
+        s = g_new0(ServerConfig, 1);
+        s->name = g_strdup(name);
+        g_ptr_array_add(c->servers_list, s);
+        return s;
+}
+
+static void set_server_key(Reading *in, const char *group, ServerConfig *s, const char *name,
+                           const char *text) {
+        uint64_t u;
+
+        if (strcmp(name, "Uri") == 0) {
+                g_free(s->uri);
+                s->uri = g_strdup(text);
+        } else if (strcmp(name, "Binding") == 0) {
+                if (strcmp(text, "U") != 0 && strcmp(text, "UQ") != 0) {
+                        complain(in, group, name,
+                                 "'%s' is not a binding this version has (U or UQ)", text);
+                        return;
+                }
+                g_free(s->binding);
+                s->binding = g_strdup(text);
+        } else if (strcmp(name, "ShortId") == 0) {
+                if (parse_u64(text, ID_MAX, &u) < 0 || u == 0)
+                        complain(in, group, name, "'%s' is not a Short Server ID (1 to 65534)",
+                                 text);
+                else
+                        s->ssid = (uint16_t) u;
+        } else if (strcmp(name, "Lifetime") == 0) {
+                if (parse_duration(text, &u) < 0 || u % USEC_PER_SEC || u == 0 ||
+                    u / USEC_PER_SEC > UINT32_MAX)
+                        complain(in, group, name,
+                                 "'%s' is not a time in whole seconds (90, 10min, 24h)", text);
+                else
+                        s->lifetime_sec = (uint32_t) (u / USEC_PER_SEC);
+        } else if (strcmp(name, "SecurityMode") == 0) {
+                if (strcmp(text, "nosec") != 0)
+                        complain(in, group, name, "'%s': this version has nosec only", text);
+        } else
+                complain(in, group, name,
+                         "unknown key (known: Uri, ShortId, Lifetime, Binding, SecurityMode)");
+}
+
+static void seed_free(gpointer p) {
+        SeedConfig *s = p;
+
+        g_free(s->text);
+        g_free(s->where);
+        g_free(s);
+}
+
+static void add_seed(Reading *in, const char *name, const char *text) {
+        Path path;
+        SeedConfig *s;
+
+        if (path_parse(name, &path) < 0 || path.n < 2) {
+                complain(in, "Values", name,
+                         "not the path of an Object Instance, resource or resource instance");
+                return;
+        }
+        if (path.n == 2 && *text) {
+                complain(in, "Values", name, "an Object Instance takes no value (write '%s=')",
+                         name);
+                return;
+        }
+        s = g_new0(SeedConfig, 1);
+        s->path = path;
+        s->text = g_strdup(text);
+        s->where = g_strdup_printf("%s:%u", in->file, line_of(in, "Values", name));
+        /* A later file's line for the same path takes the earlier one's place. */
+        for (guint i = 0; i < in->config->seeds->len; i++) {
+                const SeedConfig *old = g_ptr_array_index(in->config->seeds, i);
+
+                if (path_equal(&old->path, &path)) {
+                        g_ptr_array_remove_index(in->config->seeds, i);
+                        break;
+                }
+        }
+        g_ptr_array_add(in->config->seeds, s);
+}
+
+static void add_persist(Reading *in, const char *name, const char *text) {
+        static const char *const policies[] = { "", "always", "server-writes", "never" };
+        PersistConfig p = { 0 };
+
+        if (path_parse(name, &p.prefix) < 0) {
+                complain(in, "Persist", name, "neither a known key (Journal, Batch) nor a path");
+                return;
+        }
+        for (unsigned i = 1; i < G_N_ELEMENTS(policies); i++)
+                if (strcmp(text, policies[i]) == 0)
+                        p.policy = (Persist) i;
+        if (p.policy == PERSIST_DEFAULT)
+                complain(in, "Persist", name, "'%s' is not always, server-writes or never", text);
+        else
+                g_array_append_val(in->config->persist, p);
+}
+
+static void read_entry(Reading *in, const char *group, const char *name, const char *text) {
+        const Key *key = find_key(group, name);
+        g_autofree char *known = NULL;
+
+        if (key)
+                set_key(in, key, text);
+        else if (strcmp(group, "Values") == 0)
+                add_seed(in, name, text);
+        else if (strcmp(group, "Persist") == 0)
+                add_persist(in, name, text);
+        else if (strcmp(group, "Objects") == 0 && strcmp(name, "Path") == 0) {
+                g_strfreev(in->config->object_paths);
+                in->config->object_paths = g_strsplit(text, ";", -1);
+        } else {
+                known = known_keys(group);
+                complain(in, group, name, "unknown key (known: %s)", *known ? known : "Path");
+        }
+}
+
+static void read_group(Reading *in, const char *group) {
+        g_auto(GStrv) names = g_key_file_get_keys(in->keyfile, group, NULL, NULL);
+        static const char *const groups[] = { "Client",  "Limits", "Persist",
+                                              "Objects", "Values", NULL };
+        ServerConfig *server = NULL;
+
+        if (g_str_has_prefix(group, "Server ") && group[strlen("Server ")])
+                server = get_server(in->config, group + strlen("Server "));
+        else if (!g_strv_contains(groups, group)) {
+                complain(in, group, NULL,
+                         "unknown group (known: Client, Server NAME, Objects, Values, Limits, "
+                         "Persist)");
+                return;
+        }
+        for (char **name = names; name && *name; name++) {
+                g_autoptr(GError) error = NULL;
+                g_autofree char *text = g_key_file_get_string(in->keyfile, group, *name, &error);
+
+                if (!text)
+                        complain(in, group, *name, "%s", error->message);
+                else if (server)
+                        set_server_key(in, group, server, *name, text);
+                else
+                        read_entry(in, group, *name, text);
+        }
+        if (server && (!server->uri || !server->ssid))
+                complain(in, group, NULL, "a server needs Uri and ShortId");
+}
+
+static int read_file(Config *config, const char *file, GString *errors) {
+        g_autoptr(GKeyFile) keyfile = g_key_file_new();
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = NULL;
+        g_auto(GStrv) lines = NULL, groups = NULL;
+        gsize n;
+
+        if (!g_file_get_contents(file, &text, &n, &error)) {
+                g_string_append_printf(errors, "%s\n", error->message);
+                return g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT) ? -ENOENT : -EIO;
+        }
+        if (n > FILE_BYTES_MAX) {
+                g_string_append_printf(errors, "%s: larger than %u bytes\n", file, FILE_BYTES_MAX);
+                return -E2BIG;
+        }
+        if (!g_key_file_load_from_data(keyfile, text, n, G_KEY_FILE_NONE, &error)) {
+                g_string_append_printf(errors, "%s: %s\n", file, error->message);
+                return -EBADMSG;
+        }
+
+        lines = g_strsplit(text, "\n", -1);
+        groups = g_key_file_get_groups(keyfile, NULL);
+        for (char **group = groups; *group; group++)
+                read_group(&(Reading){ file, lines, keyfile, errors, config }, *group);
+        return errors->len ? -EINVAL : 0;
+}
+
+static int compare_names(gconstpointer a, gconstpointer b) {
+        return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+static void read_drop_ins(Config *config, const char *file, GString *errors) {
+        g_autofree char *folder = g_strdup_printf("%s.d", file);
+        g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+        const char *name;
+
+        while (dir && (name = g_dir_read_name(dir)))
+                if (g_str_has_suffix(name, ".conf") && name[0] != '.')
+                        g_ptr_array_add(names, g_build_filename(folder, name, NULL));
+        if (names->len > DROP_INS_MAX) {
+                g_string_append_printf(errors, "%s: more than %d drop-ins\n", folder, DROP_INS_MAX);
+                return;
+        }
+        g_ptr_array_sort(names, compare_names);
+        for (guint i = 0; i < names->len; i++)
+                read_file(config, g_ptr_array_index(names, i), errors);
+}
+
+static void check_whole(const Config *c, GString *errors) {
+        for (guint i = 0; i < c->servers_list->len; i++) {
+                const ServerConfig *a = g_ptr_array_index(c->servers_list, i);
+
+                for (guint k = 0; k < i; k++) {
+                        const ServerConfig *b = g_ptr_array_index(c->servers_list, k);
+
+                        if (a->ssid == b->ssid && a->ssid)
+                                g_string_append_printf(
+                                        errors,
+                                        "[Server %s] and [Server %s] have the same ShortId %u\n",
+                                        b->name, a->name, a->ssid);
+                }
+        }
+        if (c->servers_list->len > c->servers)
+                g_string_append_printf(errors, "%u servers, but [Limits] Servers is %" PRIu64 "\n",
+                                       c->servers_list->len, c->servers);
+}
+
+static Config *config_new(void) {
+        Config *c = g_new0(Config, 1);
+
+        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+                if (keys[i].type != KEY_TEXT && keys[i].type != KEY_BOOL &&
+                    keys[i].type != KEY_VERSION)
+                        *(uint64_t *) (void *) ((char *) c + keys[i].offset) = keys[i].preset;
+        c->servers_list = g_ptr_array_new_with_free_func(server_config_free);
+        c->seeds = g_ptr_array_new_with_free_func(seed_free);
+        c->persist = g_array_new(FALSE, FALSE, sizeof(PersistConfig));
+        return c;
+}
+
+int config_load(const char *file, bool may_be_missing, Config **ret, char **ret_error) {
+        g_autoptr(Config) c = config_new();
+        g_autoptr(GString) errors = g_string_new(NULL);
+        int r;
+
+        r = read_file(c, file, errors);
+        if (r == -ENOENT && may_be_missing)
+                g_string_truncate(errors, 0);
+        read_drop_ins(c, file, errors);
+        if (errors->len == 0)
+                check_whole(c, errors);
+        if (errors->len > 0) {
+                *ret_error = g_strchomp(g_string_free(g_steal_pointer(&errors), FALSE));
+                return r < 0 && r != -ENOENT ? r : -EINVAL;
+        }
+        *ret = g_steal_pointer(&c);
+        return 0;
+}
+
+Config *config_free(Config *c) {
+        if (!c)
+                return NULL;
+        g_free(c->endpoint);
+        g_free(c->sms);
+        g_ptr_array_unref(c->servers_list);
+        g_ptr_array_unref(c->seeds);
+        g_array_unref(c->persist);
+        g_strfreev(c->object_paths);
+        g_free(c);
+        return NULL;
+}

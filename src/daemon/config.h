@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* lwm2md.conf and its drop-ins (GKeyFile form; man lwm2md.conf). Unknown groups and keys and bad
+ * values are errors with file and line; nothing is guessed. */
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "codec/path.h"
+#include "model/schema.h"
+#include "model/store.h"
+
+typedef struct ServerConfig {
+        char *name; /* of the [Server NAME] group */
+        char *uri, *binding;
+        uint16_t ssid;
+        uint32_t lifetime_sec; /* 0 = [Client] Lifetime */
+} ServerConfig;
+
+typedef struct SeedConfig { /* one line of [Values] */
+        Path path;
+        char *text;  /* value as text/plain; empty for an instance */
+        char *where; /* "file:line" */
+} SeedConfig;
+
+typedef struct PersistConfig {
+        Path prefix;
+        Persist policy;
+} PersistConfig;
+
+typedef struct Config {
+        /* [Client] */
+        char *endpoint; /* NULL = by address or machine-id */
+        Version version;
+        uint64_t lifetime_sec, update_period_sec, update_early_sec, update_interval_sec;
+        uint64_t deregister_timeout_usec, backoff_max_sec;
+        bool queue_mode, give_up;
+        char *sms;
+        /* [Limits] */
+        uint64_t instances, value_bytes, body_bytes, transfers, exchanges, separate_after_usec;
+        uint64_t observations, observations_per_server, operations, composite_paths, records, depth;
+        uint64_t servers, events, claims_per_user, subscriptions_per_user, bus_queue;
+        /* [Persist] */
+        uint64_t journal_bytes, batch_usec;
+
+        GPtrArray *servers_list; /* ServerConfig */
+        GPtrArray *seeds;        /* SeedConfig, in file order */
+        GArray *persist;         /* PersistConfig */
+        char **object_paths;     /* [Objects] Path=, NULL-terminated; may be NULL */
+} Config;
+
+/* Reads file, then the *.conf of file.d in name order (for the default file lwm2md.conf.d); later
+ * values win. A missing default file is an empty one when may_be_missing. *ret_error (g_free()) has
+ * one line for each mistake, "file:line: what is wrong and what is allowed". */
+int config_load(const char *file, bool may_be_missing, Config **ret, char **ret_error);
+Config *config_free(Config *c);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)

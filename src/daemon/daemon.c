@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bus/bus.h"
+#include "coap/coap_transport.h"
+#include "daemon/endpoint.h"
+#include "daemon/notify.h"
+#include "daemon/seed.h"
+#include "util/log.h"
+
+struct Daemon {
+        const Arguments *arguments;
+        Loop *loop;
+        Schema *schema;
+        Tree *tree;
+        Store *store;
+        CoapTransport *transport;
+        Bus *bus;
+        Dm *dm;
+        Client *client;
+        Timer *batch, *watchdog;
+        uint64_t batch_usec, watchdog_usec;
+        bool stopping, ready;
+};
+
+/* --- object definitions --- */
+
+static void on_bad_definition(void *userdata, const char *text) {
+        log_warning("Object definition refused: %s", text);
+}
+
+static int load_definitions(Daemon *d, const Config *config) {
+        static const char *const always[] = { OBJECTS_DIR, SYSCONF_DIR "/objects.d", NULL };
+        int n = 0, r;
+
+        for (const char *const *path = always; *path; path++) {
+                r = schema_add_directory(d->schema, *path, on_bad_definition, NULL);
+                if (r < 0 && r != -ENOENT)
+                        log_warning_errno(r, "Cannot read object definitions from '%s': %m", *path);
+                n += MAX(r, 0);
+        }
+        for (char **path = config->object_paths; path && *path; path++) {
+                if (!**path)
+                        continue;
+                r = schema_add_directory(d->schema, *path, on_bad_definition, NULL);
+                if (r < 0)
+                        return log_error_errno(r, "[Objects] Path: cannot read '%s': %m", *path);
+                n += r;
+        }
+        if (!schema_object(d->schema, 0, (Version){ 0, 0 }) ||
+            !schema_object(d->schema, 1, (Version){ 0, 0 }))
+                return log_error_errno(-ENOENT,
+                                       "No definition of objects 0 and 1 in %s or [Objects] Path= "
+                                       "(%d definitions read)",
+                                       OBJECTS_DIR, n);
+        log_debug("%d object definitions", n);
+        return 0;
+}
+
+static void load_kept_definition(void *userdata, const char *name, GBytes *blob) {
+        Daemon *d = userdata;
+        g_autofree char *why = NULL;
+        gsize n;
+        const char *xml = g_bytes_get_data(blob, &n);
+
+        if (schema_add_xml(d->schema, name, xml, n, NULL, &why) < 0)
+                log_warning("Kept object definition refused: %s", why);
+}
+
+/* --- storage --- */
+
+static void on_store_message(void *userdata, int level, const char *text) {
+        log_at(level, 0, NULL, "%s", text);
+}
+
+static void on_batch(void *userdata, uint64_t now_usec) {
+        Daemon *d = userdata;
+        int r;
+
+        r = store_sync(d->store);
+        if (r >= 0)
+                return;
+        log_error_errno(r, "Cannot write the state, trying again: %m");
+        timer_arm(d->batch, now_usec + MAX(d->batch_usec, 10 * USEC_PER_SEC));
+}
+
+static void on_store_pending(void *userdata) {
+        Daemon *d = userdata;
+
+        if (timer_due(d->batch) == USEC_INFINITY)
+                timer_arm(d->batch, loop_now(d->loop) + d->batch_usec);
+}
+
+static int set_policies(Daemon *d, const Config *config) {
+        for (guint i = 0; i < config->persist->len; i++) {
+                const PersistConfig *p = &g_array_index(config->persist, PersistConfig, i);
+                int r;
+
+                r = store_set_policy(d->store, &p->prefix, p->policy);
+                if (r < 0)
+                        return log_error_errno(r, "[Persist] %s: %m", PATH_TEXT(&p->prefix));
+        }
+        return 0;
+}
+
+static int open_store(Daemon *d, const Config *config) {
+        StoreConfig sc = {
+                .directory = d->arguments->state_dir,
+                .journal_bytes_max = config->journal_bytes,
+                .batch_usec = config->batch_usec,
+        };
+        int r;
+
+        d->batch_usec = config->batch_usec;
+        d->batch = timer_new(loop_timers(d->loop), on_batch, d);
+        r = store_open(&sc, d->tree, on_store_message, NULL, &d->store);
+        if (r == -EBUSY)
+                return log_error_errno(r, "The state directory '%s' is in use by another lwm2md",
+                                       sc.directory);
+        if (r < 0)
+                return log_error_errno(r, "Cannot use the state directory '%s': %m", sc.directory);
+        store_on_pending(d->store, on_store_pending, d);
+        store_foreach_blob(d->store, STORE_MODEL_PREFIX, load_kept_definition, d);
+        return set_policies(d, config);
+}
+
+/* --- the parts --- */
+
+static int make_transport(Daemon *d, const Config *config) {
+        CoapConfig cc = {
+                .spool_directory = d->arguments->runtime_dir,
+                .body_max = config->body_bytes,
+                .transfers_max = (uint32_t) config->transfers,
+                .exchanges_max = (uint32_t) config->exchanges,
+                .separate_after_usec = config->separate_after_usec,
+        };
+        int r;
+
+        r = coap_transport_new(d->loop, &cc, &d->transport);
+        return r < 0 ? log_error_errno(r, "Cannot set up CoAP: %m") : 0;
+}
+
+static int make_bus(Daemon *d, const Config *config) {
+        BusConfig bc = {
+                .address = d->arguments->bus,
+                .instance = d->arguments->instance,
+                .claims_per_user = (uint32_t) config->claims_per_user,
+                .subscriptions_per_user = (uint32_t) config->subscriptions_per_user,
+                .queue_max = (uint32_t) config->bus_queue,
+        };
+        int r;
+
+        r = bus_new(&bc, d->loop, &d->bus);
+        return r < 0 ? log_error_errno(r, "--instance: '%s' cannot be part of a bus name",
+                                       bc.instance)
+                     : 0;
+}
+
+static void on_observation_event(void *userdata, const char *name, uint16_t ssid, const Path *path,
+                                 const char *why) {
+        Daemon *d = userdata;
+        char text[PATH_TEXT_MAX];
+        const char *details[] = { "path", path ? path_format(path, text) : "", why ? "error" : NULL,
+                                  why, NULL };
+
+        if (d->client)
+                client_emit(d->client, name, ssid, details);
+}
+
+static void make_dm(Daemon *d, const Config *config) {
+        DmConfig dc = {
+                .tree = d->tree,
+                .timers = loop_timers(d->loop),
+                .transport = coap_transport_ops(),
+                .apps = bus_app_ops(),
+                .apps_userdata = d->bus,
+                .limits = { .records = config->records,
+                            .bytes = config->body_bytes,
+                            .depth = (unsigned) config->depth },
+                .observations_max = (uint32_t) config->observations,
+                .observations_per_peer_max = (uint32_t) config->observations_per_server,
+                .operations_max = (uint32_t) config->operations,
+                .composite_paths_max = (uint32_t) config->composite_paths,
+                .event = on_observation_event,
+                .event_userdata = d,
+        };
+
+        d->dm = dm_new(&dc);
+}
+
+static int make_client(Daemon *d, const Config *config) {
+        g_autofree char *endpoint = g_strdup(config->endpoint);
+        ClientParts parts = {
+                .tree = d->tree,
+                .store = d->store,
+                .dm = d->dm,
+                .timers = loop_timers(d->loop),
+                .transport = coap_transport_ops(),
+                .transport_userdata = d->transport,
+        };
+        ClientConfig cc = {
+                .version = config->version,
+                .lifetime_sec = (uint32_t) config->lifetime_sec,
+                .update_period_sec = (uint32_t) config->update_period_sec,
+                .update_early_sec = (uint32_t) config->update_early_sec,
+                .update_interval_min_sec = (uint32_t) config->update_interval_sec,
+                .queue_mode = config->queue_mode,
+                .sms = config->sms,
+                .deregister_timeout_usec = config->deregister_timeout_usec,
+                .backoff_max_sec = (uint32_t) config->backoff_max_sec,
+                .give_up = config->give_up,
+                .servers_max = (uint32_t) config->servers,
+                .events_max = (uint32_t) config->events,
+        };
+        int r;
+
+        if (!endpoint) {
+                r = endpoint_default(NULL, NULL, &endpoint);
+                if (r < 0)
+                        return log_error_errno(r, "No endpoint name: neither a permanent MAC "
+                                                  "address nor a machine-id; "
+                                                  "set [Client] Endpoint=");
+        }
+        cc.endpoint = endpoint;
+        d->client = client_new(&cc, &parts);
+        return 0;
+}
+
+/* Factory bootstrap: only when the state has no account yet. */
+static int add_accounts(Daemon *d, const Config *config) {
+        g_autofree uint16_t *known = NULL;
+        size_t n;
+
+        known = client_servers(d->client, &n);
+        if (n > 0)
+                return 0;
+        for (guint i = 0; i < config->servers_list->len; i++) {
+                const ServerConfig *s = g_ptr_array_index(config->servers_list, i);
+                ServerAccount account = { s->uri, s->ssid, s->lifetime_sec, s->binding };
+                g_autofree char *why = NULL;
+                int r;
+
+                r = client_add_account(d->client, &account, &why, loop_now(d->loop));
+                if (r < 0)
+                        return log_error_errno(r, "[Server %s]: %s", s->name,
+                                               why ? why : g_strerror(-r));
+        }
+        return 0;
+}
+
+static int seed(Daemon *d, const Config *config, char **ret_error) {
+        return seed_apply(config, d->tree, ret_error);
+}
+
+int daemon_new(const Arguments *arguments, const Config *config, Loop *loop, Daemon **ret) {
+        g_autoptr(Daemon) d = g_new0(Daemon, 1);
+        g_autofree char *why = NULL;
+        int r;
+
+        d->arguments = arguments;
+        d->loop = loop;
+        d->schema = schema_new();
+        r = load_definitions(d, config);
+        if (r < 0)
+                return r;
+        d->tree = tree_new(d->schema);
+        tree_set_limits(d->tree, (uint32_t) config->instances, config->value_bytes);
+        if (g_mkdir_with_parents(arguments->runtime_dir, 0700) < 0)
+                return log_error_errno(errno, "Cannot make the runtime directory '%s': %m",
+                                       arguments->runtime_dir);
+        r = open_store(d, config);
+        if (r >= 0)
+                r = make_transport(d, config);
+        if (r >= 0)
+                r = make_bus(d, config);
+        if (r < 0)
+                return r;
+        make_dm(d, config);
+        r = make_client(d, config);
+        if (r < 0)
+                return r;
+        r = seed(d, config, &why);
+        if (r < 0)
+                return log_error_errno(r, "%s", why ? why : g_strerror(-r));
+        r = add_accounts(d, config);
+        if (r < 0)
+                return r;
+        *ret = g_steal_pointer(&d);
+        return 0;
+}
+
+Daemon *daemon_free(Daemon *d) {
+        if (!d)
+                return NULL;
+        timer_free(d->watchdog);
+        if (d->bus)
+                bus_stop(d->bus);
+        client_free(d->client);
+        dm_free(d->dm);
+        bus_free(d->bus);
+        coap_transport_free(d->transport);
+        store_close(d->store);
+        timer_free(d->batch);
+        tree_free(d->tree);
+        schema_free(d->schema);
+        g_free(d);
+        return NULL;
+}
+
+/* --- life --- */
+
+static void on_watchdog(void *userdata, uint64_t now_usec) {
+        Daemon *d = userdata;
+
+        notify_state("WATCHDOG=1");
+        timer_arm(d->watchdog, now_usec + d->watchdog_usec / 2);
+}
+
+static void on_ready(void *userdata) {
+        Daemon *d = userdata;
+
+        d->ready = true;
+        notify_state("READY=1\nSTATUS=Running");
+}
+
+static int on_reload(void *userdata, char **ret_error) {
+        return daemon_reload(userdata, ret_error);
+}
+
+int daemon_start(Daemon *d) {
+        int r;
+
+        r = bus_start(d->bus, d->client, on_ready, on_reload, d);
+        if (r < 0)
+                return log_error_errno(r, "--bus: cannot use '%s': %m", d->arguments->bus);
+        r = client_start(d->client, NULL, loop_now(d->loop));
+        if (r < 0)
+                return log_error_errno(r, "Cannot start as '%s': %m", client_endpoint(d->client));
+        d->watchdog_usec = notify_watchdog_usec();
+        if (d->watchdog_usec > 0) {
+                d->watchdog = timer_new(loop_timers(d->loop), on_watchdog, d);
+                on_watchdog(d, loop_now(d->loop));
+        }
+        return 0;
+}
+
+static void on_stopped(void *userdata) {
+        Daemon *d = userdata;
+        int r;
+
+        r = store_sync(d->store);
+        if (r < 0)
+                log_error_errno(r, "Cannot write the state: %m");
+        loop_quit(d->loop, r < 0 ? 1 : 0);
+}
+
+void daemon_stop(Daemon *d) {
+        int r;
+
+        if (d->stopping)
+                return;
+        d->stopping = true;
+        notify_state("STOPPING=1\nSTATUS=De-registering");
+        r = client_stop(d->client, false, on_stopped, d, loop_now(d->loop));
+        if (r < 0) /* it does not run */
+                on_stopped(d);
+}
+
+int daemon_reload(Daemon *d, char **ret_error) {
+        g_autoptr(Config) config = NULL;
+        int r;
+
+        r = config_load(d->arguments->config_file, !d->arguments->config_file_given, &config,
+                        ret_error);
+        if (r < 0)
+                return r;
+        notify_state("RELOADING=1");
+        r = load_definitions(d, config);
+        if (r >= 0)
+                r = set_policies(d, config);
+        if (r >= 0)
+                r = seed(d, config, ret_error);
+        if (r >= 0)
+                r = add_accounts(d, config);
+        notify_state("READY=1");
+        return r;
+}

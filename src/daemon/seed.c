@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/seed.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int ensure_instance(Tree *tree, const Path *path, const char **why) {
+        Path instance = path_prefix(path, 2);
+        int r;
+
+        if (tree_exists(tree, &instance))
+                return 0;
+        r = tree_create(tree, path->id[0], path->id[1], (Version){ 0, 0 });
+        *why = r == -ENOENT   ? "no definition of this object is known (see [Objects] Path=)"
+               : r == -EPERM  ? "this object has the one instance 0 only"
+               : r == -EDQUOT ? "[Limits] Instances is reached"
+                              : "cannot be created";
+        return r;
+}
+
+/* Opaque values may be given as hexadecimal digits too; everything else is as in text/plain. */
+static int parse_text(const char *text, ValueType type, Value *ret) {
+        if (type == VALUE_OPAQUE && g_str_has_prefix(text, "text:")) {
+                *ret = value_text(VALUE_OPAQUE, text + 5, strlen(text + 5));
+                return 0;
+        }
+        return value_parse(text, type, ret);
+}
+
+static int seed_one(Tree *tree, const SeedConfig *seed, const char **why) {
+        g_auto(Value) value = VALUE_INIT;
+        const ResourceDef *def;
+        int r;
+
+        r = ensure_instance(tree, &seed->path, why);
+        if (r < 0 || seed->path.n == 2)
+                return r;
+        def = tree_resource_def(tree, &seed->path);
+        if (!def) {
+                *why = "the object has no such resource";
+                return -ENOENT;
+        }
+        if (def->multiple && seed->path.n == 3) {
+                *why = "a multiple resource: say which resource instance, for example with /0 at "
+                       "the end";
+                return -EISDIR;
+        }
+        if (tree_exists(tree, &seed->path))
+                return 0;
+        if (def->type == VALUE_NONE) {
+                *why = "an executable resource has no value";
+                return -EPERM;
+        }
+        *why = value_type_name(def->type);
+        r = parse_text(seed->text, def->type, &value);
+        if (r < 0)
+                return r;
+        return tree_set(tree, &seed->path, &value);
+}
+
+int seed_apply(const Config *config, Tree *tree, char **ret_error) {
+        g_autoptr(GString) errors = g_string_new(NULL);
+
+        tree_begin(tree, ORIGIN_INTERNAL, 0);
+        for (guint i = 0; i < config->seeds->len; i++) {
+                const SeedConfig *seed = g_ptr_array_index(config->seeds, i);
+                const char *why = "";
+                int r;
+
+                r = seed_one(tree, seed, &why);
+                if (r == -EINVAL || r == -ERANGE)
+                        g_string_append_printf(errors, "%s: [Values] %s: '%s' is not a %s%s\n",
+                                               seed->where, PATH_TEXT(&seed->path), seed->text, why,
+                                               r == -ERANGE ? " in the range of this resource"
+                                                            : "");
+                else if (r < 0)
+                        g_string_append_printf(errors, "%s: [Values] %s: %s\n", seed->where,
+                                               PATH_TEXT(&seed->path), why);
+        }
+        if (errors->len > 0) {
+                tree_abort(tree);
+                *ret_error = g_strchomp(g_string_free(g_steal_pointer(&errors), FALSE));
+                return -EINVAL;
+        }
+        return tree_commit(tree);
+}
