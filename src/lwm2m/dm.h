@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Device Management & Service Enablement and Information Reporting interfaces (TS Core 1.1.1, sections 6.3
- * and 6.4): turns a server's request into operations on the tree, asks the owning applications, answers when
- * they have. Also the local Execute and Read that D-Bus offers, which take the same road. */
+/* Device Management & Service Enablement and Information Reporting interfaces (TS Core 1.1.1,
+ * sections 6.3 and 6.4): turns a server's request into operations on the tree, asks the owning
+ * applications, answers when they have. Also the local Execute and Read that D-Bus offers, which
+ * take the same road. */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,15 +16,21 @@
 typedef struct Dm Dm;
 typedef struct Peer Peer; /* a server as dm and observe see it */
 
-/* An object with behaviour of its own in the daemon (1, 3 …). Each function may be NULL; -ENOSYS means "not
- * mine, go on as usual". They answer at once. */
+/* An object with behaviour of its own in the daemon (1, 3 …). Each function may be NULL; -ENOSYS
+ * means "not mine, go on as usual". They answer at once. */
 typedef struct Behaviour {
-        /* A value computed when asked (3/0/13); the resource need not be in the tree for it to exist. */
+        /* A value computed when asked (3/0/13); the resource need not be in the tree for it to
+         * exist. */
         int (*read)(void *userdata, const Path *p, Value *ret);
-        /* Vetoes or takes a value about to be set (3/0/13, 1/x/1); 0 = taken (not stored in the tree). */
-        int (*write)(void *userdata, uint16_t ssid, const Path *p, const Value *v, uint64_t now_usec);
-        int (*execute)(void *userdata, uint16_t ssid, const Path *p, const ExecuteArg *args, size_t n_args,
-                       uint64_t now_usec);
+        /* Vetoes or takes a value about to be set (3/0/13, 1/x/1); 0 = taken (not stored in the
+         * tree). */
+        int (*write)(void *userdata, uint16_t ssid, const Path *p, const Value *v,
+                     uint64_t now_usec);
+        int (*execute)(void *userdata, uint16_t ssid, const Path *p, const ExecuteArg *args,
+                       size_t n_args, uint64_t now_usec);
+        /* Whether execute() is there for p, which Discover then lists; NULL: for every executable
+         * resource. */
+        bool (*executes)(void *userdata, const Path *p);
         /* Vetoes a server's (ssid > 0) or app's (0) Create or Delete: -EPERM … */
         int (*create)(void *userdata, uint16_t ssid, const Path *instance);
         int (*remove)(void *userdata, uint16_t ssid, const Path *instance);
@@ -36,12 +43,16 @@ typedef struct DmConfig {
         const AppOps *apps; /* NULL without applications */
         void *apps_userdata;
         FormatLimits limits;
-        uint32_t observations_max;           /* of all servers; 0 = 20000 */
-        uint32_t observations_per_peer_max;  /* 0 = 10000 */
-        uint32_t operations_max;             /* waiting for applications, of all servers; 0 = 256 -> 5.03 */
-        uint32_t composite_paths_max;        /* 0 = 1000 */
-        /* What happened to observations, for the event stream: "observer-added", … (DBUS.md part 8). */
-        void (*event)(void *userdata, const char *name, uint16_t ssid, const Path *path, const char *why);
+        uint32_t observations_max;          /* of all servers; 0 = 20000 */
+        uint32_t observations_per_peer_max; /* 0 = 10000 */
+        uint32_t operations_max; /* waiting for applications, of all servers; 0 = 256 -> 5.03 */
+        uint32_t composite_paths_max; /* 0 = 1000 */
+        /* What happened to observations, for the event stream: "observer-added", … (DBUS.md part
+         * 8). */
+        void (*event)(void *userdata, const char *name, uint16_t ssid, const Path *path,
+                      const char *why);
+        void (*attributes_changed)(void *userdata); /* dm_save_attributes() would say something else
+                                                       now; may be NULL */
         void *event_userdata;
 } DmConfig;
 
@@ -53,22 +64,27 @@ void dm_add_behaviour(Dm *dm, uint16_t object, const Behaviour *behaviour, void 
 /* --- servers --- */
 Peer *peer_new(Dm *dm, uint16_t ssid);
 Peer *peer_free(Peer *p); /* its operations are answered 5.03, its observations removed */
-void peer_set_link(Peer *p, Link *link);        /* NULL: not reachable; notifications wait */
+/* NULL: not reachable; notifications wait. To be called before the link is closed: it takes back
+ * what is on its way. */
+void peer_set_link(Peer *p, Link *link);
 void peer_set_version(Peer *p, Version version); /* agreed enabler version 1.0, 1.1, 1.2 */
-/* A full Register drops every observation of the server (TS Core 1.1.1, 6.2.1); why goes into the event. */
+/* A full Register drops every observation of the server (TS Core 1.1.1, 6.2.1); why goes into the
+ * event. */
 void peer_drop_observations(Peer *p, const char *why);
 void peer_request(Peer *p, Exchange *x, const Message *request, uint64_t now_usec);
 void peer_reset(Peer *p, GBytes *token, uint64_t now_usec); /* LinkEvents.reset */
 
 /* --- everything --- */
-/* While suspended (client pause, D-Bus Hold) no notification leaves; afterwards each observation with changes
- * gets one with the final values. Calls nest. */
+/* While suspended (client pause, D-Bus Hold) no notification leaves; afterwards each observation
+ * with changes gets one with the final values. Calls nest. */
 void dm_suspend_notifications(Dm *dm);
 void dm_resume_notifications(Dm *dm, uint64_t now_usec);
 
-/* Local Execute and Read on behalf of D-Bus: behaviour first, then the claiming application; -ENOSYS when
- * nobody handles the resource. done runs later (never inside); see AppDone. */
-int dm_execute(Dm *dm, const Path *p, const char *args, AppDone done, void *userdata, uint64_t now_usec);
+/* Local Execute and Read on behalf of D-Bus: behaviour first, then the claiming application;
+ * -ENOSYS when nobody handles the resource. done runs later (never inside), once; see AppDone.
+ * dm_free() ends what still waits with -ECANCELED. */
+int dm_execute(Dm *dm, const Path *p, const char *args, AppDone done, void *userdata,
+               uint64_t now_usec);
 int dm_read(Dm *dm, const Path *p, AppDone done, void *userdata, uint64_t now_usec);
 /* A local change with behaviours in the way (vetoes), without asking applications. */
 int dm_apply(Dm *dm, const Op *ops, size_t n, OpError *error, uint64_t now_usec);
@@ -84,11 +100,15 @@ typedef struct ObservationInfo {
         GBytes *token;
         const char *attributes; /* effective ones of the first path, "pmin=1&pmax=60" */
 } ObservationInfo;
-void dm_foreach_observation(Dm *dm, uint16_t ssid /* 0 = all */, void (*func)(void *userdata, const ObservationInfo *info), void *userdata);
+void dm_foreach_observation(Dm *dm, uint16_t ssid /* 0 = all */,
+                            void (*func)(void *userdata, const ObservationInfo *info),
+                            void *userdata);
 uint64_t dm_n_observations(const Dm *dm);
 bool dm_is_observed(const Dm *dm, const Path *p); /* some observation covers p or is below it */
-uint16_t *dm_observers(const Dm *dm, const Path *p, size_t *ret_n); /* servers whose observations cover p; g_free() */
-char *dm_attributes(const Dm *dm, uint16_t ssid, const Path *p); /* the ones written at p, "" if none */
+uint16_t *dm_observers(const Dm *dm, const Path *p,
+                       size_t *ret_n); /* servers whose observations cover p; g_free() */
+char *dm_attributes(const Dm *dm, uint16_t ssid,
+                    const Path *p); /* the ones written at p, "" if none */
 /* All Write-Attributes of all servers as one CBOR blob, and back (-EBADMSG changes nothing). */
 GBytes *dm_save_attributes(const Dm *dm);
 int dm_load_attributes(Dm *dm, GBytes *blob);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the modules behind dm.h share: the two owners of all state, and a request on its way to an
+ * answer. Only dm.c, operation.c, read.c, write.c, create.c, execute.c, discover.c, composite.c and
+ * observe.c include it. */
+#include <glib.h>
+
+#include "lwm2m/attr_store.h"
+#include "lwm2m/dm.h"
+
+typedef struct Observer Observer;   /* all observations: observe.h */
+typedef struct Operation Operation; /* a request that waits for applications: operation.h */
+
+struct Dm {
+        DmConfig config;
+        Tree *tree;
+        GHashTable *behaviours; /* object id -> GArray of registered behaviours */
+        GQueue peers;           /* of Peer */
+        GQueue operations;      /* of Operation */
+        guint n_counted;        /* those of them that operations_max bounds */
+        AttrStore *attrs;
+        Observer *observer;
+};
+
+struct Peer {
+        Dm *dm;
+        uint16_t ssid;
+        Version version;
+        Link *link;               /* NULL while not reachable */
+        GHashTable *observations; /* token (GBytes) -> Observation, owned by it */
+        GList node;               /* in Dm.peers */
+};
+
+/* Whom to answer. Whoever holds exchange answers exactly once. */
+typedef struct Responder {
+        Dm *dm;
+        Exchange *exchange;
+} Responder;
+
+typedef struct Request {
+        Responder to;
+        Dm *dm;
+        Peer *peer;
+        const Message *message;
+        Path path;
+        uint64_t now_usec;
+        char text[256]; /* why it failed: the diagnostic payload */
+} Request;
+
+#define DIAGNOSTIC_MAX 240 /* bytes of a diagnostic payload */
+
+void responder_send(Responder *to, const Message *response);
+void responder_code(Responder *to, uint8_t code);
+void responder_fail(Responder *to, int error, const char *text /* may be NULL */);
+/* Notes why and returns error, for `return request_fail(…)`. */
+int request_fail(Request *rq, int error, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+const void *request_payload(const Request *rq, size_t *ret_n); /* NULL when empty */
+
+/* -EACCES for what no server may see: objects 0 (security) and 21 (OSCORE), whatever names them. */
+int dm_access(const Path *p);
+static inline bool dm_is_hidden(uint16_t object) {
+        return object == 0 || object == 21;
+}
+
+/* The version of a 1.1 server is at least 1.1 … */
+static inline bool version_reaches(Version v, uint8_t major, uint8_t minor) {
+        return v.major > major || (v.major == major && v.minor >= minor);
+}
+
+/* --- behaviours --- -ENOSYS when there is none for it. */
+int dm_behaviour_read(const Dm *dm, const Path *p, Value *ret);
+int dm_behaviour_execute(const Dm *dm, uint16_t ssid, const Path *p, const ExecuteArg *args,
+                         size_t n_args, uint64_t now_usec);
+bool dm_behaviour_executes(const Dm *dm, const Path *p); /* whether it would try */
+/* One transaction with the behaviours in the way. */
+int dm_commit(Dm *dm, const OpList *ops, Origin origin, uint16_t ssid, OpError *error,
+              uint64_t now_usec);
+
+static inline unsigned dm_claimed(const Dm *dm, const Path *p) {
+        return dm->config.apps ? dm->config.apps->claimed(dm->config.apps_userdata, p) : 0;
+}
