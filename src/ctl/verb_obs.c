@@ -48,19 +48,19 @@ static void print_table(const cJSON *all) {
         unsigned n = 0;
 
         if (all->child)
-                printf("%-3s %-6s %-9s %-24s %-20s %-24s %s\n", "#", "server", "composite", "path",
-                       "attributes", "last sent", "pending");
+                printf("%-3s %-6s %-9s %-24s %-24s %-6s %s\n", "#", "server", "composite", "path",
+                       "attributes", "sent", "pending");
         cJSON_ArrayForEach(item, all) {
                 const cJSON *paths = cJSON_GetObjectItemCaseSensitive(item, "paths");
                 const cJSON *attributes = cJSON_GetObjectItemCaseSensitive(item, "attributes");
                 const cJSON *pending = cJSON_GetObjectItemCaseSensitive(item, "pending");
                 g_autofree char *path = join_paths(paths), *attrs = json_text(attributes);
-                g_autofree char *sent = time_text(json_integer(item, "last_sent", 0));
+                g_autofree char *sent = json_text(cJSON_GetObjectItemCaseSensitive(item, "sent"));
                 g_autofree char *wait = json_text(pending);
 
-                printf("%-3u %-6s %-9s %-24s %-20s %-24s %s\n", ++n,
+                printf("%-3u %-6s %-9s %-24s %-24s %-6s %s\n", ++n,
                        json_string(item, "server", "?"),
-                       cJSON_GetArraySize(paths) > 1 ? "yes" : "no", path, attrs[0] ? attrs : "-",
+                       json_bool(item, "composite") ? "yes" : "no", path, attrs[0] ? attrs : "-",
                        sent, wait);
         }
 }

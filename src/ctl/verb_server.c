@@ -85,6 +85,21 @@ static int append_account(sd_bus_message *m, const char *uri, const char *bindin
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+/* The lowest short id that no account has. */
+static CtlExit free_id(Ctl *c, uint16_t *ret) {
+        g_autoptr(cJSON) servers = NULL;
+        const cJSON *server;
+        uint16_t id = 1;
+        CtlExit code;
+
+        code = server_list(c, &servers);
+        cJSON_ArrayForEach(server, servers) /* ascending */
+                if (json_integer(server, "ShortId", 0) == id) id++;
+        if (code == CTL_OK)
+                *ret = id;
+        return code;
+}
+
 int verb_server_add(Ctl *c, const Args *a) {
         g_autoptr(sd_bus_message) m = NULL, reply = NULL;
         const char *id = args_get(a, "--id"), *life = args_get(a, "--lifetime"), *path;
@@ -98,6 +113,11 @@ int verb_server_add(Ctl *c, const Args *a) {
         if (life && (parse_u32(life, &lifetime) < 0 || lifetime == 0))
                 return ctl_fail(CTL_USAGE, "--lifetime=%s: expected seconds, 1 to 4294967295",
                                 life);
+        if (!id) {
+                code = free_id(c, &ssid);
+                if (code != CTL_OK)
+                        return code;
+        }
         code = ctl_message(c, NULL, "Manager", "AddServer", &m);
         if (code != CTL_OK)
                 return code;

@@ -110,8 +110,10 @@ static void print_long(Ctl *c, const CtlPath *p, const cJSON *info, const char *
         }
         if (json_string(info, "owner", "")[0])
                 printf(" owner %s", json_string(info, "owner", ""));
-        if (json_string(info, "attributes", "")[0])
-                printf(" <%s>", json_string(info, "attributes", ""));
+        cJSON_ArrayForEach(item, info) /* "attributes", or "attributes-ID" of several servers */
+                if (g_str_has_prefix(item->string, "attributes") && cJSON_IsString(item))
+                        printf(" <%s%s%s>", item->string[10] ? item->string + 11 : "",
+                               item->string[10] ? ": " : "", item->valuestring);
         if (json_bool(info, "persisted"))
                 printf(" kept");
         putchar('\n');

@@ -138,7 +138,7 @@ int verb_get(Ctl *c, const Args *a) {
                 g_autofree char *path = NULL;
                 CtlPath p;
 
-                code = ctl_path(args_word(a, i), 1, 4, &p);
+                code = ctl_path(args_word(a, i), 0, 4, &p);
                 if (code != CTL_OK)
                         return code;
                 path = ctl_path_text(&p);

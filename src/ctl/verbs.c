@@ -25,10 +25,40 @@ static const Option stop_options[] = {
         { "--force", "-f", NULL, "close at once, without de-registering" }, { 0 }
 };
 static const Option server_add_options[] = {
-        { "--id", NULL, "ID", "short server id, 1 to 65534; a free one if not given" },
+        { "--id", NULL, "ID", "short server id, 1 to 65534; the lowest free one if not given" },
         { "--lifetime", NULL, "SECONDS", "of the registration" },
         { "--binding", NULL, "BINDING", "e.g. U, T, UT, UQ" },
         { 0 },
+};
+
+static const Option watch_options[] = {
+        { "--time", "-t", NULL, "put the time before each line" },
+        { "--initial", "-i", NULL, "print the present values first" },
+        { "--server-only", NULL, NULL, "leave out what applications set" },
+        { "--count", "-n", "N", "end after N values" },
+        { "--interval", NULL, "TIME", "at most one value of a path in TIME" },
+        { 0 },
+};
+static const Option wait_options[] = {
+        { "--server", NULL, "ID", "wait for a state of this server, not of the client" }, { 0 }
+};
+static const Option monitor_options[] = {
+        { "--history", NULL, NULL, "begin with the last events" },
+        { "--values", NULL, NULL, "show changes of values as well" },
+        { 0 },
+};
+static const Option handle_options[] = {
+        { "--execute", "-x", NULL, "run COMMAND for Execute; the default" },
+        { "--read", "-r", NULL, "for Read; its output is the value" },
+        { "--write", "-w", NULL, "for Write; the value is its input, and it may refuse" },
+        { "--create", NULL, NULL, "for Create and Delete of instances" },
+        { "--phases", NULL, NULL, "also for commit and abort of requests with several owners" },
+        { "--share", NULL, NULL, "let other applications claim the same path" },
+        { "--timeout-ms", NULL, "N", "end a run after N ms, 10000 if not given" },
+        { 0 },
+};
+static const Option lock_options[] = {
+        { "--max", NULL, "TIME", "end the hold after TIME; 60 s if not given" }, { 0 }
 };
 
 const Verb verbs[] = {
@@ -52,6 +82,18 @@ const Verb verbs[] = {
           2, false, true, verb_put },
         { "fetch", "PATH [FILE]", "Copy an opaque resource to a file or the standard output", NULL,
           1, 2, false, true, verb_fetch },
+        { "watch", "PATH...", "Print values as they change", watch_options, 1, WORDS_ANY, false,
+          false, verb_watch },
+        { "handle", "PATH... -- COMMAND...", "Run a command for what servers do with PATH",
+          handle_options, 1, WORDS_ANY, true, false, verb_handle },
+        { "wait", "STATE [--server=ID]", "Wait until the client or a server is in STATE",
+          wait_options, 1, 1, false, false, verb_wait },
+        { "monitor", "[--history] [--values]", "Print events as they happen", monitor_options, 0, 0,
+          false, false, verb_monitor },
+        { "lock", "[-- COMMAND...]", "Hold notifications back, for a command or until unlock",
+          lock_options, 0, 0, true, false, verb_lock },
+        { "unlock", "", "End the hold of a lock without a command", NULL, 0, 0, false, false,
+          verb_unlock },
         { "status", "", "Show the client and its servers", NULL, 0, 0, false, false, verb_status },
         { "update", "", "Send a registration update to every server", NULL, 0, 0, false, true,
           verb_update },

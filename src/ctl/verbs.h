@@ -37,6 +37,7 @@ int verb_exec(Ctl *c, const Args *a);
 int verb_ls(Ctl *c, const Args *a);
 int verb_create(Ctl *c, const Args *a);
 int verb_delete(Ctl *c, const Args *a);
+/* verb_obs.c */
 int verb_obs(Ctl *c, const Args *a);
 /* verb_file.c */
 int verb_put(Ctl *c, const Args *a);
@@ -63,7 +64,7 @@ int verb_server_enable(Ctl *c, const Args *a);
 int verb_model_add(Ctl *c, const Args *a);
 int verb_model_list(Ctl *c, const Args *a);
 int verb_model_show(Ctl *c, const Args *a);
-/* verb_events.c */
+/* verb_watch.c, verb_wait.c, verb_monitor.c */
 int verb_watch(Ctl *c, const Args *a);
 int verb_wait(Ctl *c, const Args *a);
 int verb_monitor(Ctl *c, const Args *a);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/handler.h"
+#include "ctl/json.h"
+#include "ctl/owner.h"
+#include "ctl/schema.h"
+#include "ctl/verbs.h"
+#include "util/parse.h"
+
+#define HANDLER_PATH "/org/lwm2md/Handler"
+#define TIMEOUT_DEFAULT_MS 10000U
+
+typedef struct Handle {
+        Ctl *c;
+        Handler handler;
+        Owner *owner;
+        Loop *loop;
+        LoopSource *source;
+        GPtrArray *paths; /* of char *, without the closing NULL */
+        uint32_t claim, timeout_ms;
+        bool claimed, renew, read, write, execute, create, sharing;
+} Handle;
+
+static int refuse_stranger(sd_bus_error *error) {
+        return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                 "only lwm2md may call a handler");
+}
+
+#define METHOD(name, call)                                                                         \
+        static int method_##name(sd_bus_message *m, void *userdata, sd_bus_error *error) {         \
+                Handle *h = userdata;                                                              \
+                                                                                                   \
+                return owner_sent(h->owner, m) ? (call) : refuse_stranger(error);                  \
+        }
+METHOD(execute, handler_execute(&h->handler, m, error))
+METHOD(read, handler_read(&h->handler, m, error))
+METHOD(prepare, handler_prepare(&h->handler, m, error))
+METHOD(commit, handler_finish(&h->handler, m, true, error))
+METHOD(abort, handler_finish(&h->handler, m, false, error))
+
+static int method_released(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Handle *h = userdata;
+        const char *reason;
+        uint32_t claim;
+        int r;
+
+        if (!owner_sent(h->owner, m))
+                return refuse_stranger(error);
+        r = sd_bus_message_read(m, "us", &claim, &reason);
+        if (r < 0)
+                return r;
+        r = sd_bus_reply_method_return(m, NULL);
+        if (claim != h->claim || !h->claimed)
+                return r;
+        h->claimed = false;
+        ctl_fail(CTL_FAILED, "the daemon withdrew the claim: %s", reason);
+        loop_quit(h->loop, CTL_FAILED);
+        return r;
+}
+
+/* Unprivileged: the daemon runs as another user than root. */
+static const sd_bus_vtable handler_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("Execute", "sa(ys)a{sv}", "", method_execute, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Read", "asa{sv}", "a(svx)", method_read, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Prepare", "ta(ssv)a{sv}", "", method_prepare, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Commit", "t", "", method_commit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Abort", "t", "", method_abort, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Released", "us", "", method_released, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+static int append_claim(const Handle *h, sd_bus_message *m) {
+        const struct {
+                const char *key;
+                bool on;
+        } flags[] = {
+                { "read", h->read },     { "write", h->write },   { "execute", h->execute },
+                { "create", h->create }, { "share", h->sharing },
+        };
+        int r;
+
+        g_ptr_array_add(h->paths, NULL);
+        r = sd_bus_message_append_strv(m, (char **) h->paths->pdata);
+        g_ptr_array_set_size(h->paths, (int) h->paths->len - 1);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "o", HANDLER_PATH);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "{sv}");
+        for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(flags); i++)
+                if (flags[i].on)
+                        r = sd_bus_message_append(m, "{sv}", flags[i].key, "b", 1);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "timeout_ms", "u", h->timeout_ms);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+/* Definitions are asked for now: later, the daemon waits for us while we would wait for it. */
+static CtlExit learn_objects(Handle *h) {
+        g_clear_pointer(&h->c->objects, g_hash_table_unref);
+        for (guint i = 0; i < h->paths->len; i++) {
+                const cJSON *object;
+                CtlPath p;
+                CtlExit code;
+
+                code = ctl_path(g_ptr_array_index(h->paths, i), 1, 4, &p);
+                if (code == CTL_OK)
+                        code = schema_object(h->c, p.id[0], &object);
+                if (code != CTL_OK)
+                        return code;
+        }
+        return CTL_OK;
+}
+
+static CtlExit claim(Handle *h) {
+        g_autoptr(sd_bus_message) m = NULL, reply = NULL;
+        CtlExit code;
+        int r;
+
+        code = learn_objects(h);
+        if (code == CTL_OK)
+                code = ctl_message(h->c, NULL, "Claims", "Claim", &m);
+        if (code != CTL_OK)
+                return code;
+        r = append_claim(h, m);
+        if (r < 0)
+                return ctl_protocol_fail(r, "Claim");
+        code = ctl_send(h->c, m, NULL, &reply);
+        if (code != CTL_OK)
+                return code;
+        r = sd_bus_message_read(reply, "u", &h->claim);
+        h->claimed = r >= 0;
+        return r < 0 ? ctl_protocol_fail(r, "Claim") : CTL_OK;
+}
+
+static void on_owner(void *userdata, const char *unique) {
+        Handle *h = userdata;
+
+        h->claimed = false;
+        handler_forget(&h->handler);
+        if (!unique)
+                ctl_fail(CTL_ABSENT, "the daemon left the bus; claiming again when it is back");
+        h->renew = unique != NULL;
+}
+
+static void on_bus(void *userdata, int fd, short revents) {
+        Handle *h = userdata;
+        CtlExit code;
+        int r;
+
+        do
+                r = sd_bus_process(h->c->bus, NULL);
+        while (r > 0);
+        if (r < 0) {
+                ctl_fail(CTL_ABSENT, "The connection to the bus '%s' ended: %s", h->c->address,
+                         g_strerror(-r));
+                loop_quit(h->loop, CTL_ABSENT);
+                return;
+        }
+        if (!h->renew)
+                return;
+        h->renew = false;
+        code = claim(h);
+        /* A daemon that ends again before it answered is waited for like before. */
+        if (code != CTL_OK && code != CTL_ABSENT)
+                loop_quit(h->loop, code);
+}
+
+static void prepare_bus(void *userdata) {
+        Handle *h = userdata;
+        uint64_t due = UINT64_MAX, now = ctl_now();
+        int events = sd_bus_get_events(h->c->bus);
+
+        (void) sd_bus_get_timeout(h->c->bus, &due);
+        if (due != UINT64_MAX) /* from CLOCK_MONOTONIC to the loop's clock */
+                due = loop_now(h->loop) + (due > now ? due - now : 0);
+        loop_source_set_events(h->source, (short) MAX(events, 0));
+        loop_source_set_timeout(h->source, due);
+}
+
+static void on_stop(void *userdata) {
+        Handle *h = userdata;
+
+        if (h->claimed)
+                (void) ctl_call(h->c, NULL, "Claims", "Release", NULL, NULL, "u", h->claim);
+        h->claimed = false;
+        loop_quit(h->loop, CTL_OK);
+}
+
+static CtlExit serve(Handle *h) {
+        LoopSource *term, *interrupt;
+        CtlExit code = CTL_OK;
+        int r;
+
+        r = sd_bus_add_object_vtable(h->c->bus, NULL, HANDLER_PATH, BUS_INTERFACE("Handler"),
+                                     handler_vtable, h);
+        if (r < 0)
+                return ctl_fail(CTL_FAILED, "Cannot offer the handler: %s", g_strerror(-r));
+        if (owner_unique(h->owner))
+                code = claim(h);
+        else
+                ctl_fail(CTL_ABSENT, "the daemon is not on the bus '%s' yet; waiting for it",
+                         h->c->address);
+        if (code != CTL_OK)
+                return code;
+        h->source = loop_add_fd(h->loop, sd_bus_get_fd(h->c->bus), POLLIN, on_bus, prepare_bus, h);
+        term = loop_add_signal(h->loop, SIGTERM, on_stop, h);
+        interrupt = loop_add_signal(h->loop, SIGINT, on_stop, h);
+        code = (CtlExit) loop_run(h->loop);
+        loop_source_free(h->source);
+        loop_source_free(term);
+        loop_source_free(interrupt);
+        return code;
+}
+
+static CtlExit take_options(Handle *h, const Args *a) {
+        const char *timeout = args_get(a, "--timeout-ms");
+
+        h->read = args_get(a, "--read");
+        h->write = args_get(a, "--write");
+        h->create = args_get(a, "--create");
+        h->execute = args_get(a, "--execute") || !(h->read || h->write || h->create);
+        h->sharing = args_get(a, "--share");
+        h->timeout_ms = TIMEOUT_DEFAULT_MS;
+        if (timeout && (parse_u32(timeout, &h->timeout_ms) < 0 || h->timeout_ms == 0))
+                return ctl_fail(CTL_USAGE, "--timeout-ms=%s: expected milliseconds from 1",
+                                timeout);
+        for (unsigned i = 0; i < a->n_before; i++) {
+                CtlPath p;
+                CtlExit code;
+
+                code = ctl_path(args_word(a, i), 1, 4, &p);
+                if (code != CTL_OK)
+                        return code;
+                g_ptr_array_add(h->paths, ctl_path_text(&p));
+        }
+        if (!a->dashes || a->words->len == a->n_before)
+                return ctl_fail(CTL_USAGE, "handle: a command is missing: lwm2mctl handle PATH -- "
+                                           "COMMAND");
+        return CTL_OK;
+}
+
+int verb_handle(Ctl *c, const Args *a) {
+        g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+        Handle h = { .c = c, .paths = paths };
+        CtlExit code;
+        int r;
+
+        code = take_options(&h, a);
+        if (code != CTL_OK)
+                return code;
+        r = loop_new(&h.loop);
+        if (r < 0)
+                return ctl_fail(CTL_FAILED, "Cannot start the event loop: %s", g_strerror(-r));
+        g_ptr_array_add(a->words, NULL);
+        handler_init(&h.handler, c, h.loop, (char *const *) a->words->pdata + a->n_before,
+                     (uint64_t) h.timeout_ms * 1000, args_get(a, "--phases"));
+        code = owner_new(c, on_owner, &h, &h.owner);
+        if (code == CTL_OK)
+                code = serve(&h);
+        handler_clear(&h.handler);
+        owner_free(h.owner);
+        loop_free(h.loop);
+        return code;
+}
