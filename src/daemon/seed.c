@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/parse.h"
+
 static int ensure_instance(Tree *tree, const Path *path, const char **why) {
         Path instance = path_prefix(path, 2);
         int r;
@@ -18,13 +20,25 @@ static int ensure_instance(Tree *tree, const Path *path, const char **why) {
         return r;
 }
 
-/* Opaque values may be given as hexadecimal digits too; everything else is as in text/plain. */
+/* As in text/plain (opaque as base64), and opaque also as hex:… or text:… */
 static int parse_text(const char *text, ValueType type, Value *ret) {
-        if (type == VALUE_OPAQUE && g_str_has_prefix(text, "text:")) {
+        g_autofree uint8_t *bytes = NULL;
+        size_t n;
+        int r;
+
+        if (type != VALUE_OPAQUE)
+                return value_parse(text, type, ret);
+        if (g_str_has_prefix(text, "text:")) {
                 *ret = value_text(VALUE_OPAQUE, text + 5, strlen(text + 5));
                 return 0;
         }
-        return value_parse(text, type, ret);
+        if (g_str_has_prefix(text, "hex:")) {
+                r = parse_hex(text + 4, &bytes, &n);
+                if (r >= 0)
+                        *ret = value_text(VALUE_OPAQUE, bytes, n);
+                return r;
+        }
+        return value_parse(g_str_has_prefix(text, "base64:") ? text + 7 : text, type, ret);
 }
 
 static int seed_one(Tree *tree, const SeedConfig *seed, const char **why) {
