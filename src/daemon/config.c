@@ -2,6 +2,7 @@
 #include "daemon/config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -461,14 +462,16 @@ int config_load(const char *file, bool may_be_missing, Config **ret, char **ret_
         int r;
 
         r = read_file(c, file, errors);
-        if (r == -ENOENT && may_be_missing)
+        if (r == -ENOENT && may_be_missing) {
                 g_string_truncate(errors, 0);
+                r = 0;
+        }
         read_drop_ins(c, file, errors);
         if (errors->len == 0)
                 check_whole(c, errors);
         if (errors->len > 0) {
                 *ret_error = g_strchomp(g_string_free(g_steal_pointer(&errors), FALSE));
-                return r < 0 && r != -ENOENT ? r : -EINVAL;
+                return r < 0 ? r : -EINVAL;
         }
         *ret = g_steal_pointer(&c);
         return 0;

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <glib/gstdio.h>
+
+#include "daemon/config.h"
+
+typedef struct Folder {
+        char *path, *file;
+} Folder;
+
+static Folder folder_new(void) {
+        Folder f = { .path = g_dir_make_tmp("lwm2md-config-XXXXXX", NULL) };
+
+        assert_non_null(f.path);
+        f.file = g_build_filename(f.path, "lwm2md.conf", NULL);
+        return f;
+}
+
+static void folder_write(const Folder *f, const char *name, const char *text) {
+        g_autofree char *path = g_build_filename(f->path, name, NULL);
+        g_autofree char *parent = g_path_get_dirname(path);
+
+        assert_int_equal(g_mkdir_with_parents(parent, 0700), 0);
+        assert_true(g_file_set_contents(path, text, -1, NULL));
+}
+
+static void folder_clear(Folder *f) {
+        const char *argv[] = { "rm", "-rf", f->path, NULL };
+
+        assert_true(g_spawn_sync(NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
+                                 NULL, NULL, NULL));
+        g_free(f->path);
+        g_free(f->file);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Folder, folder_clear)
+
+static void test_defaults(void **state) {
+        g_auto(Folder) f = folder_new();
+        g_autoptr(Config) c = NULL;
+        g_autofree char *error = NULL;
+
+        assert_int_equal(config_load(f.file, false, &c, &error), -ENOENT);
+        assert_non_null(strstr(error, f.file));
+        g_clear_pointer(&error, g_free);
+        assert_int_equal(config_load(f.file, true, &c, &error), 0);
+        assert_true(c->lifetime_sec == 86400 && c->update_early_sec == 10 &&
+                    c->update_interval_sec == 15);
+        assert_int_equal(c->version.major, 0);
+        assert_null(c->endpoint);
+        assert_true(c->body_bytes == 16 << 20);
+}
+
+static void test_everything(void **state) {
+        g_auto(Folder) f = folder_new();
+        g_autoptr(Config) c = NULL;
+        g_autofree char *error = NULL;
+        const ServerConfig *s;
+        const SeedConfig *seed;
+
+        folder_write(&f, "lwm2md.conf",
+                     "# "
+                     "comment\n[Client]\nEndpoint=urn:test:1\nVersion=1.2\nLifetime="
+                     "10min\nQueueMode=yes\n"
+                     "DeregisterTimeout=500ms\n[Server "
+                     "a]\nUri=coap://h\nShortId=123\nLifetime=60\nBinding=UQ\n"
+                     "SecurityMode=nosec\n[Objects]\nPath=/a;/b\n[Limits]\nBody=2M\n"
+                     "[Persist]\nJournal=64K\n/3303=always\n[Values]\n/3/0/0=ACME\n/3442/0=\n");
+        folder_write(&f, "lwm2md.conf.d/20.conf",
+                     "[Values]\n/3/0/0=Other\n[Client]\nLifetime=1200\n");
+        folder_write(&f, "lwm2md.conf.d/10.conf", "[Client]\nLifetime=900\n");
+        folder_write(&f, "lwm2md.conf.d/30.txt", "not read\n");
+        assert_int_equal(config_load(f.file, false, &c, &error), 0);
+
+        assert_string_equal(c->endpoint, "urn:test:1");
+        assert_true(c->version.major == 1 && c->version.minor == 2);
+        assert_true(c->lifetime_sec == 1200 && c->queue_mode);
+        assert_true(c->deregister_timeout_usec == 500000);
+        assert_true(c->body_bytes == 2 << 20 && c->journal_bytes == 64 << 10);
+        assert_int_equal(c->servers_list->len, 1);
+        s = g_ptr_array_index(c->servers_list, 0);
+        assert_string_equal(s->name, "a");
+        assert_true(s->ssid == 123 && s->lifetime_sec == 60);
+        assert_string_equal(c->object_paths[1], "/b");
+        assert_int_equal(c->seeds->len, 2);
+        seed = g_ptr_array_index(c->seeds, 1); /* the drop-in's took the place of the file's */
+        assert_string_equal(seed->text, "Other");
+        assert_true(g_str_has_suffix(seed->where, "20.conf:2"));
+        assert_int_equal(g_array_index(c->persist, PersistConfig, 0).policy, PERSIST_ALWAYS);
+}
+
+/* Each bad file, and the line and words its message must have. */
+static const struct {
+        const char *text, *where, *what;
+} bad[] = {
+        { "[Client]\nLifetime=soon\n", "lwm2md.conf:2: ", "'soon' is not a time in whole seconds" },
+        { "[Client]\nLifetime=1.5s\n", "lwm2md.conf:2: ", "whole seconds" },
+        { "\n[Client]\n\nEndpont=x\n", "lwm2md.conf:4: ", "unknown key (known: Endpoint, " },
+        { "[Client]\nVersion=2.0\n", "lwm2md.conf:2: ", "not auto, 1.0, 1.1 or 1.2" },
+        { "[Client]\nQueueMode=maybe\n", "lwm2md.conf:2: ", "boolean" },
+        { "[Client]\nEndpoint=\n", "lwm2md.conf:2: ", "not empty" },
+        { "[Limits]\nBody=1T\n", "lwm2md.conf:2: ", "not a size" },
+        { "[Limits]\nBody=1\n", "lwm2md.conf:2: ", "out of range, allowed are 1024 to" },
+        { "[Limits]\nServers=-1\n", "lwm2md.conf:2: ", "not a number" },
+        { "[Klient]\nA=1\n", "lwm2md.conf:1: ", "unknown group" },
+        { "[Server x]\nUri=coap://h\n", "lwm2md.conf:1: ", "needs Uri and ShortId" },
+        { "[Server x]\nUri=coap://h\nShortId=0\n", "lwm2md.conf:3: ", "not a Short Server ID" },
+        { "[Server x]\nUri=coap://h\nShortId=65535\n", "lwm2md.conf:3: ", "not a Short Server ID" },
+        { "[Server x]\nUri=coap://h\nShortId=1\nSecurityMode=psk\n",
+          "lwm2md.conf:4: ", "nosec only" },
+        { "[Server x]\nUri=coap://h\nShortId=1\nBinding=T\n", "lwm2md.conf:4: ", "not a binding" },
+        { "[Server x]\nUri=coap://h\nShortId=1\nKey=1\n", "lwm2md.conf:4: ", "unknown key" },
+        { "[Server x]\nUri=a\nShortId=1\n[Server y]\nUri=b\nShortId=1\n",
+          "[Server x] and [Server y]", "same ShortId 1" },
+        { "[Values]\n3/0/0=x\n", "lwm2md.conf:2: ", "not the path" },
+        { "[Values]\n/3=x\n", "lwm2md.conf:2: ", "not the path" },
+        { "[Values]\n/3/0=x\n", "lwm2md.conf:2: ", "takes no value" },
+        { "[Persist]\n/3/0=sometimes\n", "lwm2md.conf:2: ", "not always, server-writes or never" },
+        { "[Persist]\nJornal=1\n", "lwm2md.conf:2: ", "neither a known key" },
+        { "[Objects]\nPaths=/x\n", "lwm2md.conf:2: ", "known: Path" },
+        { "no group\n", "lwm2md.conf: ", "" },
+        { "[Client]\nSms=\xff\n", "lwm2md.conf", "" },
+};
+
+static void test_bad(void **state) {
+        for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+                g_auto(Folder) f = folder_new();
+                g_autoptr(Config) c = NULL;
+                g_autofree char *error = NULL;
+
+                folder_write(&f, "lwm2md.conf", bad[i].text);
+                assert_true(config_load(f.file, false, &c, &error) < 0);
+                assert_null(c);
+                if (!strstr(error, bad[i].where) || !strstr(error, bad[i].what))
+                        fail_msg("%s: got '%s'", bad[i].text, error);
+        }
+}
+
+static void test_every_mistake_is_told(void **state) {
+        g_auto(Folder) f = folder_new();
+        g_autoptr(Config) c = NULL;
+        g_autofree char *error = NULL;
+        g_auto(GStrv) lines = NULL;
+
+        folder_write(&f, "lwm2md.conf", "[Client]\nLifetime=x\nVersion=y\n");
+        folder_write(&f, "lwm2md.conf.d/a.conf", "[Limits]\nBody=z\n");
+        assert_int_equal(config_load(f.file, false, &c, &error), -EINVAL);
+        lines = g_strsplit(error, "\n", -1);
+        assert_int_equal(g_strv_length(lines), 3);
+}
+
+static void test_too_large(void **state) {
+        g_auto(Folder) f = folder_new();
+        g_autoptr(Config) c = NULL;
+        g_autofree char *error = NULL, *text = g_strnfill((1 << 20) + 1, '#');
+
+        folder_write(&f, "lwm2md.conf", text);
+        assert_int_equal(config_load(f.file, false, &c, &error), -E2BIG);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_bad),       cmocka_unit_test(test_every_mistake_is_told),
+                cmocka_unit_test(test_too_large),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
