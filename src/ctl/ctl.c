@@ -9,7 +9,7 @@
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 
-static void say(const char *mark, const char *format, va_list args) {
+static void G_GNUC_PRINTF(2, 0) say(const char *mark, const char *format, va_list args) {
         g_autofree char *text = g_strdup_vprintf(format, args);
 
         fflush(stdout);
