@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Object definitions: what an object may contain. They come from OMA's LWM2M.xsd form (registry files,
- * data/objects, Model.Define); several versions of an object can be known at once. A definition is
- * immutable once added and lives until it is removed. */
+/* Object definitions: what an object may contain. They come from OMA's LWM2M.xsd form (registry
+ * files, data/objects, Model.Define); several versions of an object can be known at once. A
+ * definition is immutable once added and lives until it is removed. */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,16 +48,20 @@ Schema *schema_new(void);
 Schema *schema_free(Schema *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Schema, schema_free)
 
-/* Adds every object of an XML text. source names it in messages. *ret_error, owned by the caller, says
- * "source:line: reason" on failure (-EBADMSG bad XML or definition, -E2BIG, -EEXIST the same object and
- * version with another content is in use). All or nothing. ret_added, if any, receives a GArray of
- * const ObjectDef *. */
-int schema_add_xml(Schema *s, const char *source, const char *xml, size_t n, GArray **ret_added, char **ret_error);
+/* Adds every object of an XML text. source names it in messages. *ret_error, owned by the caller,
+ * says "source:line: reason" on failure (-EBADMSG bad XML or definition, -E2BIG, -EEXIST the same
+ * object and version with another content is in use). All or nothing. ret_added, if any, receives a
+ * GArray of const ObjectDef *. */
+int schema_add_xml(Schema *s, const char *source, const char *xml, size_t n, GArray **ret_added,
+                   char **ret_error);
 int schema_add_file(Schema *s, const char *file, GArray **ret_added, char **ret_error);
-/* Every *.xml of a folder, in name order; a bad file is passed to on_error and the rest loads. A later
- * definition of the same object and version replaces the earlier. Returns the number of objects. */
-int schema_add_directory(Schema *s, const char *directory, void (*on_error)(void *userdata, const char *text), void *userdata);
-int schema_remove(Schema *s, uint16_t id, Version version); /* -ENOENT; the caller checks for instances */
+/* Every *.xml of a folder, in name order; a bad file is passed to on_error and the rest loads. A
+ * later definition of the same object and version replaces the earlier. Returns the number of
+ * objects. */
+int schema_add_directory(Schema *s, const char *directory,
+                         void (*on_error)(void *userdata, const char *text), void *userdata);
+int schema_remove(Schema *s, uint16_t id,
+                  Version version); /* -ENOENT; the caller checks for instances */
 
 /* The definition of that version; with version 0.0 the preferred one (schema_prefer(), else the
  * highest). NULL if not known. */
@@ -65,7 +69,8 @@ const ObjectDef *schema_object(const Schema *s, uint16_t id, Version version);
 /* Makes version the one used for new instances of the object: LwM2M 1.0, 1.1, 1.2 ask for different
  * versions of the core objects. -ENOENT. */
 int schema_prefer(Schema *s, uint16_t id, Version version);
-void schema_foreach(const Schema *s, void (*func)(void *userdata, const ObjectDef *def), void *userdata);
+void schema_foreach(const Schema *s, void (*func)(void *userdata, const ObjectDef *def),
+                    void *userdata);
 const ResourceDef *object_resource(const ObjectDef *def, uint16_t resource);
 /* Type, range, enumeration, UTF-8: 0, -EINVAL wrong type, -ERANGE. */
 int resource_check(const ResourceDef *def, const Value *v);
