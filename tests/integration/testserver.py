@@ -89,10 +89,10 @@ class LineProcess:
                 self.changed.wait(left)
 
     def wait_event(self, name, predicate=None, timeout=10, **fields):
-        """The first event of that name that fits, taken out of the backlog; others stay there."""
+        """The first event of that name (None: of any) that fits, taken out of the backlog."""
         def look():
             for i, event in enumerate(self.backlog):
-                if (event.get("event") == name and (not predicate or predicate(event)) and
+                if (name in (None, event.get("event")) and (not predicate or predicate(event)) and
                         all(event.get(k) == v for k, v in fields.items())):
                     return self.backlog.pop(i)
             return None
