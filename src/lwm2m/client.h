@@ -26,6 +26,7 @@ typedef struct ClientConfig {
         bool give_up;              /* stop trying after network-error instead of going on */
         uint32_t servers_max;      /* accounts served at once; 16 */
         uint32_t events_max;       /* kept for GetEvents; 256 */
+        uint32_t seed;             /* of the retry jitter; 0 = random */
 } ClientConfig;
 
 typedef struct ClientParts { /* borrowed, outlive the client */
@@ -35,6 +36,7 @@ typedef struct ClientParts { /* borrowed, outlive the client */
         TimerQueue *timers;
         const TransportOps *transport;
         void *transport_userdata;
+        int64_t (*wall_clock_ns)(void); /* for tests; NULL = the system's */
 } ClientParts;
 
 Client *client_new(const ClientConfig *config, const ClientParts *parts);

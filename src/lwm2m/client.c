@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lwm2m/client.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lwm2m/account.h"
+#include "lwm2m/device.h"
+#include "lwm2m/events.h"
+#include "lwm2m/server.h"
+#include "lwm2m/server_object.h"
+#include "util/log.h"
+
+#define ENDPOINT_MAX 255 /* bytes: what one Uri-Query can carry beside "ep=" */
+
+typedef enum RunState { STOPPED, RUNNING, STOPPING } RunState;
+
+struct Client {
+        ClientConfig config; /* texts owned */
+        ClientParts parts;
+        ServerEnv env;
+        ServerObject server_object;
+        Device device;
+        Events *events;
+        GRand *rnd;
+        char *endpoint;
+        GPtrArray *servers; /* by Short Server ID */
+        GPtrArray *retired; /* de-registering, then freed */
+        Timer *accounts_timer, *retired_timer, *turns_timer, *stop_timer;
+        RunState run;
+        bool paused;
+        bool links_changed;
+        const char *state; /* last one told */
+        void (*stopped)(void *userdata);
+        void *stopped_userdata;
+        uint64_t now_usec; /* of the last call that knew it: commits carry no time */
+};
+
+static void free_server(void *s) {
+        server_free(s);
+}
+
+static Server *at(const GPtrArray *servers, guint i) {
+        return g_ptr_array_index(servers, i);
+}
+
+static Server *find_server(const Client *c, uint16_t ssid) {
+        for (guint i = 0; i < c->servers->len; i++)
+                if (server_account(at(c->servers, i))->ssid == ssid)
+                        return at(c->servers, i);
+        return NULL;
+}
+
+static void arm_now(Client *c, Timer *t) {
+        timer_arm(t, c->now_usec);
+}
+
+/* --- the client's own state --- */
+
+const char *client_state(const Client *c) {
+        bool registering = false, disabled = c->servers->len > 0;
+
+        if (c->run == STOPPED)
+                return "stopped";
+        if (c->paused)
+                return "paused";
+        for (guint i = 0; i < c->servers->len; i++) {
+                RdState s = rd_state(server_rd(at(c->servers, i)));
+
+                if (s == RD_REGISTERED || s == RD_UPDATING)
+                        return "online";
+                if (s == RD_CONNECTING || s == RD_REGISTERING || s == RD_DELAYED || s == RD_HELD)
+                        registering = true;
+                if (s != RD_DISABLED)
+                        disabled = false;
+        }
+        return registering ? "registering" : disabled ? "disabled" : "offline";
+}
+
+static void tell_state(Client *c) {
+        const char *state = client_state(c);
+
+        if (g_strcmp0(c->state, state) == 0)
+                return;
+        c->state = state;
+        events_changed(c->events, 0);
+}
+
+/* --- order of registration --- 1/x/13: those with a priority go one after the other, lowest first;
+ * the next has its turn when the one before is registered, or has failed without 1/x/15 to block.
+ */
+
+static int by_priority(gconstpointer a, gconstpointer b) {
+        const Account *x = server_account(*(Server *const *) a);
+        const Account *y = server_account(*(Server *const *) b);
+
+        if (x->priority != y->priority)
+                return x->priority < y->priority ? -1 : 1;
+        return (int) x->ssid - (int) y->ssid;
+}
+
+static bool lets_next(Server *s) {
+        RdState state = rd_state(server_rd(s));
+
+        if (state == RD_IDLE || state == RD_DISABLED || rd_has_registered(server_rd(s)))
+                return true;
+        return rd_has_failed(server_rd(s)) && !server_account(s)->failure_block;
+}
+
+static void on_turns(void *userdata, uint64_t now_usec) {
+        g_autoptr(GPtrArray) order = g_ptr_array_new();
+        Client *c = userdata;
+
+        c->now_usec = now_usec;
+        if (c->run != RUNNING || c->paused)
+                return;
+        for (guint i = 0; i < c->servers->len; i++)
+                if (server_account(at(c->servers, i))->has_priority)
+                        g_ptr_array_add(order, at(c->servers, i));
+        g_ptr_array_sort(order, by_priority);
+        for (guint i = 0; i < order->len; i++) {
+                (void) rd_input(server_rd(at(order, i)), RD_TURN, now_usec);
+                if (!lets_next(at(order, i)))
+                        break;
+        }
+}
+
+static void start_server(Client *c, Server *s, uint64_t now_usec) {
+        server_start(s, server_account(s)->has_priority, now_usec);
+}
+
+/* --- stopping --- */
+
+static void finish_stop(Client *c, uint64_t now_usec) {
+        void (*stopped)(void *) = c->stopped;
+
+        for (guint i = 0; i < c->servers->len; i++)
+                (void) rd_input(server_rd(at(c->servers, i)), RD_FORCE, now_usec);
+        g_ptr_array_set_size(c->retired, 0);
+        timer_disarm(c->stop_timer);
+        timer_disarm(c->retired_timer);
+        if (c->paused)
+                dm_resume_notifications(c->parts.dm, now_usec);
+        c->run = STOPPED;
+        c->paused = false;
+        c->stopped = NULL;
+        tell_state(c);
+        if (stopped)
+                stopped(c->stopped_userdata);
+}
+
+static bool all_at_rest(const Client *c) {
+        for (guint i = 0; i < c->servers->len; i++)
+                if (rd_state(server_rd(at(c->servers, i))) != RD_IDLE)
+                        return false;
+        return c->retired->len == 0;
+}
+
+static void on_retired(void *userdata, uint64_t now_usec) {
+        Client *c = userdata;
+
+        c->now_usec = now_usec;
+        for (guint i = c->retired->len; i > 0; i--)
+                if (rd_state(server_rd(at(c->retired, i - 1))) == RD_IDLE)
+                        g_ptr_array_remove_index(c->retired, i - 1);
+        if (c->run == STOPPING && all_at_rest(c))
+                finish_stop(c, now_usec);
+}
+
+static void on_stop_timeout(void *userdata, uint64_t now_usec) {
+        Client *c = userdata;
+
+        c->now_usec = now_usec;
+        finish_stop(c, now_usec);
+}
+
+static void on_server_changed(void *userdata, Server *s, uint64_t now_usec) {
+        Client *c = userdata;
+
+        c->now_usec = now_usec;
+        events_changed(c->events, server_account(s)->ssid);
+        tell_state(c);
+        timer_arm(c->turns_timer, now_usec);
+        if (rd_state(server_rd(s)) == RD_IDLE)
+                timer_arm(c->retired_timer, now_usec);
+}
+
+/* --- following the accounts in the tree --- */
+
+static void on_problem(void *userdata, const char *text) {
+        log_warning("%s", text);
+}
+
+static Account *take_account(GPtrArray *accounts, uint16_t ssid) {
+        for (guint i = 0; i < accounts->len; i++) {
+                Account *a = g_ptr_array_index(accounts, i);
+
+                if (a->ssid == ssid)
+                        return g_ptr_array_steal_index(accounts, i);
+        }
+        return NULL;
+}
+
+static void retire(Client *c, guint index, uint64_t now_usec) {
+        Server *s = g_ptr_array_steal_index(c->servers, index);
+        uint16_t ssid = server_account(s)->ssid;
+
+        g_ptr_array_add(c->retired, s);
+        server_retire(s, now_usec);
+        timer_arm(c->retired_timer, now_usec);
+        events_server_removed(c->events, ssid);
+}
+
+/* Another address is another server: only the rest of an account may change under a registration.
+ */
+static bool same_place(const Account *a, const Account *b) {
+        return strcmp(a->uri, b->uri) == 0 && a->security_mode == b->security_mode;
+}
+
+static int compare_servers(gconstpointer a, gconstpointer b) {
+        return (int) server_account(*(Server *const *) a)->ssid -
+               (int) server_account(*(Server *const *) b)->ssid;
+}
+
+static void add_servers(Client *c, GPtrArray *accounts, uint64_t now_usec) {
+        while (accounts->len > 0) {
+                Server *s = server_new(&c->env, g_ptr_array_steal_index(accounts, 0));
+                uint16_t ssid = server_account(s)->ssid;
+
+                g_ptr_array_add(c->servers, s);
+                g_ptr_array_sort(c->servers, compare_servers);
+                events_server_added(c->events, ssid);
+                if (c->run == RUNNING && !c->paused)
+                        start_server(c, s, now_usec);
+        }
+}
+
+static void follow_accounts(Client *c, uint64_t now_usec) {
+        g_autoptr(GPtrArray) accounts = accounts_load(c->parts.tree, c->config.lifetime_sec,
+                                                      c->config.servers_max, on_problem, c);
+
+        for (guint i = c->servers->len; i > 0; i--) {
+                Server *s = at(c->servers, i - 1);
+                g_autoptr(Account) a = take_account(accounts, server_account(s)->ssid);
+
+                if (a && same_place(a, server_account(s))) {
+                        server_set_account(s, g_steal_pointer(&a), now_usec);
+                        events_changed(c->events, server_account(s)->ssid);
+                        continue;
+                }
+                if (a)
+                        g_ptr_array_add(accounts, g_steal_pointer(&a));
+                retire(c, i - 1, now_usec);
+        }
+        add_servers(c, accounts, now_usec);
+        timer_arm(c->turns_timer, now_usec);
+        tell_state(c);
+}
+
+static void on_accounts(void *userdata, uint64_t now_usec) {
+        Client *c = userdata;
+
+        c->now_usec = now_usec;
+        follow_accounts(c, now_usec);
+}
+
+/* Seen by the turns timer too: a commit says no time, so everything waits for the next turn of the
+ * timer queue, and a commit is never answered from within. */
+static void on_links(Client *c, uint64_t now_usec) {
+        if (!c->links_changed)
+                return;
+        c->links_changed = false;
+        for (guint i = 0; i < c->servers->len; i++)
+                (void) rd_input(server_rd(at(c->servers, i)), RD_CHANGED, now_usec);
+}
+
+static void on_turns_and_links(void *userdata, uint64_t now_usec) {
+        on_links(userdata, now_usec);
+        on_turns(userdata, now_usec);
+}
+
+static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change *changes,
+                      size_t n) {
+        bool accounts = false;
+        Client *c = userdata;
+
+        for (size_t i = 0; i < n; i++) {
+                const Path *p = &changes[i].path;
+
+                if (p->id[0] == OBJECT_SECURITY || p->id[0] == OBJECT_SERVER)
+                        accounts = true;
+                if (p->n == 2 && changes[i].kind != CHANGE_SET && p->id[0] != OBJECT_SECURITY &&
+                    p->id[0] != OBJECT_OSCORE)
+                        c->links_changed = true;
+        }
+        if (accounts)
+                arm_now(c, c->accounts_timer);
+        if (c->links_changed)
+                arm_now(c, c->turns_timer);
+}
+
+/* --- object 1 --- */
+
+static Server *find_by_instance(const Client *c, uint16_t instance) {
+        for (guint i = 0; i < c->servers->len; i++)
+                if (server_account(at(c->servers, i))->server_instance == instance)
+                        return at(c->servers, i);
+        return NULL;
+}
+
+static int on_disable(void *userdata, uint16_t instance, uint64_t now_usec) {
+        Server *s = find_by_instance(userdata, instance);
+
+        if (!s)
+                return -ENOENT;
+        server_disable_soon(s, server_account(s)->disable_timeout_sec, now_usec);
+        return 0;
+}
+
+static int on_trigger(void *userdata, uint16_t instance, uint64_t now_usec) {
+        Server *s = find_by_instance(userdata, instance);
+
+        if (!s)
+                return -ENOENT;
+        (void) rd_input(server_rd(s), RD_TRIGGER, now_usec);
+        return 0;
+}
+
+static bool is_version(const ClientConfig *config, uint8_t minor) {
+        return config->version.major == 1 && config->version.minor == minor;
+}
+
+static void add_behaviours(Client *c) {
+        bool only_1_0 = is_version(&c->config, 0);
+
+        c->server_object = (ServerObject){
+                .tree = c->parts.tree,
+                .lifetime_min_sec = c->config.lifetime_sec,
+                .forever = !only_1_0,
+                .ops = { .disable = on_disable, .trigger_update = on_trigger },
+                .userdata = c,
+        };
+        /* Queue mode is part of the binding in LwM2M 1.0 alone. */
+        c->device = (Device){
+                .tree = c->parts.tree,
+                .binding = c->config.queue_mode && only_1_0 ? "UQ" : "U",
+                .wall_clock_ns = c->parts.wall_clock_ns,
+        };
+        dm_add_behaviour(c->parts.dm, OBJECT_SERVER, &server_object_behaviour, &c->server_object);
+        dm_add_behaviour(c->parts.dm, OBJECT_DEVICE, &device_behaviour, &c->device);
+}
+
+/* --- life --- */
+
+static int64_t system_wall_ns(void) {
+        return g_get_real_time() * 1000;
+}
+
+Client *client_new(const ClientConfig *config, const ClientParts *parts) {
+        Client *c = g_new0(Client, 1);
+        int r;
+
+        c->config = *config;
+        c->config.endpoint = g_strdup(config->endpoint);
+        c->config.sms = g_strdup(config->sms);
+        c->parts = *parts;
+        if (!c->parts.wall_clock_ns)
+                c->parts.wall_clock_ns = system_wall_ns;
+        c->endpoint = g_strdup(config->endpoint);
+        c->events = events_new(config->events_max);
+        c->rnd = config->seed ? g_rand_new_with_seed(config->seed) : g_rand_new();
+        c->servers = g_ptr_array_new_with_free_func(free_server);
+        c->retired = g_ptr_array_new_with_free_func(free_server);
+        c->accounts_timer = timer_new(parts->timers, on_accounts, c);
+        c->retired_timer = timer_new(parts->timers, on_retired, c);
+        c->turns_timer = timer_new(parts->timers, on_turns_and_links, c);
+        c->stop_timer = timer_new(parts->timers, on_stop_timeout, c);
+        c->env = (ServerEnv){ .config = &c->config,
+                              .parts = &c->parts,
+                              .events = c->events,
+                              .rnd = c->rnd,
+                              .endpoint = c->endpoint,
+                              .changed = on_server_changed,
+                              .userdata = c };
+        add_behaviours(c);
+        r = device_seed(&c->device);
+        if (r < 0)
+                log_warning_errno(r, "Cannot fill the Device object, going on without: %m");
+        tree_on_commit(parts->tree, on_commit, c);
+        follow_accounts(c, 0);
+        return c;
+}
+
+Client *client_free(Client *c) {
+        if (!c)
+                return NULL;
+        g_ptr_array_unref(c->servers);
+        g_ptr_array_unref(c->retired);
+        timer_free(c->accounts_timer);
+        timer_free(c->retired_timer);
+        timer_free(c->turns_timer);
+        timer_free(c->stop_timer);
+        events_free(c->events);
+        g_rand_free(c->rnd);
+        g_free(c->endpoint);
+        g_free(c->config.endpoint);
+        g_free(c->config.sms);
+        g_free(c);
+        return NULL;
+}
+
+/* --- events --- */
+
+void client_add_listener(Client *c, const ClientListener *listener, void *userdata) {
+        events_add_listener(c->events, listener, userdata);
+}
+
+void client_foreach_event(const Client *c, void (*func)(void *userdata, const ClientEvent *event),
+                          void *userdata) {
+        events_foreach(c->events, func, userdata);
+}
+
+void client_emit(Client *c, const char *name, uint16_t ssid, const char *const *details) {
+        events_emit(c->events, c->parts.wall_clock_ns(), name, ssid, details);
+}
+
+/* --- engine --- */
+
+static bool is_endpoint(const char *endpoint) {
+        return *endpoint && strlen(endpoint) <= ENDPOINT_MAX && g_utf8_validate(endpoint, -1, NULL);
+}
+
+int client_start(Client *c, const char *endpoint, uint64_t now_usec) {
+        const char *name = endpoint ? endpoint : c->config.endpoint;
+        char *copy;
+
+        if (c->run != STOPPED)
+                return -EALREADY;
+        if (!name || !is_endpoint(name))
+                return -EINVAL;
+        c->now_usec = now_usec;
+        copy = g_strdup(name);
+        g_free(c->endpoint);
+        c->env.endpoint = c->endpoint = copy;
+        c->run = RUNNING;
+        for (guint i = 0; i < c->servers->len; i++)
+                start_server(c, at(c->servers, i), now_usec);
+        timer_arm(c->turns_timer, now_usec);
+        tell_state(c);
+        return 0;
+}
+
+int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userdata,
+                uint64_t now_usec) {
+        if (c->run == STOPPED || (c->run == STOPPING && !force))
+                return -ESHUTDOWN;
+        c->now_usec = now_usec;
+        c->run = STOPPING;
+        if (done) {
+                c->stopped = done;
+                c->stopped_userdata = userdata;
+        }
+        for (guint i = 0; i < c->servers->len; i++)
+                (void) rd_input(server_rd(at(c->servers, i)), force ? RD_FORCE : RD_STOP, now_usec);
+        /* done is never called from within. */
+        timer_arm(c->stop_timer, now_usec + (force ? 0 : c->config.deregister_timeout_usec));
+        timer_arm(c->retired_timer, now_usec);
+        return 0;
+}
+
+int client_pause(Client *c, uint64_t now_usec) {
+        if (c->run != RUNNING)
+                return -ESHUTDOWN;
+        if (c->paused)
+                return 0; /* as in Zephyr's shell, twice is fine */
+        c->now_usec = now_usec;
+        c->paused = true;
+        dm_suspend_notifications(c->parts.dm);
+        for (guint i = 0; i < c->servers->len; i++)
+                (void) rd_input(server_rd(at(c->servers, i)), RD_PAUSE, now_usec);
+        client_emit(c, "engine-suspended", 0, NULL);
+        tell_state(c);
+        return 0;
+}
+
+int client_resume(Client *c, uint64_t now_usec) {
+        if (c->run != RUNNING)
+                return -ESHUTDOWN;
+        if (!c->paused)
+                return -EALREADY;
+        c->now_usec = now_usec;
+        c->paused = false;
+        for (guint i = 0; i < c->servers->len; i++)
+                if (server_is_started(at(c->servers, i)))
+                        (void) rd_input(server_rd(at(c->servers, i)), RD_RESUME, now_usec);
+                else /* its account came during the pause */
+                        start_server(c, at(c->servers, i), now_usec);
+        dm_resume_notifications(c->parts.dm, now_usec);
+        timer_arm(c->turns_timer, now_usec);
+        tell_state(c);
+        return 0;
+}
+
+bool client_is_paused(const Client *c) {
+        return c->paused;
+}
+
+bool client_is_running(const Client *c) {
+        return c->run == RUNNING;
+}
+
+const char *client_endpoint(const Client *c) {
+        return c->endpoint ? c->endpoint : "";
+}
+
+Dm *client_dm(Client *c) {
+        return c->parts.dm;
+}
+
+Tree *client_tree(Client *c) {
+        return c->parts.tree;
+}
+
+Store *client_store(Client *c) {
+        return c->parts.store;
+}
+
+/* --- servers --- */
+
+uint16_t *client_servers(const Client *c, size_t *ret_n) {
+        uint16_t *ids = g_new0(uint16_t, c->servers->len + 1);
+
+        for (guint i = 0; i < c->servers->len; i++)
+                ids[i] = server_account(at(c->servers, i))->ssid;
+        *ret_n = c->servers->len;
+        return ids;
+}
+
+int client_server_info(const Client *c, uint16_t ssid, ServerInfo *ret) {
+        Server *s = find_server(c, ssid);
+
+        if (!s)
+                return -ENOENT;
+        server_info(s, ret);
+        return 0;
+}
+
+/* What a user wants of one server; nothing moves while stopped or paused. */
+static int command(Client *c, uint16_t ssid, RdInput input, uint64_t now_usec) {
+        Server *s = find_server(c, ssid);
+
+        if (!s)
+                return -ENOENT;
+        if (c->run != RUNNING)
+                return -ESHUTDOWN;
+        if (c->paused)
+                return -ENOTCONN;
+        c->now_usec = now_usec;
+        return rd_input(server_rd(s), input, now_usec);
+}
+
+int client_update(Client *c, uint16_t ssid, uint64_t now_usec) {
+        int r = -ENOTCONN;
+
+        if (ssid > 0)
+                return command(c, ssid, RD_UPDATE, now_usec);
+        if (c->run != RUNNING)
+                return -ESHUTDOWN;
+        for (guint i = 0; i < c->servers->len; i++)
+                if (command(c, server_account(at(c->servers, i))->ssid, RD_UPDATE, now_usec) == 0)
+                        r = 0;
+        return r;
+}
+
+int client_register(Client *c, uint16_t ssid, uint64_t now_usec) {
+        return command(c, ssid, RD_REGISTER, now_usec);
+}
+
+int client_deregister(Client *c, uint16_t ssid, uint64_t now_usec) {
+        return command(c, ssid, RD_STOP, now_usec);
+}
+
+int client_disable(Client *c, uint16_t ssid, uint32_t seconds, uint64_t now_usec) {
+        Server *s = find_server(c, ssid);
+
+        if (!s)
+                return -ENOENT;
+        if (c->run != RUNNING)
+                return -ESHUTDOWN;
+        if (c->paused)
+                return -ENOTCONN;
+        c->now_usec = now_usec;
+        return rd_disable(server_rd(s), now_usec + seconds * USEC_PER_SEC, now_usec);
+}
+
+int client_enable(Client *c, uint16_t ssid, uint64_t now_usec) {
+        return command(c, ssid, RD_ENABLE, now_usec);
+}
+
+int client_add_account(Client *c, const ServerAccount *account, char **ret_error,
+                       uint64_t now_usec) {
+        int r;
+
+        if (c->servers->len >= c->config.servers_max) {
+                *ret_error = g_strdup_printf("There are %u servers already", c->servers->len);
+                return -ENOSPC;
+        }
+        c->now_usec = now_usec;
+        r = account_add(c->parts.tree, account, c->config.lifetime_sec, ret_error);
+        if (r >= 0)
+                follow_accounts(c, now_usec);
+        return r;
+}
+
+int client_remove_account(Client *c, uint16_t ssid, uint64_t now_usec) {
+        int r;
+
+        c->now_usec = now_usec;
+        r = account_remove(c->parts.tree, ssid);
+        if (r >= 0)
+                follow_accounts(c, now_usec);
+        return r;
+}

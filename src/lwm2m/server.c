@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lwm2m/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "lwm2m/rd_links.h"
+#include "lwm2m/registration.h"
+#include "util/log.h"
+
+#define DIAGNOSTIC_MAX 256 /* bytes of a server's error text that are kept */
+
+struct Server {
+        const ServerEnv *env;
+        Account *account;
+        Rd *rd;
+        Peer *peer; /* NULL once retired */
+        Link *link;
+        Call *call;
+        RdRequest call_what;
+        Timer *disable_timer;
+        uint64_t disable_until_usec;
+        Registration *known;   /* what the server has confirmed; NULL: not registered */
+        Registration *pending; /* what the request under way says */
+        bool started;
+        char *address; /* of the peer, for people */
+        char *location;
+        char *reason; /* why the last link was not opened */
+        char *error_code, *error_text;
+        int64_t registered_ns;
+};
+
+static const TransportOps *transport(const Server *s) {
+        return s->env->parts->transport;
+}
+
+int64_t server_wall_ns(const ServerEnv *env) {
+        return env->parts->wall_clock_ns();
+}
+
+static void set_text(char **where, const char *text) {
+        g_free(*where);
+        *where = g_strdup(text ? text : "");
+}
+
+/* --- the registration on disk --- */
+
+static char *blob_name(const Server *s) {
+        return g_strdup_printf("registration-%u", s->account->ssid);
+}
+
+static void save(Server *s, bool durable) {
+        Store *store = s->env->parts->store;
+        g_autofree char *name = blob_name(s);
+        g_autoptr(GBytes) blob = NULL;
+        int r;
+
+        if (!store)
+                return;
+        blob = s->known ? registration_save(s->known) : NULL;
+        r = store_put_blob(store, name, blob ? g_bytes_get_data(blob, NULL) : NULL,
+                           blob ? g_bytes_get_size(blob) : 0);
+        if (r >= 0 && durable)
+                r = store_sync(store);
+        if (r < 0)
+                log_at(LOG_LEVEL_WARNING, r, (&(LogFields){ .ssid = s->account->ssid }),
+                       "Cannot keep the registration, a restart will register anew: %m");
+}
+
+/* Whether a Update may follow on it: for us, there, not over, and not from the future. */
+static bool is_current(const Server *s, const Registration *kept) {
+        Version fixed = s->env->config->version;
+        int64_t now = server_wall_ns(s->env);
+
+        return strcmp(kept->endpoint, s->env->endpoint) == 0 &&
+               strcmp(kept->uri, s->account->uri) == 0 && now < kept->deadline_ns &&
+               now >= kept->registered_ns &&
+               (fixed.major == 0 || fixed.minor == kept->version.minor);
+}
+
+static void show_known(Server *s) {
+        g_autofree char *location = s->known ? registration_location(s->known) : g_strdup("");
+
+        set_text(&s->location, location);
+}
+
+static void restore(Server *s, uint64_t now_usec) {
+        Store *store = s->env->parts->store;
+        g_autofree char *name = blob_name(s);
+        g_autoptr(Registration) kept = NULL;
+        g_autoptr(GBytes) blob = NULL;
+        uint64_t deadline = USEC_INFINITY;
+
+        if (!store || store_get_blob(store, name, &blob) < 0)
+                return;
+        if (registration_load(blob, &kept) < 0 || !is_current(s, kept)) {
+                (void) store_put_blob(store, name, NULL, 0);
+                return;
+        }
+        if (kept->deadline_ns != INT64_MAX)
+                deadline =
+                        now_usec + (uint64_t) (kept->deadline_ns - server_wall_ns(s->env)) / 1000;
+        s->registered_ns = kept->registered_ns;
+        rd_restore(s->rd, kept->version, deadline);
+        s->known = g_steal_pointer(&kept);
+        show_known(s);
+}
+
+/* --- link --- */
+
+static void drop_call(Server *s) {
+        if (s->call)
+                transport(s)->cancel(s->call);
+        s->call = NULL;
+        s->pending = registration_free(s->pending);
+}
+
+static void drop_link(void *userdata) {
+        Server *s = userdata;
+
+        drop_call(s);
+        if (!s->link)
+                return;
+        if (s->peer)
+                peer_set_link(s->peer, NULL);
+        transport(s)->close(s->link);
+        s->link = NULL;
+        set_text(&s->address, "");
+}
+
+static void on_up(void *owner, uint64_t now_usec) {
+        Server *s = owner;
+
+        set_text(&s->address, transport(s)->peer(s->link));
+        if (s->peer) {
+                peer_set_version(s->peer, rd_version(s->rd));
+                peer_set_link(s->peer, s->link);
+        }
+        (void) rd_input(s->rd, RD_UP, now_usec);
+}
+
+static void on_down(void *owner, int error, const char *reason, uint64_t now_usec) {
+        Server *s = owner;
+        g_autofree char *why = g_strdup(reason);
+
+        drop_link(s);
+        rd_down(s->rd, error, why, now_usec);
+}
+
+static void on_request(void *owner, Exchange *x, const Message *request, uint64_t now_usec) {
+        Server *s = owner;
+        Message refusal = MESSAGE_INIT(CODE(5, 3));
+
+        if (s->peer)
+                peer_request(s->peer, x, request, now_usec);
+        else
+                transport(s)->respond(x, &refusal);
+}
+
+static void on_reset(void *owner, GBytes *token, uint64_t now_usec) {
+        Server *s = owner;
+
+        if (s->peer)
+                peer_reset(s->peer, token, now_usec);
+}
+
+static const LinkEvents link_events = {
+        .up = on_up,
+        .down = on_down,
+        .request = on_request,
+        .reset = on_reset,
+};
+
+static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec) {
+        Server *s = userdata;
+        LinkConfig config = { .uri = s->account->uri, .ssid = s->account->ssid };
+        g_autofree char *why = NULL;
+        int r;
+
+        r = account_check_uri(s->account->uri, &why);
+        if (r >= 0 && s->account->security_mode != SECURITY_MODE_NOSEC) {
+                why = g_strdup_printf("security mode %" G_GINT64_FORMAT " is not in this build yet",
+                                      s->account->security_mode);
+                r = -EPROTONOSUPPORT;
+        }
+        if (r < 0) {
+                g_free(s->reason);
+                *ret_text = s->reason = g_steal_pointer(&why);
+                return r;
+        }
+        return transport(s)->open(s->env->parts->transport_userdata, &config, &link_events, s,
+                                  &s->link);
+}
+
+/* --- requests --- */
+
+static Registration *describe(const Server *s, char **ret_links) {
+        const ClientConfig *config = s->env->config;
+        Registration *r = registration_new();
+
+        r->endpoint = g_strdup(s->env->endpoint);
+        r->uri = g_strdup(s->account->uri);
+        r->version = rd_version(s->rd);
+        r->lifetime_sec = s->account->lifetime_sec;
+        r->sms = g_strdup(config->sms);
+        registration_set_binding(r, s->account->binding, config->queue_mode);
+        *ret_links = rd_links_format(s->env->parts->tree, r->version);
+        r->links_digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, *ret_links, -1);
+        return r;
+}
+
+static void start_contact(const Server *s, Registration *r) {
+        r->registered_ns = server_wall_ns(s->env);
+        r->deadline_ns = r->lifetime_sec > 0
+                                 ? r->registered_ns + (int64_t) r->lifetime_sec * 1000000000
+                                 : INT64_MAX;
+}
+
+static char *diagnostic(const Message *response) {
+        const char *data;
+        gsize n = 0;
+
+        if (!response->payload || response->code < CODE(4, 0))
+                return NULL;
+        data = g_bytes_get_data(response->payload, &n);
+        return n > 0 ? g_strndup(data, MIN(n, DIAGNOSTIC_MAX)) : NULL;
+}
+
+/* Takes over what the server has just agreed to; -EBADMSG for a Register's answer without a place.
+ */
+static int take_answer(Server *s, const Message *response) {
+        g_autoptr(Registration) pending = g_steal_pointer(&s->pending);
+        int r;
+
+        if (s->call_what == RD_SEND_REGISTER && response->code == CODE(2, 1)) {
+                r = registration_set_location(pending, response->path);
+                if (r < 0)
+                        return r;
+        } else if (s->call_what == RD_SEND_UPDATE && response->code == CODE(2, 4) && s->known)
+                pending->location = g_strdupv(s->known->location);
+        else
+                return 0;
+
+        registration_free(s->known);
+        s->known = g_steal_pointer(&pending);
+        s->registered_ns = s->known->registered_ns;
+        show_known(s);
+        if (s->peer)
+                peer_set_version(s->peer, s->known->version);
+        save(s, s->call_what == RD_SEND_REGISTER);
+        return 0;
+}
+
+static void on_response(void *userdata, int error, const Message *response, uint64_t now_usec) {
+        Server *s = userdata;
+        g_autofree char *text = NULL;
+        uint8_t code = 0;
+
+        s->call = NULL;
+        if (error >= 0) {
+                code = response->code;
+                text = diagnostic(response);
+                error = take_answer(s, response);
+                if (error < 0)
+                        text = g_strdup("no usable Location-Path in the answer");
+        }
+        s->pending = registration_free(s->pending);
+        rd_answer(s->rd, error, code, text, now_usec);
+}
+
+static int request(Server *s, Message *m) {
+        return transport(s)->request(s->link, m, on_response, s, &s->call);
+}
+
+static int send_register(Server *s) {
+        static const char *const path[] = { "rd", NULL };
+        Message m = MESSAGE_INIT(METHOD_POST);
+        g_autoptr(GBytes) payload = NULL;
+        g_auto(GStrv) query = NULL;
+        char *links;
+
+        s->pending = describe(s, &links);
+        start_contact(s, s->pending);
+        payload = g_bytes_new_take(links, strlen(links));
+        query = registration_query(s->pending);
+        m.format = FORMAT_LINK;
+        m.path = path;
+        m.query = (const char *const *) query;
+        m.payload = payload;
+        if (s->peer)
+                peer_set_version(s->peer, s->pending->version);
+        return request(s, &m);
+}
+
+static int send_update(Server *s) {
+        Message m = MESSAGE_INIT(METHOD_POST);
+        g_autoptr(GBytes) payload = NULL;
+        g_auto(GStrv) query = NULL;
+        char *links;
+
+        s->pending = describe(s, &links);
+        start_contact(s, s->pending);
+        payload = g_bytes_new_take(links, strlen(links));
+        query = registration_update_query(s->pending, s->known);
+        m.path = (const char *const *) s->known->location;
+        m.query = (const char *const *) query;
+        if (g_strcmp0(s->pending->links_digest, s->known->links_digest) != 0) {
+                m.format = FORMAT_LINK;
+                m.payload = payload;
+        }
+        return request(s, &m);
+}
+
+static int send_deregister(Server *s) {
+        Message m = MESSAGE_INIT(METHOD_DELETE);
+
+        m.path = (const char *const *) s->known->location;
+        return request(s, &m);
+}
+
+static int send_what(void *userdata, RdRequest what, uint64_t now_usec) {
+        Server *s = userdata;
+
+        drop_call(s);
+        s->call_what = what;
+        if (!s->link || (what != RD_SEND_REGISTER && !s->known))
+                return -ENOTCONN;
+        switch (what) {
+        case RD_SEND_REGISTER:
+                return send_register(s);
+        case RD_SEND_UPDATE:
+                return send_update(s);
+        case RD_SEND_DEREGISTER:
+                return send_deregister(s);
+        }
+        return -EINVAL;
+}
+
+static void cancel_call(void *userdata) {
+        drop_call(userdata);
+}
+
+static void on_lost(void *userdata, const char *why) {
+        Server *s = userdata;
+
+        s->known = registration_free(s->known);
+        show_known(s);
+        save(s, true);
+        if (s->peer)
+                peer_drop_observations(s->peer, why);
+}
+
+/* --- events --- */
+
+static const char *error_name(int error) {
+        static const struct {
+                int error;
+                const char *name;
+        } names[] = {
+                { -ETIMEDOUT, "timeout" },       { -ECONNREFUSED, "refused" },
+                { -ECONNRESET, "reset" },        { -EHOSTUNREACH, "unreachable" },
+                { -ENETUNREACH, "unreachable" }, { -EPROTONOSUPPORT, "not-supported" },
+                { -EBADMSG, "bad-answer" },      { -ENOENT, "name" },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+                if (names[i].error == error)
+                        return names[i].name;
+        return "network";
+}
+
+static void note_error(Server *s, const RdEvent *event) {
+        g_autofree char *code = NULL;
+
+        if (event->code >= CODE(4, 0))
+                code = g_strdup_printf("%u.%02u", event->code >> 5, event->code & 31U);
+        set_text(&s->error_code, code ? code : error_name(event->error));
+        if (event->text)
+                set_text(&s->error_text, event->text);
+        else if (event->error)
+                set_text(&s->error_text, g_strerror(-event->error));
+        else
+                set_text(&s->error_text, "the server refused");
+}
+
+static void put(GPtrArray *details, const char *key, char *value /* taken over */) {
+        g_ptr_array_add(details, g_strdup(key));
+        g_ptr_array_add(details, value);
+}
+
+static GPtrArray *details_of(const Server *s, const RdEvent *event, uint64_t now_usec) {
+        GPtrArray *d = g_ptr_array_new_with_free_func(g_free);
+
+        if (event->failure) {
+                put(d, event->code ? "code" : "error", g_strdup(s->error_code));
+                put(d, "text", g_strdup(s->error_text));
+        }
+        if (strcmp(event->name, "registration-complete") == 0) {
+                put(d, "location", g_strdup(s->location));
+                put(d, "version",
+                    g_strdup_printf("%u.%u", rd_version(s->rd).major, rd_version(s->rd).minor));
+                put(d, "lifetime", g_strdup_printf("%u", s->account->lifetime_sec));
+        }
+        if (event->next_usec != USEC_INFINITY)
+                put(d,
+                    event->failure || strcmp(event->name, "server-disabled") == 0 ? "retry-at"
+                                                                                  : "next-update",
+                    g_strdup_printf("%" G_GINT64_FORMAT,
+                                    server_wall_ns(s->env) +
+                                            (int64_t) (event->next_usec - now_usec) * 1000));
+        return d;
+}
+
+static void on_event(void *userdata, const RdEvent *event, uint64_t now_usec) {
+        Server *s = userdata;
+        g_autoptr(GPtrArray) details = NULL;
+
+        if (event->failure)
+                note_error(s, event);
+        else if (strcmp(event->name, "registration-complete") == 0) {
+                set_text(&s->error_code, "");
+                set_text(&s->error_text, "");
+        }
+        if (strcmp(event->name, "network-error") == 0 && s->account->bootstrap_on_failure)
+                log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = s->account->ssid }),
+                         "1/%u/16 asks for a bootstrap, which this build does not have yet",
+                         s->account->server_instance);
+        details = details_of(s, event, now_usec);
+        g_ptr_array_add(details, NULL);
+        log_with(event->failure ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                 (&(LogFields){ .ssid = s->account->ssid, .event = event->name }), "%s%s%s",
+                 event->name, event->failure ? ": " : "", event->failure ? s->error_text : "");
+        events_emit(s->env->events, server_wall_ns(s->env), event->name, s->account->ssid,
+                    (const char *const *) details->pdata);
+}
+
+static void on_changed(void *userdata, uint64_t now_usec) {
+        Server *s = userdata;
+
+        log_with(LOG_LEVEL_DEBUG, (&(LogFields){ .ssid = s->account->ssid }), "%s",
+                 rd_state_name(rd_state(s->rd)));
+        s->env->changed(s->env->userdata, s, now_usec);
+}
+
+static const RdOps rd_ops = {
+        .connect = connect_link,
+        .disconnect = drop_link,
+        .send = send_what,
+        .cancel = cancel_call,
+        .lost = on_lost,
+        .event = on_event,
+        .changed = on_changed,
+};
+
+/* --- life --- */
+
+static RdConfig rd_config(const Server *s, bool held) {
+        const ClientConfig *c = s->env->config;
+        RdConfig config = {
+                .retry = s->account->retry,
+                .lifetime_sec = s->account->lifetime_sec,
+                .update_period_sec = c->update_period_sec,
+                .update_early_sec = c->update_early_sec,
+                .update_interval_min_sec = c->update_interval_min_sec,
+                .initial_delay_sec = s->account->initial_delay_sec,
+                .deregister_timeout_usec = c->deregister_timeout_usec,
+                .version = c->version,
+                .give_up = c->give_up,
+                .held = held,
+        };
+
+        config.retry.cap_sec = c->backoff_max_sec;
+        return config;
+}
+
+static void on_disable(void *userdata, uint64_t now_usec) {
+        Server *s = userdata;
+
+        (void) rd_disable(s->rd, s->disable_until_usec, now_usec);
+}
+
+static void new_machine(Server *s) {
+        RdConfig config = rd_config(s, false);
+
+        rd_free(s->rd);
+        s->rd = rd_new(&config, &rd_ops, s, s->env->parts->timers, s->env->rnd);
+}
+
+Server *server_new(const ServerEnv *env, Account *account) {
+        Server *s = g_new0(Server, 1);
+
+        s->env = env;
+        s->account = account;
+        s->peer = peer_new(env->parts->dm, account->ssid);
+        s->disable_timer = timer_new(env->parts->timers, on_disable, s);
+        set_text(&s->address, "");
+        set_text(&s->location, "");
+        set_text(&s->error_code, "");
+        set_text(&s->error_text, "");
+        new_machine(s);
+        return s;
+}
+
+Server *server_free(Server *s) {
+        if (!s)
+                return NULL;
+        drop_link(s);
+        rd_free(s->rd);
+        timer_free(s->disable_timer);
+        if (s->peer)
+                peer_free(s->peer);
+        registration_free(s->known);
+        account_free(s->account);
+        g_free(s->address);
+        g_free(s->location);
+        g_free(s->reason);
+        g_free(s->error_code);
+        g_free(s->error_text);
+        g_free(s);
+        return NULL;
+}
+
+const Account *server_account(const Server *s) {
+        return s->account;
+}
+
+Rd *server_rd(Server *s) {
+        return s->rd;
+}
+
+void server_start(Server *s, bool held, uint64_t now_usec) {
+        RdConfig config = rd_config(s, held);
+
+        /* Each start is a fresh machine; what the server still knows of us is on disk. */
+        if (s->known && !is_current(s, s->known))
+                on_lost(s, "started with other settings");
+        if (!s->known) {
+                new_machine(s);
+                restore(s, now_usec);
+        }
+        rd_set_config(s->rd, &config);
+        s->started = true;
+        (void) rd_input(s->rd, RD_START, now_usec);
+}
+
+bool server_is_started(const Server *s) {
+        return s->started;
+}
+
+void server_set_account(Server *s, Account *account, uint64_t now_usec) {
+        bool lifetime = account->lifetime_sec != s->account->lifetime_sec;
+        bool binding = g_strcmp0(account->binding, s->account->binding) != 0;
+        RdConfig config;
+
+        account_free(s->account);
+        s->account = account;
+        config = rd_config(s, account->has_priority);
+        rd_set_config(s->rd, &config);
+        if (lifetime)
+                (void) rd_input(s->rd, RD_UPDATE, now_usec);
+        else if (binding)
+                (void) rd_input(s->rd, RD_CHANGED, now_usec);
+}
+
+void server_retire(Server *s, uint64_t now_usec) {
+        s->peer = peer_free(s->peer);
+        (void) rd_input(s->rd, RD_STOP, now_usec);
+}
+
+void server_disable_soon(Server *s, uint32_t seconds, uint64_t now_usec) {
+        s->disable_until_usec = now_usec + seconds * USEC_PER_SEC;
+        timer_arm(s->disable_timer, now_usec);
+}
+
+/* --- for people --- */
+
+static bool is_literal(const char *uri) {
+        g_autofree char *host = NULL;
+        struct in_addr address;
+        const char *start = strstr(uri, "://");
+
+        if (!start || start[3] == '[')
+                return true;
+        host = g_strndup(start + 3, strcspn(start + 3, ":/"));
+        return inet_pton(AF_INET, host, &address) == 1;
+}
+
+static const char *state_text(const Server *s) {
+        switch (rd_state(s->rd)) {
+        case RD_CONNECTING:
+                return is_literal(s->account->uri) ? "connecting" : "resolving";
+        case RD_REGISTERING:
+                return "registering";
+        case RD_REGISTERED:
+                return "registered";
+        case RD_UPDATING:
+                return "updating";
+        case RD_DEREGISTERING:
+                return rd_disabled_until(s->rd) ? "disabled" : "registered";
+        case RD_DISABLED:
+                return "disabled";
+        case RD_RETRYING:
+        case RD_GIVEN_UP:
+        case RD_FAILING:
+                return "failed";
+        case RD_IDLE:
+        case RD_HELD:
+        case RD_DELAYED:
+        case RD_PAUSED:
+        case RD_LEFT:
+        case RD_ANY:
+                break;
+        }
+        return "idle";
+}
+
+static void count_pending(void *userdata, const ObservationInfo *info) {
+        if (info->pending)
+                (*(uint32_t *) userdata)++;
+}
+
+void server_info(const Server *s, ServerInfo *ret) {
+        bool online = rd_state(s->rd) == RD_REGISTERED;
+
+        *ret = (ServerInfo){
+                .ssid = s->account->ssid,
+                .uri = s->account->uri,
+                .security = s->account->security_mode == SECURITY_MODE_NOSEC ? "nosec" : "other",
+                .binding = s->account->binding ? s->account->binding : "U",
+                .state = state_text(s),
+                .location = s->location,
+                .peer = s->address,
+                .last_error_code = s->error_code,
+                .last_error_text = s->error_text,
+                .version = rd_version(s->rd),
+                .last_registered_ns = s->registered_ns,
+                .next_update_usec = online ? rd_next_usec(s->rd) : USEC_INFINITY,
+                .disabled_until_usec = rd_disabled_until(s->rd),
+                .lifetime_sec = s->account->lifetime_sec,
+                .send_muted = s->account->mute_send,
+        };
+        dm_foreach_observation(s->env->parts->dm, s->account->ssid, count_pending,
+                               &ret->queued_notifications);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One LwM2M server: its account, its link, its registration machine, and its Peer in dm. Turns what
+ * the machine decides into CoAP requests and events, and keeps the registration on disk. */
+#include "lwm2m/account.h"
+#include "lwm2m/client.h"
+#include "lwm2m/events.h"
+#include "lwm2m/rd.h"
+
+typedef struct Server Server;
+
+typedef struct ServerEnv { /* borrowed, outlives the servers */
+        const ClientConfig *config;
+        const ClientParts *parts;
+        Events *events;
+        GRand *rnd;
+        const char *endpoint; /* may be replaced between server_start() calls */
+        /* The machine is in another state; told last, the server may not be freed from within. */
+        void (*changed)(void *userdata, Server *s, uint64_t now_usec);
+        void *userdata;
+} ServerEnv;
+
+Server *server_new(const ServerEnv *env, Account *account /* taken over */);
+Server *server_free(Server *s); /* closes the link; nothing is sent */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Server, server_free)
+
+const Account *server_account(const Server *s);
+Rd *server_rd(Server *s);
+/* held: waits for RD_TURN. A registration kept on disk for the same endpoint and URI is continued.
+ */
+void server_start(Server *s, bool held, uint64_t now_usec);
+bool server_is_started(const Server *s); /* since it was made or stopped with its client */
+/* The account as it stands now, with the same URI (taken over): lifetime, binding and policies. */
+void server_set_account(Server *s, Account *account, uint64_t now_usec);
+/* The account is gone: de-registers if it can; requests are refused from now on. */
+void server_retire(Server *s, uint64_t now_usec);
+/* 1/x/4: after the answer has left. seconds: away for. */
+void server_disable_soon(Server *s, uint32_t seconds, uint64_t now_usec);
+void server_info(const Server *s, ServerInfo *ret);
+int64_t server_wall_ns(const ServerEnv *env);

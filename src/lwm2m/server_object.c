@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lwm2m/server_object.h"
+
+#include <errno.h>
+
+#include "lwm2m/account.h"
+
+/* The value now in the tree, as a number. */
+static bool current(const ServerObject *o, const Path *p, uint16_t resource, int64_t *ret) {
+        Path other = PATH_OIR(p->id[0], p->id[1], resource);
+        const Value *v;
+        Value n;
+
+        if (tree_get(o->tree, &other, &v) < 0 || value_convert(v, VALUE_INTEGER, &n) < 0)
+                return false;
+        *ret = n.i;
+        return true;
+}
+
+/* What the instance already has is always good: a Write that replaces the whole instance repeats
+ * it. */
+static int check_lifetime(const ServerObject *o, const Path *p, int64_t seconds) {
+        int64_t now;
+
+        if (current(o, p, SERVER_LIFETIME, &now) && now == seconds)
+                return 0;
+        if (seconds == 0)
+                return o->forever ? 0 : -ERANGE;
+        return seconds >= o->lifetime_min_sec && seconds <= UINT32_MAX ? 0 : -ERANGE;
+}
+
+static int check_number(const ServerObject *o, const Path *p, int64_t n) {
+        switch (p->id[2]) {
+        case SERVER_LIFETIME:
+                return check_lifetime(o, p, n);
+        case SERVER_PMIN:
+        case SERVER_PMAX:
+        case SERVER_DISABLE_TIMEOUT:
+                return n >= 0 && n <= UINT32_MAX ? 0 : -ERANGE;
+        default:
+                return 0;
+        }
+}
+
+static int on_write(void *userdata, uint16_t ssid, const Path *p, const Value *v,
+                    uint64_t now_usec) {
+        const ServerObject *o = userdata;
+        Value n;
+        int r;
+
+        if (p->n != 3)
+                return -ENOSYS;
+        if (p->id[2] == SERVER_BINDING) {
+                if (v->type != VALUE_STRING || !account_binding_is_valid(v->data))
+                        return -EINVAL;
+        } else if (value_convert(v, VALUE_INTEGER, &n) == 0) {
+                r = check_number(o, p, n.i);
+                if (r < 0)
+                        return r;
+        }
+        return -ENOSYS; /* good; stored like any other value */
+}
+
+static int on_execute(void *userdata, uint16_t ssid, const Path *p, const ExecuteArg *args,
+                      size_t n_args, uint64_t now_usec) {
+        const ServerObject *o = userdata;
+
+        switch (p->id[2]) {
+        case SERVER_DISABLE:
+                return o->ops.disable(o->userdata, p->id[1], now_usec);
+        case SERVER_UPDATE_TRIGGER:
+                return o->ops.trigger_update(o->userdata, p->id[1], now_usec);
+        case SERVER_BOOTSTRAP_TRIGGER:
+                return -EPERM; /* 4.05: there is no bootstrap in this build */
+        default:
+                return -ENOSYS;
+        }
+}
+
+/* Accounts come and go by bootstrap and by the owner of the box, not by management servers. */
+static int on_create_or_remove(void *userdata, uint16_t ssid, const Path *instance) {
+        return ssid > 0 ? -EPERM : -ENOSYS;
+}
+
+const Behaviour server_object_behaviour = {
+        .write = on_write,
+        .execute = on_execute,
+        .create = on_create_or_remove,
+        .remove = on_create_or_remove,
+};

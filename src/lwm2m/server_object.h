@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What object 1 does beside holding values: lifetime and binding are checked before they are taken,
+ * and the executables act on the registration (TS Core 1.1.1, appendix E.2). */
+#include "lwm2m/dm.h"
+
+typedef struct ServerObjectOps {
+        /* By instance of object 1; -ENOENT when no running server belongs to it. */
+        int (*disable)(void *userdata, uint16_t instance, uint64_t now_usec);
+        int (*trigger_update)(void *userdata, uint16_t instance, uint64_t now_usec);
+} ServerObjectOps;
+
+typedef struct ServerObject {
+        const Tree *tree;
+        uint32_t lifetime_min_sec; /* lowest a server may write; 0, for ever, is above all */
+        bool forever;              /* 0 is a lifetime: not in LwM2M 1.0 */
+        ServerObjectOps ops;
+        void *userdata;
+} ServerObject;
+
+/* The behaviour's userdata is the ServerObject. */
+extern const Behaviour server_object_behaviour;
