@@ -236,7 +236,7 @@ def test_lock(ctl, mock, tmp_path, monkeypatch):
 
 def test_handle_execute(ctl, mock, handle, tmp_path):
     out = tmp_path / "out"
-    script = f'env | grep ^LWM2M_ | sort > {out}; cat >> {out}; [ "$LWM2M_ARG_0" != no ] || {{ echo "not now" >&2; exit 75; }}'
+    script = f'env | grep -E "^LWM2M_(ARG|OP|PATH|PHASE|SERVER)" | sort > {out}; cat >> {out}; [ "$LWM2M_ARG_0" != no ] || {{ echo "not now" >&2; exit 75; }}'
     handle("/3/0/4", "--timeout-ms=500", "--", "sh", "-c", script)
     assert mock.calls("Claim") == [["Claim", ["/3/0/4"], "/org/lwm2md/Handler",
                                     {"execute": ["b", True], "timeout_ms": ["u", 500]}]]
