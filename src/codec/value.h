@@ -36,7 +36,7 @@ typedef struct Value {
         uint8_t type; /* ValueType */
 } Value;
 
-#define VALUE_INIT ((Value) { .type = VALUE_NONE })
+#define VALUE_INIT ((Value){ .type = VALUE_NONE })
 #define VALUE_LENGTH_MAX (64U << 20)
 #define VALUE_NUMBER_MAX 32 /* the longest text of a number with its NUL */
 
@@ -45,7 +45,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Value, value_clear)
 Value value_steal(Value *v);
 Value value_copy(const Value *v);
 Value value_string(const char *text);
-Value value_text(ValueType type, const void *data, size_t n); /* STRING, OPAQUE or CORELNK; n <= VALUE_LENGTH_MAX */
+Value value_text(ValueType type, const void *data,
+                 size_t n); /* STRING, OPAQUE or CORELNK; n <= VALUE_LENGTH_MAX */
 bool value_equal(const Value *a, const Value *b); /* same type and content; NaN equals NaN */
 
 /* Exact conversion: Integer, Unsigned and Time into each other and into Float when nothing is lost,
@@ -53,11 +54,12 @@ bool value_equal(const Value *a, const Value *b); /* same type and content; NaN 
  * link into each other. No text to number, no number to Boolean. -EINVAL for a pair that has no
  * conversion, -ERANGE for a value that would change. Strings must be valid UTF-8 without NUL. */
 int value_convert(const Value *in, ValueType type, Value *ret);
-/* Text form as in format text/plain (appendix C): exact, opaque as base64, link as "o:i", Boolean as
- * 0 or 1; beyond it "NaN", "Infinity" and "-Infinity". -EINVAL and -ERANGE as above. */
+/* Text form as in format text/plain (appendix C): exact, opaque as base64, link as "o:i", Boolean
+ * as 0 or 1; beyond it "NaN", "Infinity" and "-Infinity". -EINVAL and -ERANGE as above. */
 int value_parse(const char *text, ValueType type, Value *ret);
 char *value_format(const Value *v);
-/* The same for Integer, Unsigned, Float, Boolean, Time and link, without allocation: the shortest text
- * that reads back as the same number. Returns its length. */
+/* The same for Integer, Unsigned, Float, Boolean, Time and link, without allocation: the shortest
+ * text that reads back as the same number. Returns its length. */
 size_t value_format_number(const Value *v, char buffer[static VALUE_NUMBER_MAX]);
-const char *value_type_name(ValueType type); /* "Integer", "Unsigned Integer", … as OMA writes them */
+const char *value_type_name(
+        ValueType type); /* "Integer", "Unsigned Integer", … as OMA writes them */

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The SenML JSON format (RFC 8428, section 5; TS Core 1.1.1, section 7.4.4). */
+#include "codec/sink.h"
+
+int senml_json_decode(Sink *s, const void *data, size_t n);
+int senml_json_encode(const Path *base, const Record *records, size_t n_records, GByteArray *out);
