@@ -100,7 +100,7 @@ static int method_define(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "(qs)");
-        for (guint i = 0; added && i < added->len && r >= 0; i++)
+        for (guint i = 0; i < added->len && r >= 0; i++)
                 r = append_definition(reply, g_array_index(added, const ObjectDef *, i));
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);

@@ -73,7 +73,7 @@ static int property_get(sd_bus *bus, const char *path, const char *interface, co
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         char version[16] = "";
-        ServerInfo s = { 0 };
+        ServerInfo s;
         int r;
 
         r = get_info(b, path, &s);
@@ -117,7 +117,7 @@ static int start_job(sd_bus_message *m, Bus *b, sd_bus_error *error,
                      int (*func)(Client *c, uint16_t ssid, uint64_t now_usec), const char *kind) {
         bool wait = false;
         const Option options[] = { { "wait", OPTION_BOOL, &wait }, { NULL } };
-        ServerInfo s = { 0 };
+        ServerInfo s;
         int r;
 
         r = options_read(m, options, error);
@@ -147,7 +147,7 @@ static int method_deregister(sd_bus_message *m, void *userdata, sd_bus_error *er
 static int method_disable(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         uint32_t seconds;
-        ServerInfo s = { 0 };
+        ServerInfo s;
         int r;
 
         r = sd_bus_message_read(m, "u", &seconds);
@@ -165,7 +165,7 @@ static int method_disable(sd_bus_message *m, void *userdata, sd_bus_error *error
 
 static int method_enable(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
-        ServerInfo s = { 0 };
+        ServerInfo s;
         int r;
 
         r = begin(m, b, &s, error);
@@ -200,7 +200,7 @@ static void append_observation(void *userdata, const ObservationInfo *info) {
 static int method_list_observations(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         sd_bus_message *reply = NULL;
-        ServerInfo s = { 0 };
+        ServerInfo s;
         int r;
 
         r = begin(m, b, &s, error);

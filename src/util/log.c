@@ -125,7 +125,7 @@ int log_full(int level, int error, const LogFields *fields, const char *format, 
 
         errno = error;
         va_start(ap, format);
-        vsnprintf(text, sizeof(text), format, ap); /* NOLINT(clang-analyzer-valist.Uninitialized) */
+        vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
         /* One message is one line: what a peer sent must not forge another. */
         for (char *p = text; *p; p++)
