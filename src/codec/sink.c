@@ -144,6 +144,8 @@ int sink_finish(Sink *s) {
         g_autofree const Record **order = NULL;
         size_t i, n = s->list.n;
 
+        if (s->paths) /* to ask for a path twice contradicts nothing */
+                return 0;
         for (i = 1; i < n; i++) {
                 const Record *pair[] = { &s->list.v[i - 1], &s->list.v[i] };
 
