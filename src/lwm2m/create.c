@@ -16,23 +16,6 @@ static bool is_bare_tlv(const Request *rq, Format format) {
         return format == FORMAT_TLV && n > 0 && data[0] >> 6 != 0;
 }
 
-/* Leaves the id to us: no body, TLV without an instance around it, or SenML names of resources
- * right below the object (/O/R), which only then carry a value at the place of an instance. */
-static bool lacks_instance(const RecordList *records) {
-        for (size_t i = 0; i < records->n; i++)
-                if (records->v[i].path.n != 2 || records->v[i].value.type == VALUE_NONE)
-                        return false;
-        return true;
-}
-
-static void insert_instance(RecordList *records, uint16_t instance) {
-        for (size_t i = 0; i < records->n; i++) {
-                Path *p = &records->v[i].path;
-
-                *p = PATH_OIR(p->id[0], instance, p->id[1]);
-        }
-}
-
 static int decode(Request *rq, uint16_t free_id, RecordList *records, Path *instance) {
         Path base = rq->path;
         size_t n_payload;
@@ -53,10 +36,6 @@ static int decode(Request *rq, uint16_t free_id, RecordList *records, Path *inst
                 return r;
         if (base.n == 2 || records->n == 0)
                 return 0;
-        if (lacks_instance(records)) {
-                insert_instance(records, free_id);
-                return 0;
-        }
         *instance = path_prefix(&records->v[0].path, MIN(records->v[0].path.n, 2));
         for (size_t i = 0; i < records->n; i++)
                 if (instance->n < 2 || !path_covers(instance, &records->v[i].path))
