@@ -48,7 +48,6 @@ _lwm2mctl() {
                         ;;
                 --timeout) ((i++)) ;;
                 -*) ;;
-                server | model) [[ -z $verb ]] && verb=$word || { [[ $verb == "$word" ]] || verb+=" $word"; } ;;
                 *)
                         if [[ -z $verb ]]; then
                                 verb=$word
