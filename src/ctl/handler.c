@@ -154,7 +154,8 @@ static void job_fail(Job *j, const char *name, const char *format, ...) {
         text = g_strdup_vprintf(format, args);
         va_end(args);
         ctl_fail(CTL_FAILED, "%s: %s", s ? s->path : "handle", text);
-        if (s)
+        /* The daemon puts the path before it when there is only one. */
+        if (s && j->steps->len > 1)
                 sd_bus_reply_method_errorf(j->call, name, "%s: %s", s->path, text);
         else
                 sd_bus_reply_method_errorf(j->call, name, "%s", text);

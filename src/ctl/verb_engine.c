@@ -78,7 +78,8 @@ int verb_status(Ctl *c, const Args *a) {
         }
         state = json_string(manager, "State", "?");
         printf("lwm2md %s  %s%s%s%s\n", json_string(manager, "Version", "?"), colour_of(c, state),
-               state, c->colour ? "\033[0m" : "", json_bool(manager, "Paused") ? " (paused)" : "");
+               state, c->colour ? "\033[0m" : "",
+               json_bool(manager, "Paused") && strcmp(state, "paused") != 0 ? " (paused)" : "");
         print_field("endpoint", json_string(manager, "Endpoint", ""));
         if (cJSON_GetArraySize(servers) == 0)
                 print_field("servers", "none; add one with `lwm2mctl server add URI`");

@@ -9,6 +9,7 @@
 #include "ctl/json.h"
 #include "ctl/owner.h"
 #include "ctl/verbs.h"
+#include "util/parse.h"
 
 #define MONITOR_LINE_MAX (1U << 20) /* bytes of one JSON line of the daemon */
 
@@ -18,14 +19,23 @@ typedef struct Monitor {
         bool stop;
 } Monitor;
 
+/* Details are text; those that tell a time hold nanoseconds since the epoch. */
+static char *detail_text(const cJSON *item) {
+        const char *key = item->string ?: "";
+        int64_t time_ns;
+
+        if ((g_str_has_suffix(key, "-at") || strcmp(key, "next-update") == 0) &&
+            (cJSON_IsString(item) || cJSON_IsRaw(item)) &&
+            parse_i64(item->valuestring, &time_ns) >= 0)
+                return time_text(time_ns);
+        return json_text(item);
+}
+
 static void print_details(const cJSON *details) {
         const cJSON *item;
 
         cJSON_ArrayForEach(item, details) {
-                g_autofree char *text =
-                        g_str_has_suffix(item->string, "-at") && cJSON_IsRaw(item)
-                                ? time_text(g_ascii_strtoll(item->valuestring, NULL, 10))
-                                : json_text(item);
+                g_autofree char *text = detail_text(item);
                 const char *quote = strchr(text, ' ') ? "'" : "";
 
                 printf(" %s=%s%s%s", item->string, quote, text, quote);
@@ -194,8 +204,12 @@ static CtlExit monitor_pipe(Ctl *c, bool history, bool values) {
         CtlExit code;
         int fd, r; /* fd stays the message's */
 
-        code = ctl_call(c, NULL, "Manager", "Monitor", NULL, &reply, "asa{sv}", values ? 3 : 2,
-                        "registration", "observation", "value", 0);
+        if (values)
+                code = ctl_call(c, NULL, "Manager", "Monitor", NULL, &reply, "asa{sv}", 3,
+                                "registration", "observation", "value", 0);
+        else
+                code = ctl_call(c, NULL, "Manager", "Monitor", NULL, &reply, "asa{sv}", 2,
+                                "registration", "observation", 0);
         if (code != CTL_OK)
                 return code;
         r = sd_bus_message_read(reply, "h", &fd);

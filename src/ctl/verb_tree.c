@@ -218,6 +218,28 @@ static CtlExit append_relative(Ctl *c, sd_bus_message *m, const CtlPath *parent,
         return r < 0 ? ctl_protocol_fail(r, "Create") : CTL_OK;
 }
 
+/* CTL_OK when nothing is at path yet. */
+static CtlExit check_absent(Ctl *c, const char *path) {
+        g_autoptr(sd_bus_message) m = NULL, reply = NULL;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        CtlExit code;
+        int r;
+
+        code = ctl_message(c, NULL, "Data", "Get", &m);
+        if (code != CTL_OK)
+                return code;
+        r = sd_bus_message_append(m, "sa{sv}", path, 0);
+        if (r < 0)
+                return ctl_protocol_fail(r, "Get");
+        r = sd_bus_call(c->bus, m, 0, &error, &reply);
+        if (r >= 0)
+                code = ctl_fail(CTL_FAILED, "%s: exists already", path);
+        else if (ctl_error_code(error.name) != CTL_NOT_FOUND)
+                code = ctl_bus_fail(c, &error, r, NULL);
+        sd_bus_error_free(&error);
+        return code;
+}
+
 /* A resource instance comes into being with its value. */
 static CtlExit create_resource_instance(Ctl *c, const CtlPath *p, const Args *a) {
         g_autofree char *path = ctl_path_text(p);
@@ -233,23 +255,17 @@ static CtlExit create_resource_instance(Ctl *c, const CtlPath *p, const Args *a)
                                 path, path);
         code = input_parse(c, p, DATUM_NONE, args_word(a, 1), &in);
         if (code == CTL_OK)
-                code = ctl_message(c, NULL, "Data", "Apply", &m);
+                code = check_absent(c, path);
+        if (code == CTL_OK)
+                code = ctl_message(c, NULL, "Data", "Set", &m);
         if (code != CTL_OK)
                 return code;
-        r = sd_bus_message_open_container(m, 'a', "(ssv)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'r', "ssv");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "ss", "create", path);
+        r = sd_bus_message_append(m, "s", path);
         if (r >= 0)
                 r = input_append(m, &in);
         if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        if (r >= 0)
                 r = sd_bus_message_append(m, "a{sv}", 0);
-        return r < 0 ? ctl_protocol_fail(r, "Apply") : ctl_send(c, m, NULL, NULL);
+        return r < 0 ? ctl_protocol_fail(r, "Set") : ctl_send(c, m, NULL, NULL);
 }
 
 int verb_create(Ctl *c, const Args *a) {

@@ -147,6 +147,8 @@ class Data(ServiceInterface):
 
     @method()
     def Delete(self, paths: "as", opts: "a{sv}"):
+        if paths == ["/1/0"]:
+            raise DBusError("org.freedesktop.DBus.Error.AccessDenied", "Sender is not authorized")
         self.s.note("Delete", paths, opts)
 
     @method()
