@@ -326,6 +326,15 @@ static int on_trigger(void *userdata, uint16_t instance, uint64_t now_usec) {
         return 0;
 }
 
+static int on_lifetime(void *userdata, uint16_t instance, uint32_t *ret_sec) {
+        Server *s = find_by_instance(userdata, instance);
+
+        if (!s)
+                return -ENOENT;
+        *ret_sec = server_account(s)->lifetime_sec;
+        return 0;
+}
+
 static bool is_version(const ClientConfig *config, uint8_t minor) {
         return config->version.major == 1 && config->version.minor == minor;
 }
@@ -335,9 +344,12 @@ static void add_behaviours(Client *c) {
 
         c->server_object = (ServerObject){
                 .tree = c->parts.tree,
+                .dm = c->parts.dm,
                 .lifetime_min_sec = c->config.lifetime_sec,
                 .forever = !only_1_0,
-                .ops = { .disable = on_disable, .trigger_update = on_trigger },
+                .ops = { .disable = on_disable,
+                         .trigger_update = on_trigger,
+                         .lifetime = on_lifetime },
                 .userdata = c,
         };
         /* Queue mode is part of the binding in LwM2M 1.0 alone. */
@@ -358,7 +370,6 @@ static int64_t system_wall_ns(void) {
 
 Client *client_new(const ClientConfig *config, const ClientParts *parts) {
         Client *c = g_new0(Client, 1);
-        int r;
 
         c->config = *config;
         c->config.endpoint = g_strdup(config->endpoint);
@@ -383,9 +394,6 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
                               .changed = on_server_changed,
                               .userdata = c };
         add_behaviours(c);
-        r = device_seed(&c->device);
-        if (r < 0)
-                log_warning_errno(r, "Cannot fill the Device object, going on without: %m");
         tree_on_commit(parts->tree, on_commit, c);
         follow_accounts(c, 0);
         return c;
@@ -433,6 +441,7 @@ static bool is_endpoint(const char *endpoint) {
 int client_start(Client *c, const char *endpoint, uint64_t now_usec) {
         const char *name = endpoint ? endpoint : c->config.endpoint;
         char *copy;
+        int r;
 
         if (c->run != STOPPED)
                 return -EALREADY;
@@ -443,6 +452,9 @@ int client_start(Client *c, const char *endpoint, uint64_t now_usec) {
         g_free(c->endpoint);
         c->env.endpoint = c->endpoint = copy;
         c->run = RUNNING;
+        r = device_seed(&c->device);
+        if (r < 0)
+                log_warning_errno(r, "Cannot fill the Device object, going on without: %m");
         for (guint i = 0; i < c->servers->len; i++)
                 start_server(c, at(c->servers, i), now_usec);
         timer_arm(c->turns_timer, now_usec);

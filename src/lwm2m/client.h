@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The LwM2M client as D-Bus and main() see it: accounts, registrations, events, and the engine verbs of
- * DBUS.md part 8. Owns a Server per account (object 0 + object 1), follows changes of those objects, and puts
- * rd (registration) and dm (operations) together over one Link each. */
+/* The LwM2M client as D-Bus and main() see it: accounts, registrations, events, and the engine
+ * verbs of DBUS.md part 8. Owns a Server per account (object 0 + object 1), follows changes of
+ * those objects, and puts rd (registration) and dm (operations) together over one Link each. */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,19 +14,20 @@ typedef struct Client Client;
 
 typedef struct ClientConfig {
         char *endpoint;
-        Version version;           /* 0.0 = auto: 1.1, stepping down on 4.12 and 4.00 (DESIGN decision 9) */
-        uint32_t lifetime_sec;     /* default and lowest accepted; TS Core default 86400 */
-        uint32_t update_period_sec; /* 0 = by lifetime alone */
-        uint32_t update_early_sec; /* before the lifetime ends */
+        Version version; /* 0.0 = auto: 1.1, stepping down on 4.12 and 4.00 (DESIGN decision 9) */
+        uint32_t lifetime_sec;            /* default and lowest accepted; TS Core default 86400 */
+        uint32_t update_period_sec;       /* 0 = by lifetime alone */
+        uint32_t update_early_sec;        /* before the lifetime ends */
         uint32_t update_interval_min_sec; /* at most one Update in this time unless forced; 15 */
         bool queue_mode;
-        char *sms;                 /* MSISDN for the registration; NULL */
+        char *sms;                        /* MSISDN for the registration; NULL */
         uint64_t deregister_timeout_usec; /* bound on a stop; 5 s */
-        uint32_t backoff_max_sec;  /* cap of retries after the sequences of 1/x/17-20 are used up; 3600 */
-        bool give_up;              /* stop trying after network-error instead of going on */
-        uint32_t servers_max;      /* accounts served at once; 16 */
-        uint32_t events_max;       /* kept for GetEvents; 256 */
-        uint32_t seed;             /* of the retry jitter; 0 = random */
+        uint32_t backoff_max_sec; /* cap of retries after the sequences of 1/x/17-20 are used up;
+                                     3600 */
+        bool give_up;             /* stop trying after network-error instead of going on */
+        uint32_t servers_max;     /* accounts served at once; 16 */
+        uint32_t events_max;      /* kept for GetEvents; 256 */
+        uint32_t seed;            /* of the retry jitter; 0 = random */
 } ClientConfig;
 
 typedef struct ClientParts { /* borrowed, outlive the client */
@@ -47,29 +48,36 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
 typedef struct ClientEvent {
         int64_t time_ns; /* wall clock */
         const char *name;
-        uint16_t ssid;   /* 0: of no one server */
+        uint16_t ssid;              /* 0: of no one server */
         const char *const *details; /* key, value, key, value, …, NULL */
 } ClientEvent;
 typedef struct ClientListener {
         void (*event)(void *userdata, const ClientEvent *event);
-        /* Something a ServerInfo or the client's state shows has changed (PropertiesChanged); ssid 0 = client. */
+        /* Something a ServerInfo or the client's state shows has changed (PropertiesChanged); ssid
+         * 0 = client. */
         void (*changed)(void *userdata, uint16_t ssid);
         void (*server_added)(void *userdata, uint16_t ssid);
         void (*server_removed)(void *userdata, uint16_t ssid);
 } ClientListener;
 void client_add_listener(Client *c, const ClientListener *listener, void *userdata);
-void client_foreach_event(const Client *c, void (*func)(void *userdata, const ClientEvent *event), void *userdata);
+void client_foreach_event(const Client *c, void (*func)(void *userdata, const ClientEvent *event),
+                          void *userdata);
 void client_emit(Client *c, const char *name, uint16_t ssid, const char *const *details);
 
-/* --- engine --- 0 or: -EALREADY running / not paused, -EINVAL bad endpoint, -ESHUTDOWN not running. */
-int client_start(Client *c, const char *endpoint /* NULL = the configured one */, uint64_t now_usec);
-/* De-registers everywhere, then stops; done runs once, within deregister_timeout_usec. force: at once, unsent. */
-int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userdata, uint64_t now_usec);
+/* --- engine --- 0 or: -EALREADY running / not paused, -EINVAL bad endpoint, -ESHUTDOWN not
+ * running. */
+int client_start(Client *c, const char *endpoint /* NULL = the configured one */,
+                 uint64_t now_usec);
+/* De-registers everywhere, then stops; done runs once, within deregister_timeout_usec. force: at
+ * once, unsent. */
+int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userdata,
+                uint64_t now_usec);
 int client_pause(Client *c, uint64_t now_usec);
 int client_resume(Client *c, uint64_t now_usec);
 bool client_is_paused(const Client *c);
 bool client_is_running(const Client *c);
-const char *client_state(const Client *c); /* bootstrapping registering online offline disabled paused stopped */
+const char *client_state(
+        const Client *c); /* bootstrapping registering online offline disabled paused stopped */
 const char *client_endpoint(const Client *c);
 Dm *client_dm(Client *c);
 Tree *client_tree(Client *c);
@@ -78,7 +86,8 @@ Store *client_store(Client *c);
 /* --- servers; by Short Server ID --- -ENOENT unknown; -ENOTCONN not registered. */
 typedef struct ServerInfo {
         uint16_t ssid;
-        const char *uri, *security, *binding, *state; /* idle resolving connecting registering registered updating disabled failed */
+        const char *uri, *security, *binding, *state; /* idle resolving connecting registering
+                                                         registered updating disabled failed */
         const char *location, *peer, *last_error_code, *last_error_text; /* "" when none */
         Version version;
         int64_t last_registered_ns; /* wall clock; 0 never */
@@ -88,7 +97,8 @@ typedef struct ServerInfo {
         bool send_muted;
 } ServerInfo;
 uint16_t *client_servers(const Client *c, size_t *ret_n); /* g_free(); ascending */
-int client_server_info(const Client *c, uint16_t ssid, ServerInfo *ret); /* strings borrowed until the next event */
+int client_server_info(const Client *c, uint16_t ssid,
+                       ServerInfo *ret); /* strings borrowed until the next event */
 int client_update(Client *c, uint16_t ssid /* 0 = all */, uint64_t now_usec);
 int client_register(Client *c, uint16_t ssid, uint64_t now_usec);
 int client_deregister(Client *c, uint16_t ssid, uint64_t now_usec);
@@ -96,11 +106,13 @@ int client_disable(Client *c, uint16_t ssid, uint32_t seconds, uint64_t now_usec
 int client_enable(Client *c, uint16_t ssid, uint64_t now_usec);
 
 typedef struct ServerAccount {
-        const char *uri; /* coap://…; other schemes -EPROTONOSUPPORT for now */
-        uint16_t ssid;   /* 1..65534 */
+        const char *uri;       /* coap://…; other schemes -EPROTONOSUPPORT for now */
+        uint16_t ssid;         /* 1..65534 */
         uint32_t lifetime_sec; /* 0 = the client's */
         const char *binding;   /* NULL = "U" */
 } ServerAccount;
-/* Creates the instances of objects 0 and 1 durably; -EEXIST, -EINVAL with *ret_error (g_free()) saying why. */
-int client_add_account(Client *c, const ServerAccount *account, char **ret_error, uint64_t now_usec);
+/* Creates the instances of objects 0 and 1 durably; -EEXIST, -EINVAL with *ret_error (g_free())
+ * saying why. */
+int client_add_account(Client *c, const ServerAccount *account, char **ret_error,
+                       uint64_t now_usec);
 int client_remove_account(Client *c, uint16_t ssid, uint64_t now_usec);

@@ -56,39 +56,11 @@ static bool missing(const Device *d, uint16_t resource) {
         return tree_get(d->tree, &p, &v) == -ENOENT;
 }
 
-static int seed_text(Device *d, uint16_t resource, const char *text) {
-        Path p = PATH_OIR(OBJECT_DEVICE, 0, resource);
-        g_auto(Value) v = VALUE_INIT;
-
-        if (!text || !*text || !missing(d, resource))
-                return 0;
-        v = value_string(text);
-        return tree_set(d->tree, &p, &v);
-}
-
 static int set_no_error(Tree *tree) {
         Path p = PATH_OIRI(OBJECT_DEVICE, 0, DEVICE_ERROR_CODE, 0);
         Value none = { .type = VALUE_INTEGER, .i = ERROR_NONE };
 
         return tree_set(tree, &p, &none);
-}
-
-/* What this machine says of itself; the owner's own words come from [Values] or D-Bus. */
-static int seed_values(Device *d) {
-        g_autofree char *os = g_get_os_info(G_OS_INFO_KEY_PRETTY_NAME);
-        struct utsname name = { 0 };
-        int r;
-
-        (void) uname(&name);
-        if ((r = seed_text(d, DEVICE_MANUFACTURER, "unknown")) < 0 ||
-            (r = seed_text(d, DEVICE_MODEL, name.machine)) < 0 ||
-            (r = seed_text(d, DEVICE_FIRMWARE_VERSION, os)) < 0 ||
-            (r = seed_text(d, DEVICE_SOFTWARE_VERSION, PROJECT_VERSION)) < 0)
-                return r;
-        if (!tree_exists(d->tree, &PATH_OIRI(OBJECT_DEVICE, 0, DEVICE_ERROR_CODE, 0)) &&
-            !tree_exists(d->tree, &PATH_OIR(OBJECT_DEVICE, 0, DEVICE_ERROR_CODE)))
-                return set_no_error(d->tree);
-        return 0;
 }
 
 int device_seed(Device *d) {
@@ -97,12 +69,35 @@ int device_seed(Device *d) {
         tree_begin(d->tree, ORIGIN_INTERNAL, 0);
         if (!tree_exists(d->tree, &PATH_OI(OBJECT_DEVICE, 0)))
                 r = tree_create(d->tree, OBJECT_DEVICE, 0, (Version){ 0, 0 });
-        if (r >= 0)
-                r = seed_values(d);
+        if (r >= 0 && !tree_exists(d->tree, &PATH_OIR(OBJECT_DEVICE, 0, DEVICE_ERROR_CODE)))
+                r = set_no_error(d->tree);
         if (r >= 0)
                 return tree_commit(d->tree);
         tree_abort(d->tree);
         return r;
+}
+
+/* What this machine says of itself when nobody has said otherwise; NULL: nothing. Computed, so that
+ * no state file keeps the word of an older system. */
+static char *default_text(const Device *d, uint16_t resource) {
+        struct utsname name;
+
+        switch (resource) {
+        case DEVICE_MANUFACTURER:
+                return g_strdup("unknown");
+        case DEVICE_MODEL:
+                return uname(&name) == 0 ? g_strdup(name.machine) : NULL;
+        case DEVICE_FIRMWARE_VERSION:
+                return g_get_os_info(G_OS_INFO_KEY_PRETTY_NAME);
+        case DEVICE_SOFTWARE_VERSION:
+                return g_strdup("lwm2md " PROJECT_VERSION);
+        case DEVICE_UTC_OFFSET:
+                return utc_offset(d);
+        case DEVICE_TIMEZONE:
+                return timezone_name();
+        default:
+                return NULL;
+        }
 }
 
 static int on_read(void *userdata, const Path *p, Value *ret) {
@@ -111,22 +106,15 @@ static int on_read(void *userdata, const Path *p, Value *ret) {
 
         if (p->n != 3 || p->id[1] != 0)
                 return -ENOSYS;
-        switch (p->id[2]) {
-        case DEVICE_TIME:
+        if (p->id[2] == DEVICE_TIME) {
                 *ret = (Value){ .type = VALUE_TIME, .i = wall_sec(d) + d->offset_sec };
                 return 0;
-        case DEVICE_BINDING:
+        }
+        if (p->id[2] == DEVICE_BINDING) {
                 *ret = value_string(d->binding);
                 return 0;
-        case DEVICE_UTC_OFFSET:
-                text = missing(d, DEVICE_UTC_OFFSET) ? utc_offset(d) : NULL;
-                break;
-        case DEVICE_TIMEZONE:
-                text = missing(d, DEVICE_TIMEZONE) ? timezone_name() : NULL;
-                break;
-        default:
-                break;
         }
+        text = missing(d, p->id[2]) ? default_text(d, p->id[2]) : NULL;
         if (!text)
                 return -ENOSYS;
         *ret = value_string(text);
@@ -169,6 +157,10 @@ static int on_execute(void *userdata, uint16_t ssid, const Path *p, const Execut
         return r;
 }
 
+static bool on_executes(void *userdata, const Path *p) {
+        return p->n == 3 && p->id[2] == DEVICE_RESET_ERROR_CODE;
+}
+
 static int on_create_or_remove(void *userdata, uint16_t ssid, const Path *instance) {
         return -EPERM; /* there is one device, and always */
 }
@@ -177,6 +169,7 @@ const Behaviour device_behaviour = {
         .read = on_read,
         .write = on_write,
         .execute = on_execute,
+        .executes = on_executes,
         .create = on_create_or_remove,
         .remove = on_create_or_remove,
 };

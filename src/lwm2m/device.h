@@ -14,7 +14,8 @@ typedef struct Device {
         int64_t offset_sec; /* of the device's time, when a server has set it, from the system's */
 } Device;
 
-/* Makes /3/0 when there is none, and what is mandatory or known in it where it is missing. */
+/* Makes /3/0 when there is none, and its list of errors (none) when it has none; what else is
+ * missing is computed when asked. After the owner's values are in the tree. */
 int device_seed(Device *d);
 /* The behaviour's userdata is the Device. */
 extern const Behaviour device_behaviour;

@@ -192,8 +192,21 @@ static int commit(Dm *dm, const Op *ops, size_t n, Origin origin, uint16_t ssid,
                   uint64_t now_usec) {
         CommitContext c = { .dm = dm, .ssid = ssid, .now_usec = now_usec };
         const OpsHook hook = { .concerns = on_concerns, .before = on_before, .userdata = &c };
+        int r;
 
-        return ops_apply_hooked(dm->tree, ops, n, origin, ssid, &hook, error);
+        dm->pending = ops;
+        dm->n_pending = n;
+        r = ops_apply_hooked(dm->tree, ops, n, origin, ssid, &hook, error);
+        dm->pending = NULL;
+        dm->n_pending = 0;
+        return r;
+}
+
+const Value *dm_pending(const Dm *dm, const Path *p) {
+        for (size_t i = dm->n_pending; i > 0; i--)
+                if (dm->pending[i - 1].kind == OP_SET && path_equal(&dm->pending[i - 1].path, p))
+                        return &dm->pending[i - 1].value;
+        return NULL;
 }
 
 int dm_commit(Dm *dm, const OpList *ops, Origin origin, uint16_t ssid, OpError *error,

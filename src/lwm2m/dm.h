@@ -60,6 +60,9 @@ Dm *dm_new(const DmConfig *config);
 Dm *dm_free(Dm *dm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dm, dm_free)
 void dm_add_behaviour(Dm *dm, uint16_t object, const Behaviour *behaviour, void *userdata);
+/* For Behaviour.write: the value that the same transaction sets at p, wherever it stands in it; NULL
+ * if it sets none. As it was given, not converted to the schema's type yet. */
+const Value *dm_pending(const Dm *dm, const Path *p);
 
 /* --- servers --- */
 Peer *peer_new(Dm *dm, uint16_t ssid);

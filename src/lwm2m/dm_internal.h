@@ -20,6 +20,8 @@ struct Dm {
         guint n_counted;        /* those of them that operations_max bounds */
         AttrStore *attrs;
         Observer *observer;
+        const Op *pending; /* of the commit under way */
+        size_t n_pending;
 };
 
 struct Peer {

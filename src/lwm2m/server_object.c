@@ -5,28 +5,35 @@
 
 #include "lwm2m/account.h"
 
-/* The value now in the tree, as a number. */
-static bool current(const ServerObject *o, const Path *p, uint16_t resource, int64_t *ret) {
+/* A resource of the same instance as it will be after the transaction; 0 when it will not be there.
+ */
+static int64_t sibling(const ServerObject *o, const Path *p, uint16_t resource) {
         Path other = PATH_OIR(p->id[0], p->id[1], resource);
-        const Value *v;
+        const Value *v = dm_pending(o->dm, &other);
         Value n;
 
-        if (tree_get(o->tree, &other, &v) < 0 || value_convert(v, VALUE_INTEGER, &n) < 0)
-                return false;
-        *ret = n.i;
-        return true;
+        if (!v && tree_get(o->tree, &other, &v) < 0)
+                return 0;
+        return value_convert(v, VALUE_INTEGER, &n) == 0 ? n.i : 0;
 }
 
 /* What the instance already has is always good: a Write that replaces the whole instance repeats
  * it. */
 static int check_lifetime(const ServerObject *o, const Path *p, int64_t seconds) {
-        int64_t now;
+        uint32_t now;
 
-        if (current(o, p, SERVER_LIFETIME, &now) && now == seconds)
+        if (o->ops.lifetime(o->userdata, p->id[1], &now) == 0 && now == seconds)
                 return 0;
         if (seconds == 0)
                 return o->forever ? 0 : -ERANGE;
         return seconds >= o->lifetime_min_sec && seconds <= UINT32_MAX ? 0 : -ERANGE;
+}
+
+/* A longest time between notifications below the shortest could never be kept; 0 is none. */
+static int check_periods(int64_t pmin, int64_t pmax) {
+        if (pmin < 0 || pmax < 0 || pmin > UINT32_MAX || pmax > UINT32_MAX)
+                return -ERANGE;
+        return pmax > 0 && pmin > pmax ? -ERANGE : 0;
 }
 
 static int check_number(const ServerObject *o, const Path *p, int64_t n) {
@@ -34,7 +41,9 @@ static int check_number(const ServerObject *o, const Path *p, int64_t n) {
         case SERVER_LIFETIME:
                 return check_lifetime(o, p, n);
         case SERVER_PMIN:
+                return check_periods(n, sibling(o, p, SERVER_PMAX));
         case SERVER_PMAX:
+                return check_periods(sibling(o, p, SERVER_PMIN), n);
         case SERVER_DISABLE_TIMEOUT:
                 return n >= 0 && n <= UINT32_MAX ? 0 : -ERANGE;
         default:
@@ -77,6 +86,10 @@ static int on_execute(void *userdata, uint16_t ssid, const Path *p, const Execut
         }
 }
 
+static bool on_executes(void *userdata, const Path *p) {
+        return p->n == 3 && (p->id[2] == SERVER_DISABLE || p->id[2] == SERVER_UPDATE_TRIGGER);
+}
+
 /* Accounts come and go by bootstrap and by the owner of the box, not by management servers. */
 static int on_create_or_remove(void *userdata, uint16_t ssid, const Path *instance) {
         return ssid > 0 ? -EPERM : -ENOSYS;
@@ -85,6 +98,7 @@ static int on_create_or_remove(void *userdata, uint16_t ssid, const Path *instan
 const Behaviour server_object_behaviour = {
         .write = on_write,
         .execute = on_execute,
+        .executes = on_executes,
         .create = on_create_or_remove,
         .remove = on_create_or_remove,
 };

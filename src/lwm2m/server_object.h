@@ -8,10 +8,12 @@ typedef struct ServerObjectOps {
         /* By instance of object 1; -ENOENT when no running server belongs to it. */
         int (*disable)(void *userdata, uint16_t instance, uint64_t now_usec);
         int (*trigger_update)(void *userdata, uint16_t instance, uint64_t now_usec);
+        int (*lifetime)(void *userdata, uint16_t instance, uint32_t *ret_sec); /* in force */
 } ServerObjectOps;
 
 typedef struct ServerObject {
         const Tree *tree;
+        const Dm *dm;
         uint32_t lifetime_min_sec; /* lowest a server may write; 0, for ever, is above all */
         bool forever;              /* 0 is a lifetime: not in LwM2M 1.0 */
         ServerObjectOps ops;
