@@ -56,7 +56,8 @@ static void save(Server *s, bool durable) {
         g_autoptr(GBytes) blob = NULL;
         int r;
 
-        if (!store)
+        /* A retired server's name may already be that of its successor. */
+        if (!store || !s->peer)
                 return;
         blob = s->known ? registration_save(s->known) : NULL;
         r = store_put_blob(store, name, blob ? g_bytes_get_data(blob, NULL) : NULL,
@@ -564,6 +565,10 @@ void server_set_account(Server *s, Account *account, uint64_t now_usec) {
 }
 
 void server_retire(Server *s, uint64_t now_usec) {
+        g_autofree char *name = blob_name(s);
+
+        if (s->env->parts->store)
+                (void) store_put_blob(s->env->parts->store, name, NULL, 0);
         s->peer = peer_free(s->peer);
         (void) rd_input(s->rd, RD_STOP, now_usec);
 }
