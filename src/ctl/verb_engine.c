@@ -47,8 +47,6 @@ static void print_server(const Ctl *c, const cJSON *server) {
         if (json_integer(server, "QueuedNotifications", 0) > 0)
                 printf("  %-14s %" G_GINT64_FORMAT " notifications\n", "queued",
                        json_integer(server, "QueuedNotifications", 0));
-        if (json_bool(server, "SendMuted"))
-                print_field("Send", "muted by the server");
         if (cJSON_GetArraySize(error) == 2) {
                 code = cJSON_GetStringValue(cJSON_GetArrayItem(error, 0)) ?: "";
                 text = cJSON_GetStringValue(cJSON_GetArrayItem(error, 1)) ?: "";

@@ -50,7 +50,15 @@ int verb_read(Ctl *c, const Args *a) {
         return CTL_OK;
 }
 
-static CtlExit send_one(Ctl *c, const Input *in, bool persist) {
+/* Only after the value is set: a refused one leaves no policy behind. */
+static CtlExit keep(Ctl *c, const CtlPath *p) {
+        g_autofree char *path = ctl_path_text(p);
+
+        return ctl_call(c, NULL, "Data", "Configure", NULL, NULL, "sa{sv}", path, 1, "persist", "s",
+                        "always");
+}
+
+static CtlExit send_one(Ctl *c, const Input *in) {
         g_autofree char *path = ctl_path_text(&in->path);
         g_autoptr(sd_bus_message) m = NULL;
         CtlExit code;
@@ -62,9 +70,7 @@ static CtlExit send_one(Ctl *c, const Input *in, bool persist) {
         r = sd_bus_message_append(m, "s", path);
         if (r >= 0)
                 r = input_append(m, in);
-        if (r >= 0 && persist)
-                r = sd_bus_message_append(m, "a{sv}", 1, "persist", "b", 1);
-        else if (r >= 0)
+        if (r >= 0)
                 r = sd_bus_message_append(m, "a{sv}", 0);
         return r < 0 ? ctl_protocol_fail(r, "Set") : ctl_send(c, m, NULL, NULL);
 }
@@ -86,7 +92,8 @@ int verb_write(Ctl *c, const Args *a) {
         code = input_parse(c, &p, form ? form->type : DATUM_NONE, args_word(a, 1), &in);
         if (code != CTL_OK)
                 return code;
-        return send_one(c, &in, args_get(a, "--persist"));
+        code = send_one(c, &in);
+        return code == CTL_OK && args_get(a, "--persist") ? keep(c, &p) : code;
 }
 
 /* The flat list (path, value, time) of GetMany and Changed. */
@@ -164,7 +171,7 @@ static void free_inputs(void *array) {
         g_array_unref(array);
 }
 
-static CtlExit send_many(Ctl *c, const GArray *inputs, bool persist) {
+static CtlExit send_many(Ctl *c, const GArray *inputs) {
         g_autoptr(sd_bus_message) m = NULL;
         CtlExit code;
         int r;
@@ -187,9 +194,7 @@ static CtlExit send_many(Ctl *c, const GArray *inputs, bool persist) {
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
-        if (r >= 0 && persist)
-                r = sd_bus_message_append(m, "a{sv}", 1, "persist", "b", 1);
-        else if (r >= 0)
+        if (r >= 0)
                 r = sd_bus_message_append(m, "a{sv}", 0);
         return r < 0 ? ctl_protocol_fail(r, "SetMany") : ctl_send(c, m, NULL, NULL);
 }
@@ -210,9 +215,11 @@ int verb_set(Ctl *c, const Args *a) {
                         g_array_append_val(inputs, in);
         }
         if (code == CTL_OK && inputs->len == 1)
-                code = send_one(c, &g_array_index(inputs, Input, 0), args_get(a, "--persist"));
+                code = send_one(c, &g_array_index(inputs, Input, 0));
         else if (code == CTL_OK)
-                code = send_many(c, inputs, args_get(a, "--persist"));
+                code = send_many(c, inputs);
+        for (guint i = 0; code == CTL_OK && args_get(a, "--persist") && i < inputs->len; i++)
+                code = keep(c, &g_array_index(inputs, Input, i).path);
         free_inputs(inputs);
         return code;
 }

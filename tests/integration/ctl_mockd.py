@@ -137,6 +137,10 @@ class Data(ServiceInterface):
         return []
 
     @method()
+    def Configure(self, prefix: "s", opts: "a{sv}"):
+        self.s.note("Configure", prefix, opts)
+
+    @method()
     def Apply(self, ops: "a(ssv)", opts: "a{sv}"):
         self.s.note("Apply", ops, opts)
 

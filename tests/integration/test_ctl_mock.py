@@ -225,6 +225,15 @@ def test_monitor(ctl, mock):
                                      ["Monitor", ["registration", "observation", "value"], {}]]
 
 
+def test_persist(ctl, mock):
+    ctl("set", "--persist", "/3303/0/5700=1", "/3/0/15=UTC")
+    ctl("write", "/10/0/3", "--persist", "true")
+    assert mock.calls("Configure") == [["Configure", p, {"persist": ["s", "always"]}]
+                                       for p in ("/3303/0/5700", "/3/0/15", "/10/0/3")]
+    assert ctl.run("set", "--persist", "/3/0/15=Nowhere").returncode == 1
+    assert len(mock.calls("Configure")) == 3
+
+
 def test_create_resource_instance(ctl, mock):
     ctl("create", "/10/0/5/3", "hello")
     assert mock.calls("Set") == [["Set", "/10/0/5/3", ["s", "hello"], {}]]
