@@ -337,6 +337,32 @@ def test_handle_over_a_restart(ctl, mock, handle):
     assert mock.calls("Release")
 
 
+def test_handle_waits_for_the_daemon(ctl, mock):
+    mock.stop()
+    process = ctl.start("handle", "/3/0/4", "--", "true")
+    assert "waiting for it" in process.stderr.readline()
+    mock.start()
+    mock.wait_call("Claim")
+    ctl("exec", "/3/0/4")
+    process.terminate()
+    assert process.wait(10) == 0
+    process.communicate()
+
+
+def test_bus_ends(ctl, bus, mock):
+    verbs = (["watch", "/3303"], ["monitor"], ["wait", "stopped"], ["handle", "/3/0/4", "--", "true"])
+    running = [ctl.start(*verb) for verb in verbs]
+    mock.wait_call("Claim")
+    mock.wait_call("Subscribe")
+    bus.stop()
+    try:
+        assert [process.wait(10) for process in running] == [5] * 4
+    finally:
+        bus.start()
+        for process in running:
+            process.communicate()
+
+
 def test_handler_is_for_the_daemon_alone(ctl, bus, mock, handle):
     handle("/3/0/4", "--", "true")
     stranger = subprocess.run(
