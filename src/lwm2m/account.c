@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lwm2m/account.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -29,6 +30,8 @@ static int64_t get_number(const Tree *tree, uint16_t object, uint16_t instance, 
         const Value *v = get(tree, object, instance, resource);
         Value n;
 
+        if (v && v->type == VALUE_UNSIGNED && v->u > INT64_MAX)
+                return INT64_MAX; /* "never" and the like, not nonsense */
         return v && value_convert(v, VALUE_INTEGER, &n) == 0 ? n.i : otherwise;
 }
 
@@ -179,6 +182,14 @@ static int bad_uri(char **ret_error, int error, const char *uri, const char *why
         return error;
 }
 
+static bool is_ipv6(const char *text, size_t n) {
+        g_autofree char *address = g_strndup(text, n);
+        struct in6_addr in;
+
+        *strchrnul(address, '%') = '\0'; /* the zone */
+        return inet_pton(AF_INET6, address, &in) == 1;
+}
+
 /* host or host:port, with IPv6 addresses in brackets. */
 static const char *check_authority(const char *text) {
         const char *port;
@@ -190,6 +201,8 @@ static const char *check_authority(const char *text) {
                         return "an IPv6 address stands in brackets";
                 if (end[1] != '\0' && end[1] != ':')
                         return "only a port may follow the address";
+                if (!is_ipv6(text + 1, (size_t) (end - text - 1)))
+                        return "not an IPv6 address";
                 port = end[1] ? end + 2 : NULL;
         } else {
                 const char *colon = strchr(text, ':');
