@@ -75,6 +75,7 @@ Dm *dm_free(Dm *dm) {
                 peer_free(dm->peers.head->data);
         while (dm->operations.head)
                 operation_free(dm->operations.head->data);
+        tree_remove_listener(dm->tree, on_committed, dm);
         observer_free(dm->observer);
         attr_store_free(dm->attrs);
         g_hash_table_unref(dm->behaviours);
@@ -265,6 +266,14 @@ void peer_set_version(Peer *p, Version version) {
 
 void peer_drop_observations(Peer *p, const char *why) {
         observe_drop(p, why);
+}
+
+void peer_forget_attributes(Peer *p) {
+        if (attr_store_drop_server(p->dm->attrs, p->ssid) == 0)
+                return;
+        observe_attributes_changed(p->dm, p->ssid, &PATH_ROOT);
+        if (p->dm->config.attributes_changed)
+                p->dm->config.attributes_changed(p->dm->config.event_userdata);
 }
 
 void peer_request(Peer *p, Exchange *x, const Message *request, uint64_t now_usec) {

@@ -60,8 +60,8 @@ Dm *dm_new(const DmConfig *config);
 Dm *dm_free(Dm *dm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dm, dm_free)
 void dm_add_behaviour(Dm *dm, uint16_t object, const Behaviour *behaviour, void *userdata);
-/* For Behaviour.write: the value that the same transaction sets at p, wherever it stands in it; NULL
- * if it sets none. As it was given, not converted to the schema's type yet. */
+/* For Behaviour.write: the value that the same transaction sets at p, wherever it stands in it;
+ * NULL if it sets none. As it was given, not converted to the schema's type yet. */
 const Value *dm_pending(const Dm *dm, const Path *p);
 
 /* --- servers --- */
@@ -74,6 +74,8 @@ void peer_set_version(Peer *p, Version version); /* agreed enabler version 1.0, 
 /* A full Register drops every observation of the server (TS Core 1.1.1, 6.2.1); why goes into the
  * event. */
 void peer_drop_observations(Peer *p, const char *why);
+/* Everything the server has written with Write-Attributes, when its account goes for good. */
+void peer_forget_attributes(Peer *p);
 void peer_request(Peer *p, Exchange *x, const Message *request, uint64_t now_usec);
 void peer_reset(Peer *p, GBytes *token, uint64_t now_usec); /* LinkEvents.reset */
 

@@ -569,6 +569,8 @@ void server_retire(Server *s, uint64_t now_usec) {
 
         if (s->env->parts->store)
                 (void) store_put_blob(s->env->parts->store, name, NULL, 0);
+        if (s->peer)
+                peer_forget_attributes(s->peer);
         s->peer = peer_free(s->peer);
         (void) rd_input(s->rd, RD_STOP, now_usec);
 }

@@ -63,6 +63,15 @@ void tree_on_commit(Tree *t, TreeCommitted func, void *userdata) {
         g_array_append_val(t->listeners, listener);
 }
 
+void tree_remove_listener(Tree *t, TreeCommitted func, void *userdata) {
+        for (unsigned i = t->listeners->len; i > 0; i--) {
+                const Listener *l = &g_array_index(t->listeners, Listener, i - 1);
+
+                if (l->func == func && l->userdata == userdata)
+                        g_array_remove_index(t->listeners, i - 1);
+        }
+}
+
 void tree_set_limits(Tree *t, uint32_t instances, uint64_t bytes) {
         t->instances_max = instances;
         t->bytes_max = bytes;

@@ -57,6 +57,7 @@ void tree_on_prepare(Tree *t, TreePrepare func, void *userdata);
 void tree_set_limits(Tree *t, uint32_t instances, uint64_t bytes);
 /* Listeners run in the order they were added. */
 void tree_on_commit(Tree *t, TreeCommitted func, void *userdata);
+void tree_remove_listener(Tree *t, TreeCommitted func, void *userdata); /* not from within one */
 
 /* --- looking --- O(log n); what is returned is borrowed until the next change. */
 bool tree_exists(const Tree *t, const Path *p); /* the root and known objects with instances, too */
