@@ -521,6 +521,29 @@ static void test_servers(void **state) {
         assert_int_equal(fake_n_sent(f->transport), 2);
 }
 
+/* A server that goes for good takes its attributes along; the others keep theirs. */
+static void test_forget_attributes(void **state) {
+        Fixture *f = *state;
+        g_autofree char *first = NULL, *second = NULL;
+        const Path p = PATH_OIR(33000, 0, 1);
+        Peer *mine = f->peer;
+
+        attributes(f, "/33000/0/1", "pmin=10");
+        observe(f, "/33000/0/1", "a");
+        f->peer = peer_new(f->dm, 2);
+        attributes(f, "/33000/0/1", "pmin=20");
+        peer_forget_attributes(mine);
+        first = dm_attributes(f->dm, 1, &p);
+        second = dm_attributes(f->dm, 2, &p);
+        assert_string_equal(first, "");
+        assert_string_equal(second, "pmin=20");
+        assert_int_equal(f->n_attributes_changed, 3);
+        set_integer(f, "/33000/0/1", 6);
+        pass(f, 0); /* nothing holds it back any more */
+        assert_int_equal(fake_n_sent(f->transport), 1);
+        acknowledge(f);
+}
+
 /* --- Observe-Composite --- */
 static uint8_t observe_composite(Fixture *f, const char *json, const char *token, int value) {
         return fixture_ask(f, &(Ask){ .method = METHOD_FETCH,
@@ -663,6 +686,7 @@ int main(void) {
                 DM_TEST(test_drop),
                 DM_TEST(test_limit),
                 DM_TEST(test_servers),
+                DM_TEST(test_forget_attributes),
                 DM_TEST(test_composite),
                 DM_TEST(test_composite_root),
                 DM_TEST(test_app),
