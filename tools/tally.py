@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 
 PYTEST = re.compile(r"^=*\s*((?:\d+ \w+(?:, )?)+) in [\d.]+s", re.M)
 CMOCKA = re.compile(r"^\[  (PASSED|FAILED|SKIPPED)\s*\] (\d+) test\(s\)", re.M)
-WORDS = {"passed": 0, "xfailed": 0, "failed": 1, "error": 1, "errors": 1, "xpassed": 1,
+WORDS = {"passed": 0, "xfailed": 0, "failed": 1, "error": 1, "errors": 1, "xpassed": 0,
          "skipped": 2, "PASSED": 0, "FAILED": 1, "SKIPPED": 2}
 SKIPPED, GOOD = "SKIP", ("OK", "EXPECTEDFAIL")
 
@@ -36,7 +36,8 @@ def cases_of(test, junit=()):
     """[passed, failed, skipped] of one entry of testlog.json."""
     if test["result"] == SKIPPED:
         return [0, 0, 1]
-    n = cases_in(test.get("stdout") or "") or cases_in_reports(junit) or [0, 0, 0]
+    output = (test.get("stdout") or "") + "\n" + (test.get("stderr") or "")
+    n = cases_in(output) or cases_in_reports(junit) or [0, 0, 0]
     good = test["result"] in GOOD
     if good and sum(n) == 0:
         return [1, 0, 0]
