@@ -48,14 +48,17 @@ typedef struct LinkEvents {
 } LinkEvents;
 
 /* error 0: response is set (any code). -ETIMEDOUT, -ECONNRESET (Reset), -ECONNREFUSED and other socket
- * errors, -ECANCELED (link closed): response is NULL. */
+ * errors, -EBADMSG, -ESTALE, -EFBIG (an answer in blocks that does not fit together, changed on the way, is
+ * too large): response is NULL. */
 typedef void (*ResponseFunc)(void *userdata, int error, const Message *response, uint64_t now_usec);
 /* error 0: acknowledged (confirmable) or handed to the network (non-confirmable). */
 typedef void (*NotifyFunc)(void *userdata, int error, uint64_t now_usec);
 
 typedef struct TransportOps {
+        /* -EPROTONOSUPPORT: a scheme this transport has not; -EINVAL: no URI, or a block size below 16. */
         int (*open)(void *transport, const LinkConfig *config, const LinkEvents *events, void *owner, Link **ret);
-        /* Drops everything of the link at once; open exchanges stay valid until respond(), which then only frees. */
+        /* Drops everything of the link at once: no callback of it or of its calls runs any more, and the calls
+         * are gone. Open exchanges stay valid until respond(), which then only frees. */
         void (*close)(Link *link);
         int (*request)(Link *link, const Message *request, ResponseFunc done, void *userdata, Call **ret);
         /* A 2.05 (or error) with request->token and Observe value. Large bodies go block-wise. */

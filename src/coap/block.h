@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The value of a Block1 or Block2 option (RFC 7959, section 2.2). */
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BLOCK_SZX_MAX 6u       /* 1024 bytes; 7 is reserved over UDP */
+#define BLOCK_NUM_MAX 0xfffffu /* 20 bits */
+
+typedef struct Block {
+        uint32_t num;
+        bool more;
+        uint8_t szx; /* 0…6: blocks of 16…1024 bytes */
+} Block;
+
+static inline size_t block_size(uint8_t szx) {
+        return (size_t) 16 << szx;
+}
+
+static inline size_t block_offset(const Block *b) {
+        return (size_t) b->num << (b->szx + 4);
+}
+
+/* The largest szx whose blocks are not above size, which must be 16 or more. */
+static inline uint8_t block_szx(size_t size) {
+        uint8_t szx = 0;
+
+        while (szx < BLOCK_SZX_MAX && block_size(szx + 1) <= size)
+                szx++;
+        return szx;
+}
+
+/* -EINVAL: longer than 3 bytes, or the reserved size. */
+static inline int block_parse(const uint8_t *value, size_t n, Block *ret) {
+        uint32_t v = 0;
+
+        if (n > 3)
+                return -EINVAL;
+        for (size_t i = 0; i < n; i++)
+                v = v << 8 | value[i];
+        if ((v & 7) > BLOCK_SZX_MAX)
+                return -EINVAL;
+        *ret = (Block){ .num = v >> 4, .more = v & 8, .szx = v & 7 };
+        return 0;
+}
+
+static inline uint32_t block_value(const Block *b) {
+        return b->num << 4 | (b->more ? 8u : 0u) | b->szx;
+}

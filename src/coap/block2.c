@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coap/block2.h"
+
+#include <string.h>
+
+typedef struct Kept {
+        Body body;
+        GBytes *key;
+        uint64_t payload_hash, expires_usec;
+} Kept;
+
+typedef struct Observed {
+        GList node;
+        uint64_t payload_hash;
+        Token token;
+        size_t n;
+        uint8_t key[];
+} Observed;
+
+struct Block2 {
+        Block2Config config;
+        GQueue kept; /* oldest first; few by limit */
+        size_t bytes;
+        GHashTable *observed; /* Token -> Observed */
+        GQueue observed_age;
+};
+
+static guint token_hash(const void *p) {
+        const Token *t = p;
+        uint64_t v;
+
+        memcpy(&v, t->v, sizeof(v)); /* bytes behind n are zero */
+        return (guint) (v ^ v >> 32) ^ t->n;
+}
+
+static gboolean token_equal(const void *a, const void *b) {
+        return memcmp(a, b, sizeof(Token)) == 0;
+}
+
+Block2 *block2_new(const Block2Config *config) {
+        Block2 *b = g_new0(Block2, 1);
+
+        b->config = *config;
+        b->observed = g_hash_table_new(token_hash, token_equal);
+        return b;
+}
+
+static void drop(Block2 *b, GList *node) {
+        Kept *k = node->data;
+
+        b->bytes -= g_bytes_get_size(k->body.bytes);
+        g_queue_delete_link(&b->kept, node);
+        g_bytes_unref(k->body.bytes);
+        g_bytes_unref(k->key);
+        g_free(k);
+}
+
+static void drop_observed(Block2 *b, Observed *o) {
+        g_hash_table_remove(b->observed, &o->token);
+        g_queue_unlink(&b->observed_age, &o->node);
+        g_free(o);
+}
+
+Block2 *block2_free(Block2 *b) {
+        if (!b)
+                return NULL;
+        while (b->kept.head)
+                drop(b, b->kept.head);
+        while (b->observed_age.head)
+                drop_observed(b, b->observed_age.head->data);
+        g_hash_table_unref(b->observed);
+        g_free(b);
+        return NULL;
+}
+
+uint64_t block2_hash(const void *data, size_t n) {
+        const uint8_t *p = data;
+        uint64_t h = UINT64_C(0x9e3779b97f4a7c15) ^ n, v;
+
+        for (; n >= sizeof(v); n -= sizeof(v), p += sizeof(v)) {
+                memcpy(&v, p, sizeof(v));
+                h = (h ^ v) * UINT64_C(0xff51afd7ed558ccd);
+                h ^= h >> 32;
+        }
+        for (v = 0; n > 0; n--)
+                v = v << 8 | *p++;
+        h = (h ^ v) * UINT64_C(0xc4ceb9fe1a85ec53);
+        return h ^ h >> 29;
+}
+
+void block2_etag(const void *data, size_t n, uint8_t ret[static PACKET_ETAG_MAX]) {
+        uint64_t h = block2_hash(data, n);
+
+        memcpy(ret, &h, sizeof(h));
+}
+
+static bool has_key(const Kept *k, const Block2Key *key, bool any_payload) {
+        return g_bytes_get_size(k->key) == key->n &&
+               (any_payload || k->payload_hash == key->payload_hash) &&
+               memcmp(g_bytes_get_data(k->key, NULL), key->v, key->n) == 0;
+}
+
+static GList *find(const Block2 *b, const Block2Key *key, bool any_payload) {
+        for (GList *l = b->kept.tail; l; l = l->prev)
+                if (has_key(l->data, key, any_payload))
+                        return l;
+        return NULL;
+}
+
+void block2_keep(Block2 *b, const Block2Key *key, const Body *body, uint64_t now_usec) {
+        size_t n = g_bytes_get_size(body->bytes);
+        GList *same;
+        Kept *k;
+
+        (void) block2_expire(b, now_usec);
+        same = find(b, key, false);
+        if (same)
+                drop(b, same);
+        if (n > b->config.bytes_max || b->config.bodies_max == 0)
+                return;
+        while (b->kept.head &&
+               (b->bytes + n > b->config.bytes_max || b->kept.length >= b->config.bodies_max))
+                drop(b, b->kept.head);
+        k = g_new0(Kept, 1);
+        k->body = *body;
+        k->body.bytes = g_bytes_ref(body->bytes);
+        k->key = g_bytes_new(key->v, key->n);
+        k->payload_hash = key->payload_hash;
+        k->expires_usec = now_usec + b->config.lifetime_usec;
+        g_queue_push_tail(&b->kept, k);
+        b->bytes += n;
+}
+
+const Body *block2_find(Block2 *b, const Block2Key *key, uint64_t now_usec) {
+        GList *l = find(b, key, key->payload_hash == 0);
+        Kept *k = l ? l->data : NULL;
+
+        if (!k)
+                return NULL;
+        if (k->expires_usec <= now_usec) {
+                drop(b, l);
+                return NULL;
+        }
+        k->expires_usec = now_usec + b->config.lifetime_usec;
+        g_queue_unlink(&b->kept, l); /* the youngest again */
+        g_queue_push_tail_link(&b->kept, l);
+        return &k->body;
+}
+
+void block2_read(Block2 *b, const Block2Key *key, uint64_t now_usec) {
+        GList *l = find(b, key, key->payload_hash == 0);
+
+        if (l)
+                ((Kept *) l->data)->expires_usec = now_usec + BLOCK2_READ_USEC;
+}
+
+uint64_t block2_expire(Block2 *b, uint64_t now_usec) {
+        uint64_t next = UINT64_MAX;
+
+        for (GList *l = b->kept.head, *following; l; l = following) {
+                uint64_t due = ((Kept *) l->data)->expires_usec;
+
+                following = l->next;
+                if (due <= now_usec)
+                        drop(b, l);
+                else
+                        next = MIN(next, due);
+        }
+        return next;
+}
+
+size_t block2_bytes(const Block2 *b) {
+        return b->bytes;
+}
+
+void block2_observe(Block2 *b, const Token *token, const Block2Key *key) {
+        Observed *o;
+
+        block2_forget(b, token);
+        if (b->config.observed_max == 0)
+                return;
+        if (b->observed_age.length >= b->config.observed_max)
+                drop_observed(b, b->observed_age.head->data);
+        o = g_malloc0(sizeof(*o) + key->n);
+        o->node.data = o;
+        o->token = *token;
+        o->payload_hash = key->payload_hash;
+        o->n = key->n;
+        memcpy(o->key, key->v, key->n);
+        g_hash_table_insert(b->observed, &o->token, o);
+        g_queue_push_tail_link(&b->observed_age, &o->node);
+}
+
+void block2_forget(Block2 *b, const Token *token) {
+        Observed *o = g_hash_table_lookup(b->observed, token);
+
+        if (o)
+                drop_observed(b, o);
+}
+
+bool block2_observed(Block2 *b, const Token *token, Block2Key *ret) {
+        const Observed *o = g_hash_table_lookup(b->observed, token);
+
+        if (o)
+                *ret = (Block2Key){ .v = o->key, .n = o->n, .payload_hash = o->payload_hash };
+        return o != NULL;
+}
+
+int block2_slice(size_t size, const Block *asked, uint8_t szx, Block *ret, size_t *ret_offset,
+                 size_t *ret_n) {
+        /* The first block may be made smaller; a later one names its place in the size it was asked
+         * in. */
+        Block b = { .num = asked->num, .szx = asked->num == 0 ? MIN(asked->szx, szx) : asked->szx };
+        size_t offset = block_offset(&b), n;
+
+        if (offset > size || (offset == size && size > 0))
+                return -ERANGE;
+        n = MIN(size - offset, block_size(b.szx));
+        b.more = offset + n < size;
+        *ret = b;
+        *ret_offset = offset;
+        *ret_n = n;
+        return 0;
+}

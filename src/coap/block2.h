@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Answers and notifications in blocks (Block2, RFC 7959, section 2.4): keeps the bodies the peer
+ * has read the first block of, each under the request it answers, until the rest has been read.
+ * Also remembers which request an observation came with, since the rest of a notification is read
+ * with that request and not with the token. Pure logic on the caller's clock. */
+#include <glib.h>
+#include <stdint.h>
+
+#include "coap/block.h"
+#include "coap/packet.h"
+
+#define BLOCK2_READ_USEC                                                                           \
+        (UINT64_C(45) * 1000000) /* kept after its last block: MAX_TRANSMIT_SPAN                   \
+                                  */
+
+typedef struct Block2 Block2;
+
+typedef struct Block2Config {
+        size_t bytes_max; /* of all bodies kept */
+        unsigned bodies_max;
+        unsigned observed_max;  /* requests remembered for observations */
+        uint64_t lifetime_usec; /* without a block read */
+} Block2Config;
+
+/* A request whose answer was, or may be, in blocks. */
+typedef struct Block2Key {
+        const uint8_t *v; /* packet_key() */
+        size_t n;
+        uint64_t
+                payload_hash; /* of a FETCH: block2_hash() of what it asks for; 0 without payload */
+} Block2Key;
+
+typedef struct Body {
+        GBytes *bytes;
+        uint8_t etag[PACKET_ETAG_MAX];
+        uint8_t code;
+        int format;
+} Body;
+
+Block2 *block2_new(const Block2Config *config);
+Block2 *block2_free(Block2 *b);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Block2, block2_free)
+
+uint64_t block2_hash(const void *data, size_t n);
+void block2_etag(const void *data, size_t n, uint8_t ret[static PACKET_ETAG_MAX]);
+
+/* Keeps body (its bytes are referenced) in place of what was kept for key. One above bytes_max is
+ * not kept; the oldest go for it. */
+void block2_keep(Block2 *b, const Block2Key *key, const Body *body, uint64_t now_usec);
+/* What was kept for key, or NULL. Without payload, the last one of any payload: the later requests
+ * of a FETCH in blocks repeat it or not (section 3.3). Borrowed until the next call. */
+const Body *block2_find(Block2 *b, const Block2Key *key, uint64_t now_usec);
+/* The last block has been read. */
+void block2_read(Block2 *b, const Block2Key *key, uint64_t now_usec);
+uint64_t block2_expire(Block2 *b, uint64_t now_usec);
+size_t block2_bytes(const Block2 *b);
+
+void block2_observe(Block2 *b, const Token *token, const Block2Key *key);
+void block2_forget(Block2 *b, const Token *token);
+/* The request that came with token; borrowed until the next call. False when not known. */
+bool block2_observed(Block2 *b, const Token *token, Block2Key *ret);
+
+/* The part of a body of size bytes that block asked asks for, in blocks not above szx.
+ * -ERANGE: behind the end. */
+int block2_slice(size_t size, const Block *asked, uint8_t szx, Block *ret, size_t *ret_offset,
+                 size_t *ret_n);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coap/coap_transport.h"
+
+#include "coap/call.h"
+#include "coap/exchange.h"
+#include "coap/link_io.h"
+
+static CoapConfig with_defaults(const CoapConfig *c) {
+        CoapConfig r = *c;
+
+        r.body_max = c->body_max ?: (size_t) 16 << 20;
+        r.transfers_max = c->transfers_max ?: 8;
+        r.exchanges_max = c->exchanges_max ?: 64;
+        r.dedup_entries = c->dedup_entries ?: 512;
+        r.dedup_bytes = c->dedup_bytes ?: (size_t) 64 << 10;
+        r.block2_bytes = c->block2_bytes ?: (size_t) 32 << 20;
+        r.block2_bodies = c->block2_bodies ?: 16;
+        r.observed_max = c->observed_max ?: 1024;
+        r.queue_max = c->queue_max ?: 16384;
+        r.separate_after_usec = c->separate_after_usec ?: USEC_PER_SEC;
+        r.transfer_usec = c->transfer_usec ?: DEDUP_EXCHANGE_LIFETIME_USEC;
+        r.response_usec = c->response_usec ?: 93 * USEC_PER_SEC;
+        r.ack_timeout_usec = c->ack_timeout_usec ?: 2 * USEC_PER_SEC;
+        r.max_retransmit = c->max_retransmit ?: 4;
+        return r;
+}
+
+int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret) {
+        CoapTransport *t;
+        int r;
+
+        t = g_new0(CoapTransport, 1);
+        t->loop = loop;
+        t->config = with_defaults(config);
+        t->spool_directory = g_strdup(config->spool_directory);
+        r = resolver_new(loop, NULL, &t->resolver);
+        if (r < 0) {
+                coap_transport_free(t);
+                return r;
+        }
+        link_io_setup();
+        *ret = t;
+        return 0;
+}
+
+CoapTransport *coap_transport_free(CoapTransport *t) {
+        if (!t)
+                return NULL;
+        resolver_free(t->resolver);
+        g_free(t->spool_directory);
+        g_free(t);
+        return NULL;
+}
+
+static int transport_open(void *transport, const LinkConfig *config, const LinkEvents *events,
+                          void *owner, Link **ret) {
+        return link_open(transport, config, events, owner, ret);
+}
+
+const TransportOps *coap_transport_ops(void) {
+        static const TransportOps ops = { .open = transport_open,
+                                          .close = link_close,
+                                          .request = call_request,
+                                          .notify = call_notify,
+                                          .cancel = call_cancel,
+                                          .respond = exchange_respond,
+                                          .peer = link_peer };
+
+        return &ops;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The transport of lwm2m/transport.h on libcoap: CoAP over UDP, each link with a libcoap context of
+ * its own. coaps and coap+tcp are refused with -EPROTONOSUPPORT. */
+#include <glib.h>
+#include <stdint.h>
+
+#include "lwm2m/transport.h"
+#include "util/loop.h"
+
+typedef struct CoapTransport CoapTransport;
+
+/* 0 (NULL) in any field stands for the value in brackets. Limits are of one link. */
+typedef struct CoapConfig {
+        const char *spool_directory; /* for uploads above 64 KiB (/var/tmp); copied */
+        size_t body_max;             /* of an upload or of an answer to us (16 MiB) */
+        uint32_t transfers_max;      /* uploads in blocks at once (8); more: 5.03 */
+        uint32_t exchanges_max;      /* requests not answered yet (64); more: 5.03 */
+        uint32_t dedup_entries; /* answers remembered, of safe and of other requests each (512) */
+        size_t dedup_bytes;     /* of them, each (64 KiB) */
+        size_t block2_bytes;    /* bodies kept for reading on by blocks (32 MiB) */
+        uint32_t block2_bodies; /* of them (16) */
+        uint32_t observed_max;  /* observations whose request is remembered for Block2 (1024) */
+        uint32_t queue_max;     /* confirmable messages waiting to be sent (16384) */
+        uint64_t separate_after_usec; /* an answer later than this is separate (1 s) */
+        uint64_t transfer_usec;       /* a transfer without a block for so long is over (247 s) */
+        uint64_t response_usec;    /* wait for the answer once a request was acknowledged (93 s) */
+        uint64_t ack_timeout_usec; /* ACK_TIMEOUT, 1 s or more (2 s) */
+        uint32_t max_retransmit;   /* MAX_RETRANSMIT (4) */
+} CoapConfig;
+
+/* loop is borrowed and outlives the transport. */
+int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret);
+/* The links must be closed before; exchanges may still be open. */
+CoapTransport *coap_transport_free(CoapTransport *t);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CoapTransport, coap_transport_free)
+
+/* Its transport argument is a CoapTransport. */
+const TransportOps *coap_transport_ops(void);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coap/link.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "coap/call.h"
+#include "coap/exchange.h"
+#include "coap/link_io.h"
+
+#define HOUSEKEEPING_USEC                                                                          \
+        (60 * USEC_PER_SEC) /* coarse, so that an idle daemon is not woken for it */
+
+uint64_t link_now(const Link *l) {
+        return loop_now(l->transport->loop);
+}
+
+/* --- life --- */
+
+static void destroy(Link *l) {
+        query_cancel(l->query);
+        if (l->literal)
+                freeaddrinfo(l->literal);
+        loop_source_free(l->source);
+        loop_source_free(l->deferred);
+        link_io_close(l);
+        timer_free(l->housekeeping);
+        timer_free(l->ack_timer);
+        dedup_free(l->dedup);
+        block1_free(l->block1);
+        block2_free(l->block2);
+        g_clear_pointer(&l->by_token, g_hash_table_unref);
+        g_free(l->non_sent);
+        g_queue_clear_full(&l->resets, (GDestroyNotify) g_bytes_unref);
+        g_free(l->peer);
+        g_free(l);
+}
+
+void link_enter(Link *l) {
+        l->depth++;
+}
+
+void link_leave(Link *l) {
+        assert(l->depth > 0);
+        if (--l->depth == 0 && l->closed)
+                destroy(l);
+}
+
+void link_close(Link *l) {
+        exchange_orphan_all(l);
+        call_free_all(l);
+        l->closed = true;
+        l->query = query_cancel(l->query);
+        if (l->depth == 0)
+                destroy(l);
+}
+
+const char *link_peer(const Link *l) {
+        return l->peer;
+}
+
+/* --- turns --- */
+
+/* How the message that libcoap had has ended. There is no callback for an acknowledgement: nothing
+ * of this context waits for one any more. */
+static bool settle_current(Link *l, uint64_t now_usec) {
+        Fate fate = l->fate;
+
+        if (!l->outbox.current && !l->withdraw)
+                return false;
+        if (l->withdraw) {
+                l->withdraw = false;
+                link_io_withdraw(l);
+                return true;
+        }
+        if (fate == FATE_OPEN && !coap_can_exit(l->context))
+                return false;
+        l->fate = FATE_OPEN;
+        call_settle_current(l, fate, now_usec);
+        return true;
+}
+
+static void tell_resets(Link *l, uint64_t now_usec) {
+        while (!l->closed && l->resets.head) {
+                g_autoptr(GBytes) token = g_queue_pop_head(&l->resets);
+
+                if (l->events.reset)
+                        l->events.reset(l->owner, token, now_usec);
+        }
+}
+
+void link_settle(Link *l, uint64_t now_usec) {
+        while (!l->closed && l->session) {
+                bool more = settle_current(l, now_usec);
+
+                more = call_send_next(l) || more;
+                call_run_finished(l, now_usec);
+                tell_resets(l, now_usec);
+                if (!more && !l->withdraw && l->finished.length == 0)
+                        break;
+        }
+        if (!l->closed && l->active) {
+                l->active = false;
+                if (l->events.activity)
+                        l->events.activity(l->owner, now_usec);
+        }
+}
+
+static void fail(Link *l, int error, const char *reason, uint64_t now_usec) {
+        if (l->events.down)
+                l->events.down(l->owner, error, reason, now_usec);
+}
+
+/* The first address that a socket can be connected to: a host without IPv6 refuses those at once.
+ */
+static int connect_any(Link *l, const struct addrinfo *list) {
+        int r = -ENOENT;
+
+        for (; list; list = list->ai_next) {
+                r = link_io_open(l, list->ai_addr, list->ai_addrlen);
+                if (r == 0)
+                        break;
+        }
+        return r;
+}
+
+static void on_resolved(void *userdata, int error, const char *text, const struct addrinfo *list,
+                        uint64_t now_usec) {
+        Link *l = userdata;
+
+        l->query = NULL;
+        link_enter(l);
+        if (error == 0) {
+                error = connect_any(l, list);
+                text = g_strerror(-error);
+        }
+        if (error < 0)
+                fail(l, error, text, now_usec);
+        else if (l->events.up)
+                l->events.up(l->owner, now_usec);
+        link_settle(l, now_usec);
+        link_leave(l);
+}
+
+static void on_deferred(void *userdata) {
+        Link *l = userdata;
+
+        l->deferred = loop_source_free(l->deferred);
+        link_enter(l);
+        if (l->literal) {
+                struct addrinfo *list = g_steal_pointer(&l->literal);
+
+                on_resolved(l, 0, NULL, list, link_now(l));
+                freeaddrinfo(list);
+        }
+        link_settle(l, link_now(l));
+        link_leave(l);
+}
+
+void link_defer(Link *l) {
+        if (!l->closed && !l->deferred)
+                l->deferred = loop_add_idle(l->transport->loop, on_deferred, l);
+}
+
+/* --- housekeeping --- */
+
+static void on_housekeeping(void *userdata, uint64_t now_usec) {
+        Link *l = userdata;
+        uint64_t next = dedup_expire(l->dedup, now_usec);
+
+        next = MIN(next, block1_expire(l->block1, now_usec));
+        next = MIN(next, block2_expire(l->block2, now_usec));
+        if (next != USEC_INFINITY)
+                timer_arm(l->housekeeping, MAX(next, now_usec + HOUSEKEEPING_USEC / 2));
+}
+
+void link_keep_house(Link *l, uint64_t now_usec) {
+        if (timer_due(l->housekeeping) == USEC_INFINITY)
+                timer_arm(l->housekeeping,
+                          now_usec + MIN(HOUSEKEEPING_USEC, l->transport->config.transfer_usec));
+}
+
+/* --- opening --- */
+
+static int parse_uri(const char *uri, char **ret_host, uint16_t *ret_port) {
+        g_autoptr(GUri) u = g_uri_parse(uri, G_URI_FLAGS_NONE, NULL);
+        int port;
+
+        if (!u || !g_uri_get_host(u) || !*g_uri_get_host(u))
+                return -EINVAL;
+        if (strcmp(g_uri_get_scheme(u), "coap") != 0)
+                return g_str_has_prefix(g_uri_get_scheme(u), "coap") ? -EPROTONOSUPPORT : -EINVAL;
+        port = g_uri_get_port(u);
+        if (port == 0)
+                return -EINVAL;
+        *ret_host = g_strdup(g_uri_get_host(u));
+        *ret_port = port < 0 ? COAP_DEFAULT_PORT : (uint16_t) port;
+        return 0;
+}
+
+static void add_parts(Link *l) {
+        const CoapConfig *c = &l->transport->config;
+        TimerQueue *timers = loop_timers(l->transport->loop);
+
+        l->dedup = dedup_new(
+                &(DedupLimits){ .entries_max = c->dedup_entries, .bytes_max = c->dedup_bytes });
+        l->block1 = block1_new(&(Block1Config){ .spool_directory = l->transport->spool_directory,
+                                                .body_max = c->body_max,
+                                                .transfers_max = c->transfers_max,
+                                                .lifetime_usec = c->transfer_usec,
+                                                .szx = l->szx });
+        l->block2 = block2_new(&(Block2Config){ .bytes_max = c->block2_bytes,
+                                                .bodies_max = c->block2_bodies,
+                                                .observed_max = c->observed_max,
+                                                .lifetime_usec = c->transfer_usec });
+        l->by_token = g_hash_table_new(g_int64_hash, g_int64_equal);
+        outbox_init(&l->outbox, c->queue_max);
+        l->housekeeping = timer_new(timers, on_housekeeping, l);
+        l->ack_timer = timer_new(timers, exchange_on_ack_timer, l);
+}
+
+/* An address in the URI needs no look-up; both ways end in on_resolved(), later. */
+static int find_address(Link *l, const char *host, uint16_t port) {
+        static const struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                                               .ai_socktype = SOCK_DGRAM,
+                                               .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+        char text[6];
+
+        g_snprintf(text, sizeof(text), "%u", (unsigned) port);
+        if (getaddrinfo(host, text, &hints, &l->literal) == 0) {
+                link_defer(l);
+                return 0;
+        }
+        return resolver_query(l->transport->resolver, host, port, on_resolved, l, &l->query);
+}
+
+int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *events, void *owner,
+              Link **ret) {
+        size_t size = config->block_size ?: block_size(BLOCK_SZX_MAX);
+        g_autofree char *host = NULL;
+        uint16_t port;
+        Link *l;
+        int r;
+
+        r = parse_uri(config->uri, &host, &port);
+        if (r < 0)
+                return r;
+        if (size < block_size(0))
+                return -EINVAL;
+        l = g_new0(Link, 1);
+        l->transport = t;
+        l->events = *events;
+        l->owner = owner;
+        l->ssid = config->ssid;
+        l->szx = block_szx(size);
+        l->epoll_fd = -1;
+        add_parts(l);
+        r = find_address(l, host, port);
+        if (r < 0) {
+                link_close(l);
+                return r;
+        }
+        *ret = l;
+        return 0;
+}

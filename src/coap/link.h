@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One server: its libcoap context and session, and what hangs from them. Shared by the files of
+ * coap/; users see it through TransportOps only.
+ *
+ * Callbacks of users run from link_settle() or from libcoap's handlers, always within link_enter()
+ * and link_leave(): a link closed meanwhile is freed when the last frame is left. */
+#include <coap3/coap.h>
+
+#include "coap/block1.h"
+#include "coap/block2.h"
+#include "coap/coap_transport.h"
+#include "coap/dedup.h"
+#include "coap/outbox.h"
+#include "coap/packet.h"
+#include "coap/resolver.h"
+
+struct CoapTransport {
+        Loop *loop;
+        CoapConfig config; /* with the values in brackets filled in */
+        char *spool_directory;
+        Resolver *resolver;
+};
+
+/* What became of the confirmable message that libcoap has. */
+typedef enum Fate {
+        FATE_OPEN,
+        FATE_RESET,   /* rejected */
+        FATE_TIMEOUT, /* no retransmission left */
+        FATE_REFUSED, /* an ICMP error came back; libcoap goes on retransmitting */
+        FATE_FAILED,  /* not sent at all; link->fate_error */
+} Fate;
+
+/* Non-confirmable notifications by message id, to recognise a Reset: message ids count up, so the
+ * lower bits are a perfect hash of the last ones. */
+#define NON_SENT_MAX 1024u
+typedef struct NonSent {
+        Token token;
+        uint16_t mid;
+        bool used;
+} NonSent;
+
+struct Link {
+        CoapTransport *transport;
+        LinkEvents events;
+        void *owner;
+        uint16_t ssid;
+        uint8_t szx;
+        char *peer;
+
+        Query *query;
+        struct addrinfo *literal; /* the address in the URI, until it is used */
+        coap_context_t *context;
+        coap_session_t *session;
+        int epoll_fd;
+        LoopSource *source, *deferred;
+        Timer *housekeeping;
+        unsigned depth;
+        bool closed, dirty, active;
+
+        /* requests of the server */
+        Dedup *dedup;
+        Block1 *block1;
+        Block2 *block2;
+        GQueue exchanges, unacked; /* of Exchange */
+        Timer *ack_timer;
+
+        /* requests and notifications to it */
+        Outbox outbox;
+        uint16_t current_mid;
+        Fate fate;
+        int fate_error;
+        bool withdraw;   /* the current message is of no use any more */
+        GQueue calls;    /* of Call, all */
+        GQueue finished; /* of Call, callback due */
+        GHashTable *by_token;
+        NonSent *non_sent;
+        GQueue resets; /* of GBytes, tokens */
+};
+
+int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *events, void *owner,
+              Link **ret);
+void link_close(Link *l);
+const char *link_peer(const Link *l);
+
+void link_enter(Link *l);
+void link_leave(Link *l);
+/* Takes note of what was acknowledged, sends what may be sent, runs callbacks that are due. */
+void link_settle(Link *l, uint64_t now_usec);
+/* link_settle() from the loop, soon; what a call from outside uses. */
+void link_defer(Link *l);
+/* Makes sure that what was kept for a while is dropped in time. */
+void link_keep_house(Link *l, uint64_t now_usec);
+uint64_t link_now(const Link *l);
+
+/* Sends a message as it is. 0, or a negative errno when the socket would not have it. */
+int link_transmit(Link *l, const uint8_t *bytes, size_t n);
+uint16_t link_next_mid(Link *l);
+/* The peer rejected message mid, which is not the current one. */
+void link_on_reset(Link *l, uint16_t mid);
