@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "codec/linkformat.h"
+
 #define RECORDS_MAX 100000
 #define DEPTH_MAX 16
 #define NS_PER_S INT64_C(1000000000)
@@ -35,13 +37,17 @@ bool sink_is_multiple(const Sink *s, const Path *p) {
         return s->schema && s->schema->multiple && s->schema->multiple(s->schema->userdata, p);
 }
 
-/* Into the schema's type, without a copy where the bytes stay the same. */
+/* Into the schema's type, without a copy where the bytes stay the same. A list of links must be
+ * one. */
 static int convert(Value *v, ValueType type) {
         Value converted;
         int r;
 
         if ((v->type == VALUE_STRING || v->type == VALUE_CORELNK) &&
             !g_utf8_validate(v->data, v->length, NULL))
+                return -EINVAL;
+        if (type == VALUE_CORELNK && (v->type == VALUE_STRING || v->type == VALUE_CORELNK) &&
+            linkformat_check(v->data, v->length) < 0)
                 return -EINVAL;
         if (type == VALUE_NONE || type == v->type)
                 return 0;
@@ -144,8 +150,6 @@ int sink_finish(Sink *s) {
         g_autofree const Record **order = NULL;
         size_t i, n = s->list.n;
 
-        if (s->paths) /* to ask for a path twice contradicts nothing */
-                return 0;
         for (i = 1; i < n; i++) {
                 const Record *pair[] = { &s->list.v[i - 1], &s->list.v[i] };
 

@@ -58,7 +58,7 @@ int value_convert(const Value *in, ValueType type, Value *ret);
  * as 0 or 1; beyond it "NaN", "Infinity" and "-Infinity". -EINVAL and -ERANGE as above. */
 int value_parse(const char *text, ValueType type, Value *ret);
 char *value_format(const Value *v);
-/* The same for Integer, Unsigned, Float, Boolean, Time and link, without allocation: the shortest
+/* The same for Integer, Unsigned, Float, Boolean, Time and link, without allocation: a short
  * text that reads back as the same number. Returns its length. */
 size_t value_format_number(const Value *v, char buffer[static VALUE_NUMBER_MAX]);
 const char *value_type_name(

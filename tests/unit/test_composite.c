@@ -79,13 +79,13 @@ static unsigned count(const char *text, const char *what) {
 static void test_read_overlap(void **state) {
         Fixture *f = *state;
 
-        assert_int_equal(fetch(f,
-                               "[{\"n\":\"/3303/1\"},{\"n\":\"/3303\"},{\"n\":\"/3303/0/"
-                               "5700\"},{\"n\":\"/3303\"}]",
-                               110),
-                         CODE(2, 5));
+        assert_int_equal(
+                fetch(f, "[{\"n\":\"/3303/1\"},{\"n\":\"/3303\"},{\"n\":\"/3303/0/5700\"}]", 110),
+                CODE(2, 5));
         assert_int_equal(count(answer_text(f), "21.5"), 1);
         assert_int_equal(count(answer_text(f), "22.5"), 1);
+        assert_int_equal(fetch(f, "[{\"n\":\"/3303\"},{\"n\":\"/3303\"}]", 110),
+                         CODE(4, 0)); /* the very same twice */
 }
 
 static void test_read_root(void **state) {

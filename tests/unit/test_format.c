@@ -21,6 +21,17 @@ static char *random_text(GRand *g, size_t max) {
         return g_string_free(s, FALSE);
 }
 
+static char *random_links(GRand *g) {
+        static const char *const pieces[] = { "</3/0>", "</3/0/1>;dim=2", "<>;rt=\"a \\\" b\";obs",
+                                              "</1>;ver=1.1;pmin=5" };
+        GString *s = g_string_new(NULL);
+
+        for (gint n = g_rand_int_range(g, 0, 5); n > 0; n--)
+                g_string_append_printf(s, "%s%s", s->len > 0 ? "," : "",
+                                       pieces[g_rand_int_range(g, 0, G_N_ELEMENTS(pieces))]);
+        return g_string_free(s, FALSE);
+}
+
 static uint64_t random_bits(GRand *g) {
         uint64_t u = (uint64_t) g_rand_int(g) << 32 | g_rand_int(g);
 
@@ -47,8 +58,10 @@ static Value random_value(GRand *g, ValueType type) {
 
         switch (type) {
         case VALUE_STRING:
-        case VALUE_CORELNK:
                 text = random_text(g, 40);
+                return value_string(text);
+        case VALUE_CORELNK:
+                text = random_links(g);
                 return value_text(type, text, strlen(text));
         case VALUE_OPAQUE:
                 for (size_t i = 0; i < sizeof(bytes); i++)
