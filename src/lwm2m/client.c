@@ -51,6 +51,13 @@ static Server *find_server(const Client *c, uint16_t ssid) {
         return NULL;
 }
 
+static Server *find_by_instance(const Client *c, uint16_t instance) {
+        for (guint i = 0; i < c->servers->len; i++)
+                if (server_account(at(c->servers, i))->server_instance == instance)
+                        return at(c->servers, i);
+        return NULL;
+}
+
 static void arm_now(Client *c, Timer *t) {
         timer_arm(t, c->now_usec);
 }
@@ -178,7 +185,8 @@ static void on_server_changed(void *userdata, Server *s, uint64_t now_usec) {
         Client *c = userdata;
 
         c->now_usec = now_usec;
-        events_changed(c->events, server_account(s)->ssid);
+        if (g_ptr_array_find(c->servers, s, NULL)) /* nobody knows a retired one any more */
+                events_changed(c->events, server_account(s)->ssid);
         tell_state(c);
         timer_arm(c->turns_timer, now_usec);
         if (rd_state(server_rd(s)) == RD_IDLE)
@@ -279,6 +287,17 @@ static void on_turns_and_links(void *userdata, uint64_t now_usec) {
         on_turns(userdata, now_usec);
 }
 
+static bool path_is_lifetime(const Path *p) {
+        return p->n == 3 && p->id[0] == OBJECT_SERVER && p->id[2] == SERVER_LIFETIME;
+}
+
+static void note_owner_lifetime(Client *c, uint16_t instance) {
+        Server *s = find_by_instance(c, instance);
+
+        if (s)
+                server_note_owner_lifetime(s);
+}
+
 static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change *changes,
                       size_t n) {
         bool accounts = false;
@@ -289,6 +308,8 @@ static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change
 
                 if (p->id[0] == OBJECT_SECURITY || p->id[0] == OBJECT_SERVER)
                         accounts = true;
+                if (origin != ORIGIN_SERVER && path_is_lifetime(p))
+                        note_owner_lifetime(c, p->id[1]);
                 if (p->n == 2 && changes[i].kind != CHANGE_SET && p->id[0] != OBJECT_SECURITY &&
                     p->id[0] != OBJECT_OSCORE)
                         c->links_changed = true;
@@ -300,13 +321,6 @@ static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change
 }
 
 /* --- object 1 --- */
-
-static Server *find_by_instance(const Client *c, uint16_t instance) {
-        for (guint i = 0; i < c->servers->len; i++)
-                if (server_account(at(c->servers, i))->server_instance == instance)
-                        return at(c->servers, i);
-        return NULL;
-}
 
 static int on_disable(void *userdata, uint16_t instance, uint64_t now_usec) {
         Server *s = find_by_instance(userdata, instance);
@@ -326,12 +340,14 @@ static int on_trigger(void *userdata, uint16_t instance, uint64_t now_usec) {
         return 0;
 }
 
-static int on_lifetime(void *userdata, uint16_t instance, uint32_t *ret_sec) {
+static int on_lifetime(void *userdata, uint16_t instance, uint32_t *ret_sec,
+                       uint32_t *ret_min_sec) {
         Server *s = find_by_instance(userdata, instance);
 
         if (!s)
                 return -ENOENT;
         *ret_sec = server_account(s)->lifetime_sec;
+        *ret_min_sec = server_lifetime_min_sec(s);
         return 0;
 }
 
@@ -429,6 +445,10 @@ void client_foreach_event(const Client *c, void (*func)(void *userdata, const Cl
 }
 
 void client_emit(Client *c, const char *name, uint16_t ssid, const char *const *details) {
+        Server *s = find_server(c, ssid);
+
+        if (s && strcmp(name, "observer-added") == 0)
+                server_note_observed(s);
         events_emit(c->events, c->parts.wall_clock_ns(), name, ssid, details);
 }
 

@@ -24,6 +24,8 @@ struct Server {
         Registration *known;   /* what the server has confirmed; NULL: not registered */
         Registration *pending; /* what the request under way says */
         bool started;
+        bool owner_lifetime; /* the next account's lifetime is the owner's */
+        uint32_t owner_lifetime_sec;
         char *address; /* of the peer, for people */
         char *location;
         char *reason; /* why the last link was not opened */
@@ -69,7 +71,14 @@ static void save(Server *s, bool durable) {
                        "Cannot keep the registration, a restart will register anew: %m");
 }
 
-/* Whether a Update may follow on it: for us, there, not over, and not from the future. */
+void server_note_observed(Server *s) {
+        if (!s->known || s->known->observed)
+                return;
+        s->known->observed = true;
+        save(s, true);
+}
+
+/* Whether an Update may follow on it: for us, there, not over, and not from the future. */
 static bool is_current(const Server *s, const Registration *kept) {
         Version fixed = s->env->config->version;
         int64_t now = server_wall_ns(s->env);
@@ -95,7 +104,7 @@ static void restore(Server *s, uint64_t now_usec) {
 
         if (!store || store_get_blob(store, name, &blob) < 0)
                 return;
-        if (registration_load(blob, &kept) < 0 || !is_current(s, kept)) {
+        if (registration_load(blob, &kept) < 0 || !is_current(s, kept) || kept->observed) {
                 (void) store_put_blob(store, name, NULL, 0);
                 return;
         }
@@ -106,6 +115,50 @@ static void restore(Server *s, uint64_t now_usec) {
         rd_restore(s->rd, kept->version, deadline);
         s->known = g_steal_pointer(&kept);
         show_known(s);
+}
+
+/* --- the owner's lifetime --- kept beside the one in force, which the server may have raised */
+
+static char *owner_blob_name(const Server *s) {
+        return g_strdup_printf("lifetime-%u", s->account->ssid);
+}
+
+static void set_owner_lifetime(Server *s, uint32_t sec) {
+        Store *store = s->env->parts->store;
+        g_autofree char *name = owner_blob_name(s);
+        uint32_t wire = GUINT32_TO_BE(sec);
+
+        s->owner_lifetime_sec = sec;
+        if (store)
+                (void) store_put_blob(store, name, &wire, sizeof(wire));
+}
+
+static void load_owner_lifetime(Server *s) {
+        Store *store = s->env->parts->store;
+        g_autofree char *name = owner_blob_name(s);
+        g_autoptr(GBytes) blob = NULL;
+        uint32_t wire;
+
+        if (!store || store_get_blob(store, name, &blob) < 0 ||
+            g_bytes_get_size(blob) != sizeof(wire)) {
+                set_owner_lifetime(s, s->account->lifetime_sec);
+                return;
+        }
+        memcpy(&wire, g_bytes_get_data(blob, NULL), sizeof(wire));
+        s->owner_lifetime_sec = GUINT32_FROM_BE(wire);
+}
+
+void server_note_owner_lifetime(Server *s) {
+        s->owner_lifetime = true;
+}
+
+/* 0 is for ever: longer than any other. */
+uint32_t server_lifetime_min_sec(const Server *s) {
+        uint32_t least = s->env->config->lifetime_sec;
+
+        return s->owner_lifetime_sec > 0 && (least == 0 || s->owner_lifetime_sec < least)
+                       ? s->owner_lifetime_sec
+                       : least;
 }
 
 /* --- link --- */
@@ -228,6 +281,11 @@ static char *diagnostic(const Message *response) {
         return n > 0 ? g_strndup(data, MIN(n, DIAGNOSTIC_MAX)) : NULL;
 }
 
+static void continue_known(Registration *r, const Registration *known) {
+        r->location = g_strdupv(known->location);
+        r->observed = known->observed;
+}
+
 /* Takes over what the server has just agreed to; -EBADMSG for a Register's answer without a place.
  */
 static int take_answer(Server *s, const Message *response) {
@@ -239,7 +297,7 @@ static int take_answer(Server *s, const Message *response) {
                 if (r < 0)
                         return r;
         } else if (s->call_what == RD_SEND_UPDATE && response->code == CODE(2, 4) && s->known)
-                pending->location = g_strdupv(s->known->location);
+                continue_known(pending, s->known);
         else
                 return 0;
 
@@ -499,6 +557,7 @@ Server *server_new(const ServerEnv *env, Account *account) {
         set_text(&s->location, "");
         set_text(&s->error_code, "");
         set_text(&s->error_text, "");
+        load_owner_lifetime(s);
         new_machine(s);
         return s;
 }
@@ -556,6 +615,9 @@ void server_set_account(Server *s, Account *account, uint64_t now_usec) {
 
         account_free(s->account);
         s->account = account;
+        if (s->owner_lifetime)
+                set_owner_lifetime(s, account->lifetime_sec);
+        s->owner_lifetime = false;
         config = rd_config(s, account->has_priority);
         rd_set_config(s->rd, &config);
         if (lifetime)
@@ -565,10 +627,12 @@ void server_set_account(Server *s, Account *account, uint64_t now_usec) {
 }
 
 void server_retire(Server *s, uint64_t now_usec) {
-        g_autofree char *name = blob_name(s);
+        g_autofree char *name = blob_name(s), *owner = owner_blob_name(s);
 
-        if (s->env->parts->store)
+        if (s->env->parts->store) {
                 (void) store_put_blob(s->env->parts->store, name, NULL, 0);
+                (void) store_put_blob(s->env->parts->store, owner, NULL, 0);
+        }
         if (s->peer)
                 peer_forget_attributes(s->peer);
         s->peer = peer_free(s->peer);

@@ -32,6 +32,14 @@ void server_start(Server *s, bool held, uint64_t now_usec);
 bool server_is_started(const Server *s); /* since it was made or stopped with its client */
 /* The account as it stands now, with the same URI (taken over): lifetime, binding and policies. */
 void server_set_account(Server *s, Account *account, uint64_t now_usec);
+/* The server observes something now. Observations do not outlive the process, so a restart
+ * registers anew rather than let the server wait for notifications that never come. */
+void server_note_observed(Server *s);
+/* The owner of the box, not the server, has set 1/x/1: told before server_set_account(). */
+void server_note_owner_lifetime(Server *s);
+/* The lowest lifetime the server may write: the client's, or what the owner chose for this account.
+ */
+uint32_t server_lifetime_min_sec(const Server *s);
 /* The account is gone: de-registers if it can; requests are refused from now on. */
 void server_retire(Server *s, uint64_t now_usec);
 /* 1/x/4: after the answer has left. seconds: away for. */

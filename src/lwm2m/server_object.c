@@ -19,14 +19,16 @@ static int64_t sibling(const ServerObject *o, const Path *p, uint16_t resource) 
 
 /* What the instance already has is always good: a Write that replaces the whole instance repeats
  * it. */
-static int check_lifetime(const ServerObject *o, const Path *p, int64_t seconds) {
-        uint32_t now;
+static int check_lifetime(const ServerObject *o, uint16_t ssid, const Path *p, int64_t seconds) {
+        uint32_t now, least = o->lifetime_min_sec;
 
-        if (o->ops.lifetime(o->userdata, p->id[1], &now) == 0 && now == seconds)
+        if (o->ops.lifetime(o->userdata, p->id[1], &now, &least) == 0 && now == seconds)
                 return 0;
         if (seconds == 0)
                 return o->forever ? 0 : -ERANGE;
-        return seconds >= o->lifetime_min_sec && seconds <= UINT32_MAX ? 0 : -ERANGE;
+        if (ssid == 0) /* the owner of the box sets the limit himself */
+                least = 1;
+        return seconds >= least && seconds <= UINT32_MAX ? 0 : -ERANGE;
 }
 
 /* A longest time between notifications below the shortest could never be kept; 0 is none. */
@@ -36,10 +38,10 @@ static int check_periods(int64_t pmin, int64_t pmax) {
         return pmax > 0 && pmin > pmax ? -ERANGE : 0;
 }
 
-static int check_number(const ServerObject *o, const Path *p, int64_t n) {
+static int check_number(const ServerObject *o, uint16_t ssid, const Path *p, int64_t n) {
         switch (p->id[2]) {
         case SERVER_LIFETIME:
-                return check_lifetime(o, p, n);
+                return check_lifetime(o, ssid, p, n);
         case SERVER_PMIN:
                 return check_periods(n, sibling(o, p, SERVER_PMAX));
         case SERVER_PMAX:
@@ -63,7 +65,7 @@ static int on_write(void *userdata, uint16_t ssid, const Path *p, const Value *v
                 if (v->type != VALUE_STRING || !account_binding_is_valid(v->data))
                         return -EINVAL;
         } else if (value_convert(v, VALUE_INTEGER, &n) == 0) {
-                r = check_number(o, p, n.i);
+                r = check_number(o, ssid, p, n.i);
                 if (r < 0)
                         return r;
         }

@@ -8,13 +8,15 @@ typedef struct ServerObjectOps {
         /* By instance of object 1; -ENOENT when no running server belongs to it. */
         int (*disable)(void *userdata, uint16_t instance, uint64_t now_usec);
         int (*trigger_update)(void *userdata, uint16_t instance, uint64_t now_usec);
-        int (*lifetime)(void *userdata, uint16_t instance, uint32_t *ret_sec); /* in force */
+        /* The lifetime in force, and the lowest a server may write; 0, for ever, is above all. */
+        int (*lifetime)(void *userdata, uint16_t instance, uint32_t *ret_sec,
+                        uint32_t *ret_min_sec);
 } ServerObjectOps;
 
 typedef struct ServerObject {
         const Tree *tree;
         const Dm *dm;
-        uint32_t lifetime_min_sec; /* lowest a server may write; 0, for ever, is above all */
+        uint32_t lifetime_min_sec; /* of an instance that is no account of ours */
         bool forever;              /* 0 is a lifetime: not in LwM2M 1.0 */
         ServerObjectOps ops;
         void *userdata;

@@ -31,14 +31,20 @@ static int64_t number(Bed *b, uint16_t resource) {
 static void test_lifetime(void **state) {
         Bed *b = *state;
 
-        assert_int_equal(bed_write(b, "/1/0/1", value_int(299)), -ERANGE); /* below the lowest */
-        assert_int_equal(bed_write(b, "/1/0/1", value_int(-1)), -ERANGE);
-        assert_int_equal(bed_write(b, "/1/0/1", value_int(INT64_C(1) << 32)), -ERANGE);
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "299"), CODE(4, 0)); /* the client's */
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "-1"), CODE(4, 0));
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "4294967296"), CODE(4, 0));
         assert_int_equal(number(b, 1), 400);
-        assert_int_equal(bed_write(b, "/1/0/1", value_int(300)), 0);
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "300"), CODE(2, 4));
         assert_int_equal(number(b, 1), 300);
-        assert_int_equal(bed_write(b, "/1/0/1", value_int(0)), 0);
+        bed_advance(b, 0);
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "0"), CODE(2, 4));
         assert_int_equal(number(b, 1), 0);
+        assert_int_equal(bed_write(b, "/1/0/1", value_int(-1)), -ERANGE);
+        assert_int_equal(bed_write(b, "/1/0/1", value_int(60)), 0); /* the owner's wish */
+        bed_advance(b, 0);
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "59"), CODE(4, 0));
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "61"), CODE(2, 4));
 }
 
 /* A low lifetime that the owner of the box chose may be written again as it is. */
@@ -47,8 +53,19 @@ static void test_lifetime_in_force(void **state) {
 
         bed_set(b, "/1/0/1", value_int(20));
         bed_advance(b, 0);
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "19"), CODE(4, 0));
         assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "20"), CODE(2, 4));
-        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "21"), CODE(4, 0));
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "600"), CODE(2, 4));
+        bed_advance(b, 0);
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "19"), CODE(4, 0));
+        bed_reboot(b, 1); /* the owner's choice is kept beside the server's */
+        bed_start(b);
+        bed_up(b, 1);
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "19"), CODE(4, 0));
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "25"), CODE(2, 4));
+        bed_set(b, "/1/0/1", value_int(100));
+        bed_advance(b, 0);
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/1", "99"), CODE(4, 0));
 }
 
 static void test_no_forever_in_1_0(void **state) {
