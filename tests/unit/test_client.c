@@ -552,6 +552,7 @@ static void test_accounts_are_followed(void **state) {
         bed_log(b, "deregister@2 -2 disconnect@2");
         g_autofree uint16_t *ids = client_servers(b->client, &n);
         assert_int_equal(n, 1);
+        assert_int_equal(ids[0], 1);
         bed_free(b);
 }
 
