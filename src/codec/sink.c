@@ -146,27 +146,42 @@ static int compare_records(const void *a, const void *b) {
         return x->time_ns < y->time_ns ? -1 : 1;
 }
 
+/* Of two neighbours in order: the same again, or a node with a value or none at all, and below it
+ * more. */
+static bool contradict(const Sink *s, const Record *a, const Record *b) {
+        if (path_equal(&a->path, &b->path))
+                return a->time_ns == b->time_ns;
+        return !s->paths && path_covers(&a->path, &b->path);
+}
+
+static int check_neighbours(Sink *s, const Record *a, const Record *b) {
+        if (!contradict(s, a, b))
+                return 0;
+        s->error_path = b->path;
+        return -EBADMSG;
+}
+
 int sink_finish(Sink *s) {
         g_autofree const Record **order = NULL;
-        size_t i, n = s->list.n;
+        size_t n = s->list.n;
+        bool sorted = true;
+        int r = 0;
 
-        for (i = 1; i < n; i++) {
-                const Record *pair[] = { &s->list.v[i - 1], &s->list.v[i] };
+        for (size_t i = 1; i < n && sorted; i++) {
+                const Record *a = &s->list.v[i - 1], *b = &s->list.v[i];
 
-                if (compare_records(&pair[0], &pair[1]) >= 0)
-                        break;
+                sorted = compare_records(&a, &b) <= 0;
         }
-        if (i >= n)
-                return 0;
-
+        if (sorted) {
+                for (size_t i = 1; i < n && r >= 0; i++)
+                        r = check_neighbours(s, &s->list.v[i - 1], &s->list.v[i]);
+                return r;
+        }
         order = g_new(const Record *, n);
-        for (i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++)
                 order[i] = &s->list.v[i];
         qsort(order, n, sizeof(*order), compare_records);
-        for (i = 1; i < n; i++)
-                if (compare_records(&order[i - 1], &order[i]) == 0) {
-                        s->error_path = order[i]->path;
-                        return -EBADMSG;
-                }
-        return 0;
+        for (size_t i = 1; i < n && r >= 0; i++)
+                r = check_neighbours(s, order[i - 1], order[i]);
+        return r;
 }

@@ -40,5 +40,5 @@ int sink_time(const Sink *s, int64_t sum_ns, int64_t *ret);
 size_t sink_keys_open(Sink *s);
 void sink_key(Sink *s, const Path *key);
 int sink_keys_close(Sink *s, size_t mark);
-/* Refuses two records of the same path and time with -EBADMSG. */
+/* Refuses two records of the same path and time, and one path inside another, with -EBADMSG. */
 int sink_finish(Sink *s);

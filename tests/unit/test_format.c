@@ -309,6 +309,30 @@ static void test_limits(void **state) {
         assert_int_equal(format_decode_paths(FORMAT_TLV, "", 0, NULL, &l), -ENOTSUP);
 }
 
+/* A node cannot hold a value, or nothing, and have children too. */
+static void test_overlap(void **state) {
+        RecordList l = { 0 };
+
+        assert_int_equal(
+                decode_text(
+                        FORMAT_SENML_JSON, "/9/0",
+                        "[{\"n\":\"/9/0/101/0\",\"vs\":\"a\"},{\"n\":\"/9/0/101\",\"vs\":\"a\"}]",
+                        &l),
+                -EBADMSG);
+        assert_int_equal(decode_text(FORMAT_SENML_JSON, "/9/0",
+                                     "[{\"n\":\"/9/0\"},{\"n\":\"/9/0/1\",\"vs\":\"a\"}]", &l),
+                         -EBADMSG);
+        assert_int_equal(
+                decode_hex(FORMAT_LWM2M_CBOR, "/9/0", "a2 83090001 6161 8409000100 6161", &l),
+                -EBADMSG);
+        assert_null(l.v);
+        /* in a list of paths it may be */
+        assert_int_equal(format_decode_paths(FORMAT_SENML_JSON, "[{\"n\":\"/9\"},{\"n\":\"/9/0\"}]",
+                                             25, NULL, &l),
+                         0);
+        assert_list(&l, "/9=- /9/0=-");
+}
+
 /* A refused body leaves the output as it was. */
 static void test_encode_refused(void **state) {
         g_autoptr(GByteArray) out = g_byte_array_new();
@@ -343,6 +367,7 @@ int main(void) {
                 cmocka_unit_test(test_fits),
                 cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_encode_refused),
+                cmocka_unit_test(test_overlap),
                 cmocka_unit_test(test_names_instance),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
