@@ -111,7 +111,6 @@ static int open_store(Daemon *d, const Config *config) {
         StoreConfig sc = {
                 .directory = d->arguments->state_dir,
                 .journal_bytes_max = config->journal_bytes,
-                .batch_usec = config->batch_usec,
         };
         int r;
 
@@ -125,6 +124,7 @@ static int open_store(Daemon *d, const Config *config) {
                 return log_error_errno(r, "Cannot use the state directory '%s': %m", sc.directory);
         store_on_pending(d->store, on_store_pending, d);
         store_foreach_blob(d->store, STORE_MODEL_PREFIX, load_kept_definition, d);
+        store_adopt(d->store); /* what belongs to those definitions */
         return set_policies(d, config);
 }
 

@@ -25,7 +25,6 @@ typedef struct StoreConfig {
         const char *directory;      /* created 0700 when missing */
         uint64_t journal_bytes_max; /* compaction threshold; 0 = 1 MiB */
         uint64_t file_bytes_max;    /* refuse to load a larger file; 0 = 256 MiB */
-        uint64_t batch_usec;        /* how long app values may wait in memory; 0 = 1 s */
 } StoreConfig;
 
 typedef struct Store Store;
@@ -44,8 +43,13 @@ int store_open(const StoreConfig *config, Tree *tree,
 Store *store_close(Store *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
 
-/* Policy for a prefix, longest wins; PERSIST_DEFAULT removes it. Changing it writes or drops what
- * is there. */
+/* Policy for a prefix, longest wins; PERSIST_DEFAULT removes it. PERSIST_ALWAYS notes what is there
+ * for the next sync, PERSIST_NEVER removes it from the disk, instances included, before it returns.
+ * Account objects are always kept: -EPERM for less. -EDQUOT more than STORE_POLICIES_MAX. When an
+ * app sets a value over one that the disk has, under a policy that does not store app values, the
+ * disk keeps the older one: after a restart the server's last word is back. What an app deletes
+ * goes from the disk in any case. */
+#define STORE_POLICIES_MAX 65536
 int store_set_policy(Store *s, const Path *prefix, Persist policy);
 Persist store_policy(const Store *s,
                      const Path *path); /* the effective one, never PERSIST_DEFAULT */
@@ -56,18 +60,19 @@ bool store_is_persisted(const Store *s, const Path *path);
  * pending. -ENOSPC, -EIO …: nothing was acknowledged, the journal is cut back to its last good
  * entry, and what was noted is tried again at the next call. */
 int store_sync(Store *s);
-/* When pending app values must be on disk (now_usec time line of the caller: note_usec is when the
- * oldest pending change was made); USEC_INFINITY when nothing is pending. The caller arms a timer.
- */
+/* Whether something waits for store_sync(): app values under PERSIST_ALWAYS and blobs. The caller
+ * decides how long they may wait. */
 bool store_pending(const Store *s);
 void store_on_pending(Store *s, void (*func)(void *userdata),
                       void *userdata); /* nothing -> something */
 
 #define STORE_MODEL_PREFIX "model-" /* blobs of Model.Define with persist: OMA XML texts */
 
-/* Small named blobs beside the tree for the layers above (registration state, Write-Attributes);
- * part of the accounts unit when account is true. data NULL removes it. Durable with the next
- * store_sync(). */
+#define STORE_BLOB_MAX (8U << 20)
+#define STORE_BLOB_NAME_MAX 64
+
+/* Small named blobs beside the tree for the layers above (registration state, Write-Attributes).
+ * data NULL removes it. Durable with the next store_sync(). -EINVAL bad name, -E2BIG. */
 int store_put_blob(Store *s, const char *name, const void *data, size_t n);
 int store_get_blob(const Store *s, const char *name, GBytes **ret); /* -ENOENT */
 void store_foreach_blob(const Store *s, const char *prefix,
@@ -75,5 +80,11 @@ void store_foreach_blob(const Store *s, const char *prefix,
                         void *userdata);
 
 uint64_t store_n_syncs(const Store *s);
-/* Forgets everything on disk (FactoryReset); with keep_accounts the accounts unit stays. */
+/* Forgets everything on disk (FactoryReset), former copies included; with keep_accounts the
+ * accounts unit stays. The tree is left as it is: the caller empties or reloads it, and what
+ * changes in it afterwards is stored as new. */
 int store_reset(Store *s, bool keep_accounts);
+/* What the files have of objects whose definition was not known when they were loaded is kept on
+ * disk as it is. After definitions were added this puts it into the tree; returns how many entries.
+ */
+int store_adopt(Store *s);
