@@ -328,6 +328,14 @@ bool dm_is_observed(const Dm *dm, const Path *p) {
         return observe_is_observed(dm, p);
 }
 
+uint64_t dm_n_observations(const Dm *dm) {
+        return observe_count(dm);
+}
+
+uint16_t *dm_observers(const Dm *dm, const Path *p, size_t *ret_n) {
+        return observe_observers(dm, p, ret_n);
+}
+
 char *dm_attributes(const Dm *dm, uint16_t ssid, const Path *p) {
         const Attrs *a = attr_store_get(dm->attrs, ssid, p);
 

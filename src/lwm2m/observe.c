@@ -352,3 +352,30 @@ void observe_foreach(const Peer *p, void (*func)(void *userdata, const Observati
 bool observe_is_observed(const Dm *dm, const Path *p) {
         return path_index_touches(dm->observer->index, p);
 }
+
+guint observe_count(const Dm *dm) {
+        return dm->observer->n;
+}
+
+static void collect_ssid(void *userdata, void *thing) {
+        const Observation *o = thing;
+        GArray *ids = userdata;
+
+        for (guint i = 0; i < ids->len; i++)
+                if (g_array_index(ids, uint16_t, i) == o->peer->ssid)
+                        return;
+        g_array_append_val(ids, o->peer->ssid);
+}
+
+static gint compare_ids(gconstpointer a, gconstpointer b) {
+        return (int) *(const uint16_t *) a - (int) *(const uint16_t *) b;
+}
+
+uint16_t *observe_observers(const Dm *dm, const Path *p, size_t *ret_n) {
+        GArray *ids = g_array_new(FALSE, FALSE, sizeof(uint16_t));
+
+        path_index_covering(dm->observer->index, p, collect_ssid, ids);
+        g_array_sort(ids, compare_ids);
+        *ret_n = ids->len;
+        return (uint16_t *) (void *) g_array_free(ids, FALSE);
+}

@@ -36,3 +36,6 @@ void observe_resume(Dm *dm, uint64_t now_usec);
 void observe_foreach(const Peer *p, void (*func)(void *userdata, const ObservationInfo *info),
                      void *userdata);
 bool observe_is_observed(const Dm *dm, const Path *p);
+guint observe_count(const Dm *dm);
+/* Short Server IDs whose observations cover p, ascending; g_free(). */
+uint16_t *observe_observers(const Dm *dm, const Path *p, size_t *ret_n);
