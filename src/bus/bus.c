@@ -10,8 +10,6 @@
 #define RECONNECT_MAX_USEC (30 * USEC_PER_SEC)
 #define MESSAGES_PER_TURN 64 /* others get their turn on the loop */
 
-static void connect_now(Bus *b);
-
 /* --- the application functions: all Handlers' --- */
 
 static unsigned app_claimed(void *apps, const Path *p) {
@@ -332,20 +330,21 @@ static int try_connect(Bus *b) {
         return r;
 }
 
-static void connect_now(Bus *b) {
+static int connect_now(Bus *b) {
         int r;
 
         r = try_connect(b);
-        if (r >= 0)
-                return;
+        if (r >= 0 || r == -EINVAL)
+                return r;
         /* Once is enough: a bus that is not there stays away for a while. */
         log_at(b->n_failed == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, r, NULL,
                "Cannot connect to the bus '%s', trying again: %m", b->config.address);
         disconnected(b);
+        return 0;
 }
 
 static void on_reconnect(void *userdata, uint64_t now_usec) {
-        connect_now(userdata);
+        (void) connect_now(userdata);
 }
 
 /* --- life --- */
@@ -434,8 +433,7 @@ int bus_start(Bus *b, Client *client, void (*ready)(void *userdata),
                 ready(userdata);
                 return 0;
         }
-        connect_now(b);
-        return 0;
+        return connect_now(b);
 }
 
 bool bus_is_connected(const Bus *b) {

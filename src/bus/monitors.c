@@ -17,6 +17,7 @@ enum { KIND_REGISTRATION = 1, KIND_OBSERVATION = 2, KIND_VALUE = 4 };
 
 struct Monitors {
         Bus *bus;
+        Tree *tree; /* listened to */
         GPtrArray *all; /* Monitor */
 };
 
@@ -211,12 +212,15 @@ Monitors *monitors_new(Bus *b) {
 }
 
 void monitors_attach(Monitors *s, Tree *tree) {
+        s->tree = tree;
         tree_on_commit(tree, on_commit, s);
 }
 
 Monitors *monitors_free(Monitors *s) {
         if (!s)
                 return NULL;
+        if (s->tree)
+                tree_remove_listener(s->tree, on_commit, s);
         g_ptr_array_unref(s->all);
         g_free(s);
         return NULL;

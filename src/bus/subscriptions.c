@@ -13,6 +13,7 @@
 
 struct Subscriptions {
         Bus *bus;
+        Tree *tree; /* listened to */
         GPtrArray *all; /* Subscription */
         uint32_t last_id;
         unsigned n_touched; /* Touched signals in this second */
@@ -223,12 +224,15 @@ Subscriptions *subscriptions_new(Bus *b) {
 Subscriptions *subscriptions_free(Subscriptions *s) {
         if (!s)
                 return NULL;
+        if (s->tree)
+                tree_remove_listener(s->tree, on_commit, s);
         g_ptr_array_unref(s->all);
         g_free(s);
         return NULL;
 }
 
 void subscriptions_attach(Subscriptions *s, Tree *tree) {
+        s->tree = tree;
         tree_on_commit(tree, on_commit, s);
 }
 

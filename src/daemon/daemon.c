@@ -12,6 +12,8 @@
 #include "daemon/seed.h"
 #include "util/log.h"
 
+#define ATTRIBUTES_BLOB "attributes"
+
 struct Daemon {
         const Arguments *arguments;
         Loop *loop;
@@ -171,6 +173,32 @@ static void on_observation_event(void *userdata, const char *name, uint16_t ssid
                 client_emit(d->client, name, ssid, details);
 }
 
+/* Write-Attributes are acknowledged like any write: on disk first. */
+static void on_attributes_changed(void *userdata) {
+        Daemon *d = userdata;
+        g_autoptr(GBytes) blob = dm_save_attributes(d->dm);
+        gsize n;
+        const void *data = g_bytes_get_data(blob, &n);
+        int r;
+
+        r = store_put_blob(d->store, ATTRIBUTES_BLOB, data, n);
+        if (r >= 0)
+                r = store_sync(d->store);
+        if (r < 0)
+                log_error_errno(r, "Cannot keep the attributes a server wrote: %m");
+}
+
+static void load_attributes(Daemon *d) {
+        g_autoptr(GBytes) blob = NULL;
+        int r;
+
+        if (store_get_blob(d->store, ATTRIBUTES_BLOB, &blob) < 0)
+                return;
+        r = dm_load_attributes(d->dm, blob);
+        if (r < 0)
+                log_warning_errno(r, "The kept attributes are damaged, going on without them: %m");
+}
+
 static void make_dm(Daemon *d, const Config *config) {
         DmConfig dc = {
                 .tree = d->tree,
@@ -186,10 +214,12 @@ static void make_dm(Daemon *d, const Config *config) {
                 .operations_max = (uint32_t) config->operations,
                 .composite_paths_max = (uint32_t) config->composite_paths,
                 .event = on_observation_event,
+                .attributes_changed = on_attributes_changed,
                 .event_userdata = d,
         };
 
         d->dm = dm_new(&dc);
+        load_attributes(d);
 }
 
 static int make_client(Daemon *d, const Config *config) {

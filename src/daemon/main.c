@@ -148,12 +148,12 @@ static int run(void) {
                 log_error_errno(r, "Cannot make an event loop: %m");
                 return EXIT_FAILURE;
         }
-        if (daemon_new(&arg, config, loop, &d) < 0 || daemon_start(d) < 0)
+        if (daemon_new(&arg, config, loop, &d) < 0)
                 return EXIT_FAILURE;
         signals[0] = loop_add_signal(loop, SIGTERM, on_terminate, d);
         signals[1] = loop_add_signal(loop, SIGINT, on_terminate, d);
         signals[2] = loop_add_signal(loop, SIGHUP, on_hangup, d);
-        r = loop_run(loop);
+        r = daemon_start(d) < 0 ? EXIT_FAILURE : loop_run(loop);
         for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
                 loop_source_free(signals[i]);
         return r;

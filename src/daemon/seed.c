@@ -20,12 +20,19 @@ static int ensure_instance(Tree *tree, const Path *path, const char **why) {
         return r;
 }
 
-/* As in text/plain (opaque as base64), and opaque also as hex:… or text:… */
+/* As in text/plain (opaque as base64), opaque also as hex:… or text:…, booleans also as words. */
 static int parse_text(const char *text, ValueType type, Value *ret) {
         g_autofree uint8_t *bytes = NULL;
         size_t n;
+        bool b;
         int r;
 
+        if (type == VALUE_BOOLEAN) {
+                r = parse_bool(text, &b);
+                if (r >= 0)
+                        *ret = (Value) { .type = VALUE_BOOLEAN, .b = b };
+                return r;
+        }
         if (type != VALUE_OPAQUE)
                 return value_parse(text, type, ret);
         if (g_str_has_prefix(text, "text:")) {

@@ -77,7 +77,8 @@ static bool is_handled(const Discovery *d, const Path *p, const ResourceDef *def
         g_auto(Value) v = VALUE_INIT;
 
         if (def->operations & OPERATION_EXECUTE)
-                return dm_claimed(d->dm, p) & APP_EXECUTE || dm_behaviour_executes(d->dm, p);
+                return def->mandatory || dm_claimed(d->dm, p) & APP_EXECUTE ||
+                       dm_behaviour_executes(d->dm, p);
         if (!(def->operations & OPERATION_READ))
                 return false;
         if (dm_claimed(d->dm, p) & APP_READ)

@@ -25,6 +25,7 @@ struct LoopSource {
         GSource *source;
         gpointer tag;
         int fd;
+        short events;
         Timer *timeout;
         LoopFdFunc fd_func;
         LoopFunc func, prepare;
@@ -66,6 +67,7 @@ LoopSource *loop_add_fd(Loop *l, int fd, short events, LoopFdFunc func, LoopFunc
 
         s->loop = l;
         s->fd = fd;
+        s->events = events;
         s->fd_func = func;
         s->prepare = prepare;
         s->userdata = userdata;
@@ -76,7 +78,11 @@ LoopSource *loop_add_fd(Loop *l, int fd, short events, LoopFdFunc func, LoopFunc
         return s;
 }
 
+/* GLib wakes the loop for each modification, also when nothing changes. */
 void loop_source_set_events(LoopSource *s, short events) {
+        if (events == s->events)
+                return;
+        s->events = events;
         g_source_modify_unix_fd(s->source, s->tag, (GIOCondition) (events | POLLERR | POLLHUP));
 }
 

@@ -12,6 +12,8 @@ import pytest
 from dbus_fast import Variant
 from dbus_fast.errors import DBusError
 
+from testserver import binary
+
 NAME, ROOT = "org.lwm2md.Client1", "/org/lwm2md/Client1"
 CONTRACT = Path(__file__).resolve().parents[2] / "dbus"
 ERROR = NAME + ".Error."
@@ -286,10 +288,13 @@ def test_vanishing_during_execute(kit, server, make_client):
     assert server.execute("/26241/0/22").code == "2.04"
 
 
-def test_vanished_removes_when_asked(kit, server, make_client):
+def test_vanished_removes_when_asked(make_daemon, server, make_client):
+    make_daemon({"main": server.uri}, client={"UpdateInterval": 0})
+    server.wait_registered()
     app, other = make_client(), make_client()
     app.call("Data", "Create", "sa(sv)a{sv}", "/3303/8", [["/5700", Variant("d", 1.0)]], {})
     claim(app, "/3303/8", write=True, grace_ms=200, on_vanish="remove")
+    server.wait_event("updated", lambda e: e.links and "</3303/8>" in e.links)
     app.close()
     server.wait_event("updated", lambda e: e.links and "</3303/8>" not in e.links)
     fails("NotFound", other.call, "Data", "Get", "sa{sv}", "/3303/8/5700", {})
@@ -321,11 +326,11 @@ def test_write_is_asked(kit, server, client):
 def test_two_owners_commit_or_abort(kit, server, make_client, agrees):
     one, two = make_client(), make_client()
     claim(one, "/26241/0/1", write=True)
-    claim(two, "/3303/0", write=True)
+    claim(two, "/26241/0/0", write=True)
     one.handle("/app", lambda c: c.reply())
     two.handle("/app", lambda c: c.reply() if c.member != "Prepare" or agrees else c.fail("NotAllowed"))
     answer = server.call("write_composite", format="senml-json",
-                         payload='[{"n":"/26241/0/1","v":5},{"n":"/3303/0/5701","vs":"K"}]')
+                         payload='[{"n":"/26241/0/1","v":5},{"n":"/26241/0/0","vs":"K"}]')
     member = "Commit" if agrees else "Abort"
     prepared = one.wait_call("Prepare")
     assert one.wait_call(member).args == [prepared.args[0]]
@@ -473,7 +478,7 @@ def test_log_level(kit, client):
 
 
 def test_second_daemon_on_one_state(kit, tmp_path):
-    run = subprocess.run([*kit.wrapper, os.environ.get("LWM2MD", "lwm2md"), f"--config={kit.config}",
+    run = subprocess.run([*kit.wrapper, binary("LWM2MD", "src/daemon/lwm2md"), f"--config={kit.config}",
                           f"--state-dir={kit.state}", f"--runtime-dir={kit.runtime}", "--bus=none"],
                          capture_output=True, text=True, timeout=20, check=False)
     assert run.returncode == 1 and str(kit.state) in run.stderr and "in use" in run.stderr

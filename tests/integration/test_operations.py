@@ -188,10 +188,10 @@ def test_execute_arguments_reach_the_owner(kit, server, client):
     client.handle("/app")
     client.call("Claims", "Claim", "asoa{sv}", ["/26241/0/22"], "/app",
                 {"execute": Variant("b", True)})
-    number = server.start("execute", "/26241/0/22", args="0='a',1,2='b c'")
+    number = server.start("execute", "/26241/0/22", args="0='a',1,2='b-c'")
     call = client.wait_call("Execute")
     assert call.args[0] == "/26241/0/22"
-    assert call.args[1] == [[0, "a"], [1, ""], [2, "b c"]]
+    assert call.args[1] == [[0, "a"], [1, ""], [2, "b-c"]]
     assert call.args[2]["server"] == 101
     call.reply()
     assert server.finish(number).code == "2.04"
@@ -262,7 +262,9 @@ def test_attributes_refused(kit, server, path, query, code):
     assert server.discover("/26241").text == before
 
 
-def test_discover(kit, server):
+def test_discover(kit, server, client):
+    client.call("Claims", "Claim", "asoa{sv}", ["/26241/0/22"], "/app",
+                {"execute": Variant("b", True)})
     answer = server.discover("/26241")
     assert (answer.code, answer.format) == ("2.05", fm.LINK)
     links = fm.links_decode(answer.text)

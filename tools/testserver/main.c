@@ -124,7 +124,7 @@ int main(int argc, char **argv) {
         GOptionEntry entries[] = {
                 { "bind", 'b', 0, G_OPTION_ARG_STRING, &address,
                   "Address to listen at; port 0 picks one", "ADDR:PORT" },
-                { "location", 'l', 0, G_OPTION_ARG_STRING, &location,
+                { "location", 'l', 0, G_OPTION_ARG_FILENAME, &location,
                   "Location of registrations, {n} for their number (rd/{n})", "PATTERN" },
                 { NULL },
         };
