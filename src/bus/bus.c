@@ -413,6 +413,12 @@ Bus *bus_free(Bus *b) {
         return NULL;
 }
 
+static bool is_address(const char *text) {
+        static const char *const names[] = { "system", "session", "none", NULL };
+
+        return g_strv_contains(names, text) || strchr(text, ':');
+}
+
 int bus_start(Bus *b, Client *client, void (*ready)(void *userdata),
               int (*reload)(void *userdata, char **ret_error), void *userdata) {
         static const ClientListener listener = {
@@ -426,6 +432,9 @@ int bus_start(Bus *b, Client *client, void (*ready)(void *userdata),
         b->ready = ready;
         b->reload = reload;
         b->userdata = userdata;
+        /* sd-bus would go on trying an address without a transport. */
+        if (!is_address(b->config.address))
+                return -EINVAL;
         client_add_listener(client, &listener, b);
         subscriptions_attach(b->subscriptions, client_tree(client));
         monitors_attach(b->monitors, client_tree(client));

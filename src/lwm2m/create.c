@@ -84,7 +84,7 @@ int create_request(Request *rq) {
                 return request_fail(rq, -ENOENT, "%s: no such object", PATH_TEXT(&rq->path));
         if (rq->path.id[0] == 1) /* accounts are made by a bootstrap server or on the device */
                 return request_fail(rq, -EPERM, "/1: not by a server");
-        if (!def->multiple)
+        if (!def->multiple && tree_n_instances(rq->dm->tree, def->id) > 0)
                 return request_fail(rq, -EPERM, "%s: has one instance only", PATH_TEXT(&rq->path));
         r = tree_free_instance_id(rq->dm->tree, rq->path.id[0], &free_id);
         if (r < 0)
