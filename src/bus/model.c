@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Model interface: object definitions at run time. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,6 +97,7 @@ static int method_define(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = define(b, file ? file : "definition", xml, n, persist, &added, error);
         if (r < 0)
                 return r;
+        assert(added);
 
         r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)

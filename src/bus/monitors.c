@@ -17,7 +17,7 @@ enum { KIND_REGISTRATION = 1, KIND_OBSERVATION = 2, KIND_VALUE = 4 };
 
 struct Monitors {
         Bus *bus;
-        Tree *tree; /* listened to */
+        Tree *tree;     /* listened to */
         GPtrArray *all; /* Monitor */
 };
 

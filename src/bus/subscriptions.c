@@ -13,7 +13,7 @@
 
 struct Subscriptions {
         Bus *bus;
-        Tree *tree; /* listened to */
+        Tree *tree;     /* listened to */
         GPtrArray *all; /* Subscription */
         uint32_t last_id;
         unsigned n_touched; /* Touched signals in this second */

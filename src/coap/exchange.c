@@ -203,10 +203,11 @@ static void arm_ack_timer(Link *l) {
 
 static void stop_waiting(Exchange *x) {
         Link *l = x->link;
-        bool first = l->unacked.head == &x->unacked_node;
+        bool first;
 
         if (!x->waits_for_ack)
                 return;
+        first = l->unacked.head == &x->unacked_node;
         x->waits_for_ack = false;
         g_queue_unlink(&l->unacked, &x->unacked_node);
         if (first)

@@ -108,11 +108,14 @@ int request_begin(Call *c, const Message *m) {
 /* The rest of an answer is asked for with the options of the request, but without its body. */
 static int write_reading(const Request *r, PacketOut *o, uint8_t *buffer, size_t n_buffer) {
         Message m = r->message;
+        int n;
 
         m.format = m.observe = -1;
         o->message = &m;
         o->block2 = &r->wanted;
-        return packet_write(o, buffer, n_buffer);
+        n = packet_write(o, buffer, n_buffer);
+        o->message = NULL; /* m ends here */
+        return n;
 }
 
 int request_write(Call *c, uint8_t *buffer, size_t n_buffer) {

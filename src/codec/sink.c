@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/sink.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "codec/linkformat.h"
@@ -130,6 +131,7 @@ int sink_keys_close(Sink *s, size_t mark) {
                 i++;
         if (i >= n)
                 return 0;
+        assert(keys);
         qsort(keys, n, sizeof(Path), compare_keys);
         for (i = 1; i < n; i++)
                 if (path_equal(&keys[i - 1], &keys[i]))

@@ -30,7 +30,7 @@ static int parse_text(const char *text, ValueType type, Value *ret) {
         if (type == VALUE_BOOLEAN) {
                 r = parse_bool(text, &b);
                 if (r >= 0)
-                        *ret = (Value) { .type = VALUE_BOOLEAN, .b = b };
+                        *ret = (Value){ .type = VALUE_BOOLEAN, .b = b };
                 return r;
         }
         if (type != VALUE_OPAQUE)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What lwm2m/ needs of the applications that own parts of the tree: bus/ implements it over D-Bus claims,
- * tests fake it. Everything is answered later, by one callback that never runs inside the call. */
+/* What lwm2m/ needs of the applications that own parts of the tree: bus/ implements it over D-Bus
+ * claims, tests fake it. Everything is answered later, by one callback that never runs inside the
+ * call. */
 #include <stdint.h>
 
 #include "lwm2m/ops.h"
@@ -19,21 +20,28 @@ typedef struct ExecuteArg {
 } ExecuteArg;
 
 typedef struct AppCall AppCall;
-/* error: 0, or -ENOENT, -EPERM (not allowed), -EINVAL, -EACCES, -EBUSY, -ETIMEDOUT, -EHOSTUNREACH (owner gone),
- * -ENOTSUP, -EIO; text says why, may be NULL. records is set for read() only, borrowed. */
-typedef void (*AppDone)(void *userdata, int error, const char *text, const RecordList *records, uint64_t now_usec);
+/* error: 0, or -ENOENT, -EPERM (not allowed), -EINVAL, -EACCES, -EBUSY, -ETIMEDOUT, -EHOSTUNREACH
+ * (owner gone), -ENOTSUP, -EIO; text says why, may be NULL. records is set for read() only,
+ * borrowed. */
+typedef void (*AppDone)(void *userdata, int error, const char *text, const RecordList *records,
+                        uint64_t now_usec);
 
 typedef struct AppOps {
         /* APP_… bits of the longest claim that covers p; 0 when nobody owns it. */
         unsigned (*claimed)(void *apps, const Path *p);
-        AppCall *(*execute)(void *apps, const Path *p, const ExecuteArg *args, size_t n_args, const char *raw,
-                            const AppContext *context, AppDone done, void *userdata);
+        AppCall *(*execute)(void *apps, const Path *p, const ExecuteArg *args, size_t n_args,
+                            const char *raw, const AppContext *context, AppDone done,
+                            void *userdata);
         /* The values of every APP_READ path in paths (n = 3 or 4 each), one call to each owner. */
-        AppCall *(*read)(void *apps, const Path *paths, size_t n, const AppContext *context, AppDone done, void *userdata);
-        /* Asks every owner with APP_WRITE (OP_CREATE, OP_DELETE: APP_CREATE) whether ops may be applied; NULL
-         * and no callback when no owner is concerned. After success exactly one finish() must follow; with one
-         * owner only, its Prepare was final and finish() tells nobody. */
-        AppCall *(*prepare)(void *apps, const Op *ops, size_t n, const AppContext *context, AppDone done, void *userdata);
-        void (*finish)(AppCall *call, bool commit); /* after a prepare() that succeeded; releases call */
-        void (*cancel)(AppCall *call);              /* any call still pending; its callback will not run */
+        AppCall *(*read)(void *apps, const Path *paths, size_t n, const AppContext *context,
+                         AppDone done, void *userdata);
+        /* Asks every owner with APP_WRITE (OP_CREATE, OP_DELETE: APP_CREATE) whether ops may be
+         * applied; NULL and no callback when no owner is concerned. After success exactly one
+         * finish() must follow; with one owner only, its Prepare was final and finish() tells
+         * nobody. */
+        AppCall *(*prepare)(void *apps, const Op *ops, size_t n, const AppContext *context,
+                            AppDone done, void *userdata);
+        void (*finish)(AppCall *call,
+                       bool commit);   /* after a prepare() that succeeded; releases call */
+        void (*cancel)(AppCall *call); /* any call still pending; its callback will not run */
 } AppOps;

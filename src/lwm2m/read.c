@@ -44,14 +44,12 @@ int read_format(Version version, const Path *base, const ResourceDef *def, int a
         Format f;
 
         if (accept < 0) {
-                if (composite)
-                        f = FORMAT_SENML_CBOR;
-                else if (!version_reaches(version, 1, 1))
+                if (!composite && !version_reaches(version, 1, 1))
                         f = FORMAT_TLV;
-                else if (!single)
-                        f = FORMAT_SENML_CBOR;
-                else
+                else if (!composite && single)
                         f = type == VALUE_OPAQUE ? FORMAT_OPAQUE : FORMAT_TEXT;
+                else
+                        f = FORMAT_SENML_CBOR;
                 *ret = f;
                 return 0;
         }

@@ -1,43 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What lwm2m/ needs of a transport: coap/ implements it, tests fake it. A Link is the association with one
- * server. Messages carry whole bodies: blocks, retransmission, duplicates, NSTART, empty ACKs and separate
- * responses are the transport's business. Callbacks never run inside the call that caused them. */
+/* What lwm2m/ needs of a transport: coap/ implements it, tests fake it. A Link is the association
+ * with one server. Messages carry whole bodies: blocks, retransmission, duplicates, NSTART, empty
+ * ACKs and separate responses are the transport's business. Callbacks never run inside the call
+ * that caused them. */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define CODE(class, detail) ((uint8_t) ((class) << 5 | (detail)))
-enum { METHOD_GET = 1, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_FETCH, METHOD_PATCH, METHOD_IPATCH };
+enum {
+        METHOD_GET = 1,
+        METHOD_POST,
+        METHOD_PUT,
+        METHOD_DELETE,
+        METHOD_FETCH,
+        METHOD_PATCH,
+        METHOD_IPATCH
+};
 
-/* A CoAP request or response above the message layer. All pointers are borrowed by whoever receives it. */
+/* A CoAP request or response above the message layer. All pointers are borrowed by whoever receives
+ * it. */
 typedef struct Message {
-        uint8_t code;            /* METHOD_… or CODE(2, 5) … */
-        bool confirmable;        /* requests: CON or NON; a response follows its request */
-        int format, accept;      /* Content-Format and Accept numbers as received; -1 without the option */
-        int observe;             /* Observe value; -1 without the option */
-        const char *const *path; /* Uri-Path (request) or Location-Path (response), NULL-terminated; NULL = none */
+        uint8_t code;     /* METHOD_… or CODE(2, 5) … */
+        bool confirmable; /* requests: CON or NON; a response follows its request */
+        int format,
+                accept; /* Content-Format and Accept numbers as received; -1 without the option */
+        int observe;    /* Observe value; -1 without the option */
+        const char *const *path; /* Uri-Path (request) or Location-Path (response), NULL-terminated;
+                                    NULL = none */
         const char *const *query; /* Uri-Query, NULL-terminated; NULL = none */
-        GBytes *token;           /* of a request received or of a notification to send; NULL = empty */
-        GBytes *payload;         /* NULL = none */
+        GBytes *token;   /* of a request received or of a notification to send; NULL = empty */
+        GBytes *payload; /* NULL = none */
 } Message;
 
-#define MESSAGE_INIT(c) ((Message) { .code = (c), .confirmable = true, .format = -1, .accept = -1, .observe = -1 })
+#define MESSAGE_INIT(c)                                                                            \
+        ((Message){ .code = (c), .confirmable = true, .format = -1, .accept = -1, .observe = -1 })
 
 typedef struct Link Link;
 typedef struct Exchange Exchange; /* a request received and not yet answered */
-typedef struct Call Call;         /* a request sent and not yet answered, or a notification on its way */
+typedef struct Call Call; /* a request sent and not yet answered, or a notification on its way */
 
 typedef struct LinkConfig {
-        const char *uri; /* coap://host[:port]; copied */
-        uint16_t ssid;   /* for log lines */
+        const char *uri;   /* coap://host[:port]; copied */
+        uint16_t ssid;     /* for log lines */
         size_t block_size; /* preferred, 16..1024; 0 = 1024 */
 } LinkConfig;
 
 typedef struct LinkEvents {
         /* The link can be used (name resolved, socket connected). */
         void (*up)(void *owner, uint64_t now_usec);
-        /* The link failed for good (-EPROTONOSUPPORT, name, socket, handshake); the owner closes it. */
+        /* The link failed for good (-EPROTONOSUPPORT, name, socket, handshake); the owner closes
+         * it. */
         void (*down)(void *owner, int error, const char *reason, uint64_t now_usec);
         /* Exactly one respond() must follow, now or later; it is the only way to release x. */
         void (*request)(void *owner, Exchange *x, const Message *request, uint64_t now_usec);
@@ -47,22 +61,27 @@ typedef struct LinkEvents {
         void (*activity)(void *owner, uint64_t now_usec);
 } LinkEvents;
 
-/* error 0: response is set (any code). -ETIMEDOUT, -ECONNRESET (Reset), -ECONNREFUSED and other socket
- * errors, -EBADMSG, -ESTALE, -EFBIG (an answer in blocks that does not fit together, changed on the way, is
- * too large): response is NULL. */
+/* error 0: response is set (any code). -ETIMEDOUT, -ECONNRESET (Reset), -ECONNREFUSED and other
+ * socket errors, -EBADMSG, -ESTALE, -EFBIG (an answer in blocks that does not fit together, changed
+ * on the way, is too large): response is NULL. */
 typedef void (*ResponseFunc)(void *userdata, int error, const Message *response, uint64_t now_usec);
 /* error 0: acknowledged (confirmable) or handed to the network (non-confirmable). */
 typedef void (*NotifyFunc)(void *userdata, int error, uint64_t now_usec);
 
 typedef struct TransportOps {
-        /* -EPROTONOSUPPORT: a scheme this transport has not; -EINVAL: no URI, or a block size below 16. */
-        int (*open)(void *transport, const LinkConfig *config, const LinkEvents *events, void *owner, Link **ret);
-        /* Drops everything of the link at once: no callback of it or of its calls runs any more, and the calls
-         * are gone. Open exchanges stay valid until respond(), which then only frees. */
+        /* -EPROTONOSUPPORT: a scheme this transport has not; -EINVAL: no URI, or a block size
+         * below 16. */
+        int (*open)(void *transport, const LinkConfig *config, const LinkEvents *events,
+                    void *owner, Link **ret);
+        /* Drops everything of the link at once: no callback of it or of its calls runs any more,
+         * and the calls are gone. Open exchanges stay valid until respond(), which then only frees.
+         */
         void (*close)(Link *link);
-        int (*request)(Link *link, const Message *request, ResponseFunc done, void *userdata, Call **ret);
+        int (*request)(Link *link, const Message *request, ResponseFunc done, void *userdata,
+                       Call **ret);
         /* A 2.05 (or error) with request->token and Observe value. Large bodies go block-wise. */
-        int (*notify)(Link *link, const Message *notification, NotifyFunc done, void *userdata, Call **ret);
+        int (*notify)(Link *link, const Message *notification, NotifyFunc done, void *userdata,
+                      Call **ret);
         void (*cancel)(Call *call); /* its callback will not run */
         void (*respond)(Exchange *x, const Message *response);
         /* "address:port" of the peer, for people; NULL before up. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/idmap.h"
 
+#include <assert.h>
 #include <glib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ static void node_insert(IdNode *node, unsigned i, void *value) {
 
         if ((n & (n - 1)) == 0) /* 0 and each power of two: full */
                 node->v = g_renew(void *, node->v, n == 0 ? 1 : n * 2);
+        assert(node->v);
         memmove(node->v + at + 1, node->v + at, (n - at) * sizeof(*node->v));
         node->v[at] = value;
         node->bits[i / 64] |= UINT64_C(1) << (i % 64);
@@ -75,6 +77,7 @@ void idmap_set(IdMap *m, uint16_t id, void *value) {
                 node_insert(&m->top, id >> 8, node);
         }
         if (has(node, id & 0xff)) {
+                assert(node->v);
                 node->v[rank(node, id & 0xff)] = value;
                 return;
         }
