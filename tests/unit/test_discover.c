@@ -22,11 +22,11 @@ static void test_levels(void **state) {
         assert_links(f, "/3303", NULL,
                      "</3303>;ver=1.1,</3303/0>,</3303/0/5700>,</3303/1>,</3303/1/5700>");
         assert_links(f, "/3", NULL, "</3>;ver=1.1,</3/0>,</3/0/0>,</3/0/4>,</3/0/7>;dim=2");
-        assert_links(f, "/3/0", NULL, "</3/0>,</3/0/0>,</3/0/7>;dim=2");
+        assert_links(f, "/3/0", NULL, "</3/0>,</3/0/0>,</3/0/4>,</3/0/7>;dim=2");
         assert_links(f, "/3/0/7", NULL, "</3/0/7>;dim=2,</3/0/7/0>,</3/0/7/1>");
         assert_links(f, "/3/0/0", NULL, "</3/0/0>");
         assert_links(f, "/3/0/7/1", NULL, "</3/0/7/1>");
-        assert_links(f, "/1", NULL, "</1>;ver=1.1,</1/0>;ssid=1,</1/0/0>,</1/0/1>");
+        assert_links(f, "/1", NULL, "</1>;ver=1.1,</1/0>;ssid=1,</1/0/0>,</1/0/1>,</1/0/8>");
         assert_links(f, "/33001", NULL, "</33001>");
         peer_set_version(f->peer, (Version){ 1, 0 });
         assert_links(f, "/3/0/7", NULL, "</3/0/7>;dim=2"); /* 1.0 has no resource instances */
@@ -79,7 +79,7 @@ static void test_depth(void **state) {
         assert_links(f, "/3", "depth=3",
                      "</3>;ver=1.1,</3/0>,</3/0/0>,</3/0/4>,</3/0/7>;dim=2,</3/0/7/0>,</3/0/7/1>");
         assert_links(f, "/3/0", "depth=0", "</3/0>");
-        assert_links(f, "/3/0", "depth=2", "</3/0>,</3/0/0>,</3/0/7>;dim=2,</3/0/7/0>,</3/0/7/1>");
+        assert_links(f, "/3/0", "depth=2", "</3/0>,</3/0/0>,</3/0/4>,</3/0/7>;dim=2,</3/0/7/0>,</3/0/7/1>");
         assert_links(f, "/3/0/7", "depth=0", "</3/0/7>;dim=2");
 }
 
