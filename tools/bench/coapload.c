@@ -350,6 +350,7 @@ static uint64_t cpu_of(pid_t pid) {
 
 static int run_start(int fd, int cpu, char **argv) {
         uint64_t started = wire_now(), registered = 0, cpu_ns = 0, end = started + 20000000000U;
+        bool stopped = false;
         int status = 0;
         pid_t pid = fork();
 
@@ -382,7 +383,8 @@ static int run_start(int fd, int cpu, char **argv) {
                 } else
                         now = wire_now();
                 if (now > end) {
-                        kill(pid, registered ? SIGTERM : SIGKILL);
+                        kill(pid, registered && !stopped ? SIGTERM : SIGKILL);
+                        stopped = true;
                         end = now + 10000000000U;
                 }
         }
