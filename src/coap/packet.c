@@ -128,6 +128,13 @@ static void add_key(Packet *p, uint16_t number, const uint8_t *value, size_t n) 
         p->n_key += n;
 }
 
+/* A number may come with zeros in front and is the same (RFC 7252, section 3.2). */
+static void add_key_uint(Packet *p, uint16_t number, const uint8_t *value, size_t n) {
+        for (; n > 0 && *value == 0; n--)
+                value++;
+        add_key(p, number, value, n);
+}
+
 static void add_tail(Packet *p, uint8_t mark, const uint8_t *value, size_t n) {
         if (p->n_tail + n + 2 > sizeof(p->tail)) {
                 refuse(p, CODE(4, 2));
@@ -173,6 +180,8 @@ void packet_option(Packet *p, uint16_t number, const uint8_t *value, size_t n) {
                 break;
         case OPTION_LOCATION_PATH:
         case OPTION_URI_PATH:
+                if ((p->code < CODE(2, 0)) != (number == OPTION_URI_PATH))
+                        break; /* means nothing in this kind of message */
                 add_key(p, number, value, n);
                 take_text(p, value, n, p->path, &p->n_path, CODE(4, 4));
                 break;
@@ -186,7 +195,7 @@ void packet_option(Packet *p, uint16_t number, const uint8_t *value, size_t n) {
                 take_text(p, value, n, p->query, &p->n_query, CODE(4, 0));
                 break;
         case OPTION_ACCEPT:
-                add_key(p, number, value, n);
+                add_key_uint(p, number, value, n);
                 if (!take_int(p, value, n, 2, &p->accept, 0xffff))
                         refuse(p, CODE(4, 2));
                 break;
