@@ -63,10 +63,16 @@ static IdNode *page(const IdMap *m, unsigned i) {
         return has(&m->top, i) ? m->top.v[rank(&m->top, i)] : NULL;
 }
 
-void *idmap_get(const IdMap *m, uint16_t id) {
+void **idmap_find(const IdMap *m, uint16_t id) {
         const IdNode *node = page(m, id >> 8);
 
-        return node && has(node, id & 0xff) ? node->v[rank(node, id & 0xff)] : NULL;
+        return node && has(node, id & 0xff) ? &node->v[rank(node, id & 0xff)] : NULL;
+}
+
+void *idmap_get(const IdMap *m, uint16_t id) {
+        void **at = idmap_find(m, id);
+
+        return at ? *at : NULL;
 }
 
 void idmap_set(IdMap *m, uint16_t id, void *value) {

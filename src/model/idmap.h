@@ -18,6 +18,8 @@ typedef struct IdMap {
 } IdMap;
 
 void *idmap_get(const IdMap *m, uint16_t id); /* NULL if there is none */
+/* Where the pointer is kept, so that it can be exchanged; until the next idmap_set(). */
+void **idmap_find(const IdMap *m, uint16_t id);
 void idmap_set(IdMap *m, uint16_t id, void *value);
 void *idmap_remove(IdMap *m, uint16_t id); /* what was there, or NULL */
 /* The first entry with an identifier >= from; NULL at the end. */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "model/objectdef.h"
+
 G_STATIC_ASSERT(sizeof(Slot) == 24);
 
 uint16_t slots_position(const Slots *s, uint16_t id) {
@@ -38,7 +40,8 @@ Slot *slots_add(Slots **slots, uint16_t id) {
                 uint16_t n_allocated = grown(n);
 
                 s = g_realloc(s, sizeof(*s) + n_allocated * sizeof(*s->v));
-                s->n = n;
+                if (!*slots)
+                        *s = (Slots){ .def = NULL };
                 s->n_allocated = n_allocated;
                 *slots = s;
         }
@@ -55,7 +58,7 @@ Slot slots_take(Slots **slots, uint16_t id) {
 
         memmove(&s->v[i], &s->v[i + 1], (size_t) (s->n - i - 1) * sizeof(*s->v));
         s->n--;
-        if (s->n == 0)
+        if (s->n == 0 && !s->def)
                 g_clear_pointer(slots, g_free);
         return slot;
 }
@@ -67,11 +70,19 @@ void slot_clear(Slot *s) {
                 value_clear(&s->value);
 }
 
+Instance *instance_new(const ObjectDef *def) {
+        Instance *instance = g_new0(Instance, 1);
+
+        instance->def = object_def_ref(def);
+        return instance;
+}
+
 Slots *slots_free(Slots *s) {
         if (!s)
                 return NULL;
         for (uint16_t i = 0; i < s->n; i++)
                 slot_clear(&s->v[i]);
+        object_def_unref(s->def);
         g_free(s);
         return NULL;
 }

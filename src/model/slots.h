@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 #include "codec/value.h"
+#include "model/schema.h"
 
-typedef struct Slots Slots;
+typedef struct Slots Slots, Instance;
 
 typedef struct Slot {
         union {
@@ -20,7 +21,9 @@ typedef struct Slot {
 } Slot;
 
 struct Slots {
+        const ObjectDef *def; /* of an object instance: a reference; else NULL */
         uint16_t n, n_allocated;
+        uint8_t mark; /* of an object instance */
         Slot v[];
 };
 
@@ -29,8 +32,10 @@ Slot *slots_get(const Slots *s, uint16_t id); /* s may be NULL */
 uint16_t slots_position(const Slots *s, uint16_t id);
 /* A new, zeroed slot; none with that id may be there. Slots move: pointers to others end here. */
 Slot *slots_add(Slots **s, uint16_t id);
-Slot slots_take(Slots **s, uint16_t id); /* one that is there */
-Slots *slots_free(Slots *s);
+/* One that is there. The last one takes the array with it, unless it is an object instance. */
+Slot slots_take(Slots **s, uint16_t id);
+Instance *instance_new(const ObjectDef *def);
+Slots *slots_free(Slots *s); /* an object instance, too */
 void slot_clear(Slot *s);
 /* Bytes of text and opaque values, and the marks, of a slot and all below it. */
 uint64_t slot_bytes(const Slot *s);

@@ -15,15 +15,6 @@ Tree *tree_new(const Schema *schema) {
         return t;
 }
 
-Instance *instance_free(Instance *instance) {
-        if (!instance)
-                return NULL;
-        slots_free(instance->slots);
-        object_def_unref(instance->def);
-        g_free(instance);
-        return NULL;
-}
-
 Tree *tree_free(Tree *t) {
         IdMap *object;
         uint16_t id, i;
@@ -36,7 +27,7 @@ Tree *tree_free(Tree *t) {
                 Instance *instance;
 
                 for (uint32_t n = 0; (instance = idmap_next(object, n, &i)); n = i + 1U)
-                        instance_free(instance);
+                        slots_free(instance);
                 idmap_clear(object);
                 g_free(object);
         }
@@ -83,6 +74,12 @@ Instance *tree_instance(const Tree *t, uint16_t object, uint16_t instance) {
         return instances ? idmap_get(instances, instance) : NULL;
 }
 
+Instance **tree_instance_place(const Tree *t, uint16_t object, uint16_t instance) {
+        const IdMap *instances = idmap_get(&t->objects, object);
+
+        return instances ? (Instance **) idmap_find(instances, instance) : NULL;
+}
+
 void tree_insert_instance(Tree *t, uint16_t object, uint16_t id, Instance *instance) {
         IdMap *instances = idmap_get(&t->objects, object);
 
@@ -108,7 +105,7 @@ Instance *tree_take_instance(Tree *t, uint16_t object, uint16_t id) {
 
 Slot *tree_slot(const Tree *t, const Path *p) {
         const Instance *instance = tree_instance(t, p->id[0], p->id[1]);
-        Slot *slot = instance ? slots_get(instance->slots, p->id[2]) : NULL;
+        Slot *slot = instance ? slots_get(instance, p->id[2]) : NULL;
 
         if (!slot || p->n == 3)
                 return slot;
@@ -195,8 +192,8 @@ static int walk_instance(const Walk *w, const Path *p, const Instance *instance)
         int r;
 
         r = w->visit(w->userdata, p, NULL, NULL);
-        for (uint16_t i = 0; r == 0 && instance->slots && i < instance->slots->n; i++)
-                r = walk_slot(w, p, &instance->slots->v[i], instance->def);
+        for (uint16_t i = 0; r == 0 && i < instance->n; i++)
+                r = walk_slot(w, p, &instance->v[i], instance->def);
         return r;
 }
 

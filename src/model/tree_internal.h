@@ -8,12 +8,6 @@
 #include "model/tree.h"
 #include "model/tree_marks.h"
 
-typedef struct Instance {
-        const ObjectDef *def; /* a reference */
-        Slots *slots;         /* NULL: no resources */
-        uint8_t mark;
-} Instance;
-
 typedef struct Undo Undo;
 typedef struct Event Event;
 
@@ -43,4 +37,5 @@ Instance *tree_instance(const Tree *t, uint16_t object, uint16_t instance);
 Slot *tree_slot(const Tree *t, const Path *p);
 void tree_insert_instance(Tree *t, uint16_t object, uint16_t id, Instance *instance);
 Instance *tree_take_instance(Tree *t, uint16_t object, uint16_t id);
-Instance *instance_free(Instance *instance);
+/* Where it is kept: adding a resource may move it. */
+Instance **tree_instance_place(const Tree *t, uint16_t object, uint16_t instance);

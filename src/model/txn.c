@@ -79,7 +79,6 @@ static void undo_instance(Tree *t, const Path *p, UndoKind kind, Instance *insta
 
 int tree_create(Tree *t, uint16_t object, uint16_t instance, Version version) {
         const ObjectDef *def = schema_object(t->schema, object, version);
-        Instance *i;
 
         assert(t->active);
         if (!def || instance == ID_RESERVED)
@@ -90,9 +89,7 @@ int tree_create(Tree *t, uint16_t object, uint16_t instance, Version version) {
                 return -EPERM;
         if (t->instances_max > 0 && t->n_instances >= t->instances_max)
                 return -EDQUOT;
-        i = g_new0(Instance, 1);
-        i->def = object_def_ref(def);
-        tree_insert_instance(t, object, instance, i);
+        tree_insert_instance(t, object, instance, instance_new(def));
         undo_instance(t, &PATH_OI(object, instance), UNDO_CREATED, NULL);
         note(t, &PATH_OI(object, instance), CHANGE_CREATED, 0, -1);
         return 0;
@@ -100,12 +97,12 @@ int tree_create(Tree *t, uint16_t object, uint16_t instance, Version version) {
 
 /* The list a slot of this path lives in; NULL if its parent is not there. */
 static Slots **slot_list(Tree *t, const Path *p) {
-        Instance *instance = tree_instance(t, p->id[0], p->id[1]);
+        Instance **instance = tree_instance_place(t, p->id[0], p->id[1]);
         Slot *resource;
 
         if (!instance || p->n == 3)
-                return instance ? &instance->slots : NULL;
-        resource = slots_get(instance->slots, p->id[2]);
+                return instance;
+        resource = slots_get(*instance, p->id[2]);
         return resource && resource->multiple ? &resource->items : NULL;
 }
 
@@ -222,9 +219,9 @@ static uint8_t instance_marks(const Instance *instance, uint64_t *ret_bytes) {
         uint8_t mark = instance->mark;
 
         *ret_bytes = 0;
-        for (uint16_t i = 0; instance->slots && i < instance->slots->n; i++) {
-                mark |= slot_marks(&instance->slots->v[i]);
-                *ret_bytes += slot_bytes(&instance->slots->v[i]);
+        for (uint16_t i = 0; i < instance->n; i++) {
+                mark |= slot_marks(&instance->v[i]);
+                *ret_bytes += slot_bytes(&instance->v[i]);
         }
         return mark;
 }
@@ -270,7 +267,7 @@ static void undo_apply(Tree *t, Undo *u) {
 
         switch (u->kind) {
         case UNDO_CREATED:
-                instance_free(tree_take_instance(t, u->path.id[0], u->path.id[1]));
+                slots_free(tree_take_instance(t, u->path.id[0], u->path.id[1]));
                 break;
         case UNDO_DELETED:
                 tree_insert_instance(t, u->path.id[0], u->path.id[1], u->instance);
@@ -301,7 +298,7 @@ static void undo_apply(Tree *t, Undo *u) {
 static void undo_discard(Undo *u) {
         switch (u->kind) {
         case UNDO_DELETED:
-                instance_free(u->instance);
+                slots_free(u->instance);
                 break;
         case UNDO_REMOVED:
         case UNDO_REPLACED:
