@@ -83,6 +83,8 @@ __attribute__((format(printf, 5, 6))) static void fail(Loader *l, GError **error
                                                        unsigned line, const char *format, ...) {
         va_list ap;
 
+        if (l->error != 0)
+                return;
         va_start(ap, format);
         l->reason = g_strdup_vprintf(format, ap);
         va_end(ap);
@@ -417,34 +419,36 @@ static const char *without_position(const char *message) {
 }
 
 /* GMarkup's own count of lines is wrong after some newlines; so it gets one line at a time. */
-static bool parse_lines(Loader *l, const char *xml, size_t n, GError **error) {
+static bool parse_lines(Loader *l, const char *xml, size_t n) {
         const char *end = xml + n;
 
         for (l->line = 1; xml < end; l->line++) {
                 const char *newline = memchr(xml, '\n', (size_t) (end - xml));
                 const char *next = newline ? newline + 1 : end;
 
-                if (!g_markup_parse_context_parse(l->context, xml, next - xml, error))
+                if (!g_markup_parse_context_parse(l->context, xml, next - xml, NULL))
                         return false;
                 xml = next;
         }
         l->line -= l->line > 1; /* the last one */
-        return g_markup_parse_context_end_parse(l->context, error);
+        return g_markup_parse_context_end_parse(l->context, NULL);
+}
+
+/* GMarkup sometimes finds a second error behind the first, and warns if both go to one GError; it
+ * tells them here first. */
+static void on_error(GMarkupParseContext *context, GError *error, void *userdata) {
+        Loader *l = userdata;
+
+        if (l->error != 0)
+                return;
+        l->error = -EBADMSG;
+        l->error_line = l->line;
+        l->reason = g_strdup(without_position(error->message));
 }
 
 static int loader_run(Loader *l, const char *xml, size_t n) {
-        g_autoptr(GError) error = NULL;
-
-        if (parse_lines(l, xml, n, &error)) {
-                if (l->objects->len > 0)
-                        return 0;
-                fail(l, &error, -EBADMSG, l->line, "no Object");
-        }
-        if (l->error == 0) {
-                l->error = -EBADMSG;
-                l->error_line = l->line;
-                l->reason = g_strdup(without_position(error->message));
-        }
+        if (parse_lines(l, xml, n) && l->objects->len == 0)
+                fail(l, NULL, -EBADMSG, l->line, "no Object");
         return l->error;
 }
 
@@ -454,9 +458,9 @@ static void unref_def(void *def) {
 
 int schema_xml_parse(const char *xml, size_t n, GPtrArray *ret, unsigned *ret_line,
                      char **ret_reason) {
-        static const GMarkupParser parser = { .start_element = on_start,
-                                              .end_element = on_end,
-                                              .text = on_text };
+        static const GMarkupParser parser = {
+                .start_element = on_start, .end_element = on_end, .error = on_error, .text = on_text
+        };
         Loader l = { 0 };
         int r;
 
