@@ -205,7 +205,7 @@ static void stop_waiting(Exchange *x) {
         Link *l = x->link;
         bool first;
 
-        if (!x->waits_for_ack)
+        if (!l || !x->waits_for_ack)
                 return;
         first = l->unacked.head == &x->unacked_node;
         x->waits_for_ack = false;
