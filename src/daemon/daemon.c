@@ -166,8 +166,8 @@ static void on_observation_event(void *userdata, const char *name, uint16_t ssid
                                  const char *why) {
         Daemon *d = userdata;
         char text[PATH_TEXT_MAX];
-        const char *details[] = { "path", path ? path_format(path, text) : "", why ? "error" : NULL,
-                                  why, NULL };
+        const char *details[] = { "path", path ? path_format(path, text) : "",
+                                  why && *why ? "error" : NULL, why, NULL };
 
         if (d->client)
                 client_emit(d->client, name, ssid, details);
