@@ -253,7 +253,7 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         l->owner = owner;
         l->ssid = config->ssid;
         l->szx = block_szx(size);
-        l->epoll_fd = -1;
+        l->epoll_fd = l->socket_fd = -1;
         add_parts(l);
         r = find_address(l, host, port);
         if (r < 0) {

@@ -52,11 +52,12 @@ struct Link {
         struct addrinfo *literal; /* the address in the URI, until it is used */
         coap_context_t *context;
         coap_session_t *session;
-        int epoll_fd;
+        int epoll_fd, socket_fd; /* libcoap's; the socket is -1 when not known */
         LoopSource *source, *deferred;
         Timer *housekeeping;
         unsigned depth;
         bool closed, dirty, active;
+        bool socket_stale; /* libcoap may have taken another socket */
 
         /* requests of the server */
         Dedup *dedup;
@@ -74,6 +75,8 @@ struct Link {
         GQueue calls;    /* of Call, all */
         GQueue finished; /* of Call, callback due */
         GHashTable *by_token;
+        uint16_t last_response_mid; /* of a confirmable response we took */
+        bool has_last_response;
         NonSent *non_sent;
         GQueue resets; /* of GBytes, tokens */
 };

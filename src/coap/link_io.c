@@ -10,6 +10,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/pdu.h"
+#include "coap/peek.h"
 #include "util/log.h"
 
 #define EVENTS_MAX 4
@@ -66,6 +67,7 @@ static void on_nack(coap_session_t *session, const coap_pdu_t *sent,
 
         if (!l)
                 return;
+        l->socket_stale = reason != COAP_NACK_RST || l->socket_stale;
         if (!l->outbox.current || mid != l->current_mid) {
                 if (reason == COAP_NACK_RST)
                         link_on_reset(l, (uint16_t) mid);
@@ -99,18 +101,58 @@ void link_io_setup(void) {
 
 /* --- descriptor --- */
 
+static void do_epoll(Link *l, struct epoll_event *events, int n) {
+        running = l;
+        coap_io_do_epoll(l->context, events, (size_t) n);
+        running = NULL;
+        l->dirty = false; /* the library has set its timer on the way out */
+}
+
+/* Only those of the socket: the timer's are over with the first round. */
+static int keep_socket_events(struct epoll_event *events, int n) {
+        int kept = 0;
+
+        for (int i = 0; i < n; i++)
+                if (events[i].data.ptr)
+                        events[kept++] = events[i];
+        return kept;
+}
+
+/* Only the timer's: libcoap takes a socket with nothing to read for a broken one, in its log. */
+static int drop_socket_events(struct epoll_event *events, int n) {
+        int kept = 0;
+
+        for (int i = 0; i < n; i++)
+                if (!events[i].data.ptr)
+                        events[kept++] = events[i];
+        return kept;
+}
+
+/* libcoap reads one datagram a time; while there are more the events of the first round are good
+ * for the next one, which saves asking for them again. */
 static void run_libcoap(Link *l) {
         struct epoll_event events[EVENTS_MAX];
-        int n;
+        int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, 0);
 
-        for (unsigned i = 0; i < ROUNDS_MAX && !l->closed; i++) {
-                n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, 0);
-                if (n <= 0)
-                        break;
-                running = l;
-                coap_io_do_epoll(l->context, events, (size_t) n);
-                running = NULL;
-                l->dirty = false; /* the library has set its timer on the way out */
+        if (l->socket_stale) {
+                l->socket_fd = peek_find_socket(l->session, l->socket_fd);
+                l->socket_stale = false;
+        }
+
+        for (unsigned i = 0; i < ROUNDS_MAX && n > 0 && !l->closed; i++) {
+                PeekResult next = l->socket_fd >= 0 ? peek_next(l, link_now(l))
+                                  : i > 0           ? PEEK_EMPTY
+                                                    : PEEK_LEFT;
+
+                if (next == PEEK_TAKEN || l->closed)
+                        continue;
+                if (next == PEEK_EMPTY) {
+                        n = i == 0 ? drop_socket_events(events, n) : 0;
+                        if (n == 0)
+                                break;
+                }
+                do_epoll(l, events, n);
+                n = keep_socket_events(events, n);
         }
 }
 
@@ -213,6 +255,7 @@ int link_io_open(Link *l, const struct sockaddr *address, socklen_t n) {
                 return errno > 0 ? -errno : -EHOSTUNREACH;
         coap_session_set_app_data(l->session, l);
         set_transmission(l);
+        l->socket_fd = peek_find_socket(l->session, -1);
         l->peer = name_peer(address, n);
         l->source = loop_add_fd(l->transport->loop, l->epoll_fd, POLLIN, on_fd, on_prepare, l);
         return 0;
@@ -228,6 +271,7 @@ void link_io_close(Link *l) {
         coap_free_context(l->context);
         l->session = NULL;
         l->context = NULL;
+        l->epoll_fd = l->socket_fd = -1;
 }
 
 /* --- messages --- */
@@ -265,6 +309,7 @@ void link_io_withdraw(Link *l) {
          * to retransmit. The handler would take that for news. */
         coap_register_nack_handler(l->context, NULL);
         coap_session_disconnected(l->session, COAP_NACK_NOT_DELIVERABLE);
+        l->socket_stale = true;
         coap_register_nack_handler(l->context, on_nack);
 }
 

@@ -273,6 +273,10 @@ bool call_receive(Link *l, Packet *p, uint64_t now_usec) {
         c = g_hash_table_lookup(l->by_token, &token);
         if (!c)
                 return false;
+        if (p->type == PACKET_CON) {
+                l->last_response_mid = p->mid;
+                l->has_last_response = true;
+        }
         request_forget_token(c);
         timer_disarm(c->request->timer);
         /* libcoap does not retransmit it any more, even when the ACK is still missing. */

@@ -272,7 +272,7 @@ static void reply(Fixture *f, const Datagram *d, uint8_t type, uint16_t mid) {
 
 static void test_request(void **state) {
         Fixture *f = fixture_new(NULL);
-        g_autofree Datagram *d = NULL, *e = NULL, *ack = NULL, *g = NULL;
+        g_autofree Datagram *d = NULL, *e = NULL, *ack = NULL, *again = NULL, *g = NULL;
 
         fixture_connect(f);
         request(f, true);
@@ -296,6 +296,11 @@ static void test_request(void **state) {
         assert_int_equal(f->error, 0);
         ack = server_receive(f);
         assert_header(ack, PACKET_ACK, EMPTY, 4711);
+        /* Our ACK was lost: once more, but the answer is not news. */
+        reply(f, e, PACKET_CON, 4711);
+        again = server_receive(f);
+        assert_header(again, PACKET_ACK, EMPTY, 4711);
+        assert_int_equal(f->answers, 1);
 
         /* An answer to nothing is rejected. */
         reply(f, d, PACKET_CON, 4712);
@@ -473,6 +478,9 @@ static void test_options(void **state) {
         static const uint8_t well_known[] = { 0x40, 0x01, 0,    7,   0xbb, '.', 'w',
                                               'e',  'l',  'l',  '-', 'k',  'n', 'o',
                                               'w',  'n',  0x04, 'c', 'o',  'r', 'e' };
+        static const uint8_t method_con[] = { 0x41, 0x1f, 0, 9, 't', 0xb1, '3' }, /* 0.31 */
+                method_non[] = { 0x51, 0x08, 0, 10, 't' },                        /* 0.08 */
+                cut_token[] = { 0x48, 0x1f, 0, 11, 't' };
         static const uint8_t ping[] = { 0x40, 0, 0, 8 };
         static const struct {
                 const uint8_t *v;
@@ -484,6 +492,9 @@ static void test_options(void **state) {
                 { proxy_uri, sizeof(proxy_uri), PACKET_ACK, CODE(5, 5) },
                 { bad_block, sizeof(bad_block), PACKET_ACK, CODE(4, 0) },
                 { bad_text, sizeof(bad_text), PACKET_ACK, CODE(4, 0) },
+                { method_con, sizeof(method_con), PACKET_ACK, CODE(4, 5) },
+                { method_con, sizeof(method_con), PACKET_ACK, CODE(4, 5) },
+                { method_non, sizeof(method_non), PACKET_NON, CODE(4, 5) },
                 { ping, sizeof(ping), PACKET_RST, EMPTY },
         };
         Fixture *f = fixture_new(NULL);
@@ -497,6 +508,8 @@ static void test_options(void **state) {
                 assert_int_equal(f->n_requests, 0);
                 g_free(d);
         }
+        server_send(f->server, cut_token, sizeof(cut_token));
+        server_hears_nothing(f, 50);
         server_send(f->server, host, sizeof(host));
         d = server_receive(f);
         assert_header(d, PACKET_ACK, CODE(2, 5), 6);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coap/peek.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "coap/exchange.h"
+
+#define DESCRIPTORS_MAX 4096u /* looked through */
+#define METHOD_LAST METHOD_IPATCH
+
+static bool has_address(int fd, int (*get)(int, struct sockaddr *, socklen_t *),
+                        const coap_address_t *wanted) {
+        coap_address_t a;
+
+        coap_address_init(&a);
+        return get(fd, &a.addr.sa, &a.size) == 0 && coap_address_equals(&a, wanted);
+}
+
+static bool is_socket_of(int fd, const coap_address_t *local, const coap_address_t *remote) {
+        return has_address(fd, getpeername, remote) && has_address(fd, getsockname, local);
+}
+
+/* libcoap keeps the descriptor to itself, but no other socket has the same two addresses. */
+int peek_find_socket(const coap_session_t *session, int hint) {
+        const coap_address_t *local = coap_session_get_addr_local(session),
+                             *remote = coap_session_get_addr_remote(session);
+        struct rlimit limit;
+        int max = 1024;
+
+        if (!local || !remote)
+                return -1;
+        if (hint >= 0 && is_socket_of(hint, local, remote))
+                return hint;
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+                max = (int) MIN(limit.rlim_cur, DESCRIPTORS_MAX);
+        for (int fd = 0; fd < max; fd++)
+                if (is_socket_of(fd, local, remote))
+                        return fd;
+        return -1;
+}
+
+static bool take(Link *l, uint8_t *buffer, size_t *n) {
+        ssize_t got = recv(l->socket_fd, buffer, *n, MSG_DONTWAIT);
+
+        *n = got > 0 ? (size_t) got : 0;
+        return got > 0;
+}
+
+/* libcoap answers a method it does not know with 4.04; it MUST be 4.05 (RFC 7252, section 5.8). */
+static bool is_unknown_method(const uint8_t head[4]) {
+        return head[0] >> 6 == 1 && (head[0] >> 4 & 3) <= PACKET_NON && head[1] > METHOD_LAST &&
+               head[1] < CODE(1, 0);
+}
+
+static void refuse_method(Link *l, uint64_t now_usec) {
+        uint8_t buffer[PACKET_IN_MAX];
+        size_t n = sizeof(buffer);
+        unsigned n_token;
+        Packet p;
+
+        if (!take(l, buffer, &n) || n < 4)
+                return;
+        n_token = buffer[0] & 15;
+        if (n_token > PACKET_TOKEN_MAX || n < 4 + n_token)
+                return;
+        packet_begin(&p, buffer[0] >> 4 & 3, buffer[1], (uint16_t) (buffer[2] << 8 | buffer[3]),
+                     buffer + 4, n_token);
+        packet_end(&p, NULL, 0);
+        p.refusal = CODE(4, 5);
+        exchange_receive(l, &p, now_usec);
+}
+
+/* A separate response that comes again because our ACK was lost: libcoap drops it without a word.
+ */
+static bool is_repeated_response(const Link *l, const uint8_t head[4]) {
+        return l->has_last_response && head[0] >> 6 == 1 && (head[0] >> 4 & 3) == PACKET_CON &&
+               head[1] >= CODE(2, 0) && (head[2] << 8 | head[3]) == l->last_response_mid;
+}
+
+static void acknowledge_again(Link *l) {
+        uint8_t buffer[4];
+        size_t n = sizeof(buffer);
+        PacketOut o = PACKET_OUT_INIT;
+
+        if (!take(l, buffer, &n))
+                return;
+        o.type = PACKET_ACK;
+        o.mid = l->last_response_mid;
+        if (packet_write(&o, buffer, sizeof(buffer)) == sizeof(buffer))
+                (void) link_transmit(l, buffer, sizeof(buffer));
+}
+
+PeekResult peek_next(Link *l, uint64_t now_usec) {
+        uint8_t head[4];
+        ssize_t n = recv(l->socket_fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+
+        if (n < 0) {
+                /* The look has taken the ICMP error from libcoap, which would have told of it. */
+                if ((errno == ECONNREFUSED || errno == EHOSTUNREACH) && l->outbox.current &&
+                    l->fate == FATE_OPEN)
+                        l->fate = FATE_REFUSED;
+                return PEEK_EMPTY;
+        }
+        if (n < (ssize_t) sizeof(head))
+                return PEEK_LEFT;
+        if (is_unknown_method(head))
+                refuse_method(l, now_usec);
+        else if (is_repeated_response(l, head))
+                acknowledge_again(l);
+        else
+                return PEEK_LEFT;
+        l->active = true;
+        return PEEK_TAKEN;
+}
