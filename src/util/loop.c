@@ -73,6 +73,9 @@ LoopSource *loop_add_fd(Loop *l, int fd, short events, LoopFdFunc func, LoopFunc
         s->userdata = userdata;
         s->source = g_source_new(&fd_funcs, sizeof(FdSource));
         ((FdSource *) s->source)->s = s;
+        /* No loop is ever run inside a handler, and GLib would take the descriptor out of its poll
+         * set around each dispatch: three system calls and a second turn of the loop every time. */
+        g_source_set_can_recurse(s->source, TRUE);
         s->tag = g_source_add_unix_fd(s->source, fd, (GIOCondition) (events | POLLERR | POLLHUP));
         g_source_attach(s->source, NULL);
         return s;
