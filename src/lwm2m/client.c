@@ -323,8 +323,13 @@ static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change
 /* --- object 1 --- */
 
 static int on_disable(void *userdata, uint16_t instance, uint64_t now_usec) {
-        Server *s = find_by_instance(userdata, instance);
+        Client *c = userdata;
+        Server *s;
 
+        /* A 1/x/5 written just before counts, though its turn may not have come. */
+        if (timer_due(c->accounts_timer) != USEC_INFINITY)
+                on_accounts(c, now_usec);
+        s = find_by_instance(c, instance);
         if (!s)
                 return -ENOENT;
         server_disable_soon(s, server_account(s)->disable_timeout_sec, now_usec);

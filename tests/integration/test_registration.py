@@ -261,6 +261,7 @@ def test_start_stop_pause_resume(make_daemon, server, ctl):
 def test_restart_continues_with_an_update(make_daemon, server):
     daemon = make_daemon({"main": server.uri})
     location = server.wait_registered().location
+    server.read("/3/0/0")  # the daemon has seen the answer to its Register
     daemon.kill()
     daemon.start()
     assert server.wait_event("updated").location == location
