@@ -59,6 +59,8 @@ static int define(Bus *b, const char *source, const char *xml, size_t n, bool pe
         r = schema_add_xml(schema_of(b), source, xml, n, ret, &why);
         if (r < 0)
                 return bus_error(error, r, "%s", why ? why : g_strerror(-r));
+        if (client_store(b->client)) /* may have kept what belongs to it */
+                (void) store_adopt(client_store(b->client));
         if (!persist)
                 return 0;
         r = keep(b, xml, n, *ret);

@@ -46,6 +46,7 @@ struct Store {
         GHashTable *dirty_blobs; /* names */
         GByteArray *ops;         /* being put together; empty between calls */
         bool replaying;          /* our own transactions are not stored */
+        bool orphans_told;
         void (*on_pending)(void *userdata);
         void *pending_userdata;
 };
@@ -70,6 +71,10 @@ void store_mark_stored(Store *s, const Path *p);
 /* What the disk has at p: the shadow or the tree's value. */
 const Value *store_disk_value(const Store *s, const Path *p, const Value *v);
 
+/* store_commit.c */
+int store_on_prepare(void *userdata, Origin origin, uint16_t ssid, const Change *changes, size_t n);
+void store_note_pending(Store *s);
+GPtrArray *store_sorted_keys(GHashTable *table, GCompareFunc compare); /* borrowed */
 /* store_load.c */
 int store_load(Store *s);
 int unit_adopt(Store *s, Unit *u);

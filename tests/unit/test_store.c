@@ -197,7 +197,7 @@ static void put(Fixture *f, Origin origin, Path p, int64_t i) {
         commit(f);
 }
 
-static void delete (Fixture *f, Origin origin, Path p) {
+static void drop(Fixture *f, Origin origin, Path p) {
         begin(f, origin);
         assert_int_equal(tree_delete(f->run.tree, &p), 0);
         commit(f);
@@ -361,15 +361,29 @@ static void test_always(void **state) {
         assert_true(store_is_persisted(f->run.store, &PATH_OIRI(9, 0, 10, 1)));
         put(f, ORIGIN_APP, PATH_OIRI(9, 0, 10, 1), 91); /* nothing new */
         assert_false(store_pending(f->run.store));
+        put(f, ORIGIN_APP, PATH_OIRI(9, 0, 10, 1), 92);
+        put(f, ORIGIN_SERVER, PATH_OIRI(9, 0, 10, 1), 91); /* at once, and nothing waits any more */
+        assert_false(store_pending(f->run.store));
         put(f, ORIGIN_APP, PATH_OIRI(9, 0, 10, 0), 1000); /* will be lost */
-        assert_int_equal(f->n_pending, 2);
+        assert_int_equal(f->n_pending, 3);
         restart(f);
         assert_tree(f,
                     "/9/0 /9/0/10 /9/0/10/0=90 /9/0/10/1=91 /9/0/10/2=92 /9/0/10/3=93 /9/0/10/4=94 "
                     "/9/0/10/5=95 /9/0/10/6=96 /9/0/10/7=97 /9/0/10/8=98 /9/0/10/9=99 ");
         assert_int_equal(store_set_policy(f->run.store, &PATH_O(9), PERSIST_ALWAYS), 0);
         put(f, ORIGIN_APP, PATH_OIR(9, 0, 1), 3);
-        delete (f, ORIGIN_APP, PATH_OIR(9, 0, 10));
+        drop(f, ORIGIN_APP, PATH_OIR(9, 0, 10));
+        assert_int_equal(store_compact(f->run.store), 0);
+        assert_int_equal(store_sync(f->run.store), 0);
+        put(f, ORIGIN_APP, PATH_OIR(9, 0, 2), 4);
+        assert_int_equal(store_compact(f->run.store), 0); /* of what was synced nothing is lost */
+        assert_int_equal(store_compact(f->run.store), 0); /* nor with the former journal */
+        restart(f);
+        assert_tree(f, "/9/0 /9/0/1=3 ");
+        assert_int_equal(store_set_policy(f->run.store, &PATH_O(9), PERSIST_ALWAYS), 0);
+        put(f, ORIGIN_APP, PATH_OIR(9, 0, 1), 3);
+        put(f, ORIGIN_APP, PATH_OIR(9, 0, 2), 4);
+        drop(f, ORIGIN_APP, PATH_OIR(9, 0, 2));
         restart_properly(f); /* closing writes what waits */
         assert_tree(f, "/9/0 /9/0/1=3 ");
 }
@@ -463,11 +477,20 @@ static void test_deletes(void **state) {
                 set(f, PATH_OIRI(9, i, 10, 2), i);
                 commit(f);
         }
-        delete (f, ORIGIN_APP, PATH_OI(9, 0));
-        delete (f, ORIGIN_SERVER, PATH_OIR(9, 1, 1));
-        delete (f, ORIGIN_INTERNAL, PATH_OIRI(9, 1, 10, 2));
+        drop(f, ORIGIN_APP, PATH_OI(9, 0));
+        drop(f, ORIGIN_SERVER, PATH_OIR(9, 1, 1));
+        drop(f, ORIGIN_INTERNAL, PATH_OIRI(9, 1, 10, 2));
         put(f, ORIGIN_APP, PATH_OIR(9, 2, 1), 77);
-        delete (f, ORIGIN_APP, PATH_OIR(9, 2, 1)); /* an older value was on disk */
+        assert_int_equal(g_hash_table_size(f->run.store->shadows), 1);
+        drop(f, ORIGIN_APP, PATH_OIR(9, 2, 1)); /* an older value was on disk */
+        assert_int_equal(g_hash_table_size(f->run.store->shadows), 0);
+        put(f, ORIGIN_APP, PATH_OIRI(9, 2, 10, 1), 78);
+        begin(f, ORIGIN_SERVER);
+        assert_int_equal(tree_clear_resource(f->run.tree, &PATH_OIR(9, 2, 10)), 0);
+        set(f, PATH_OIRI(9, 2, 10, 1), 2);
+        set(f, PATH_OIRI(9, 2, 10, 2), 2);
+        commit(f);
+        assert_int_equal(g_hash_table_size(f->run.store->shadows), 0);
         restart(f);
         assert_tree(f, "/9/1 /9/1/10 /9/1/10/1=1 /9/2 /9/2/10 /9/2/10/1=2 /9/2/10/2=2 ");
         begin(f, ORIGIN_SERVER); /* replaced within one transaction */
@@ -550,7 +573,7 @@ static void test_reset(void **state) {
                 restart(f);
                 assert_tree(f, keep ? "/1/0 /1/0/1=1 /1/0/2=4 /9/0 /9/0/2=3 " : "");
                 if (keep)
-                        delete (f, ORIGIN_SERVER, PATH_OI(9, 0));
+                        drop(f, ORIGIN_SERVER, PATH_OI(9, 0));
         }
         /* Interrupted after its journal entry it is done at the next start. */
         f->config.journal_bytes_max = 0;
@@ -867,7 +890,7 @@ static void test_bad_files_bounded(void **state) {
                 reopen(f);
                 assert_tree(f, "/9/0 ");
                 put(f, ORIGIN_SERVER, PATH_OIR(9, 0, 1), i);
-                delete (f, ORIGIN_SERVER, PATH_OIR(9, 0, 1));
+                drop(f, ORIGIN_SERVER, PATH_OIR(9, 0, 1));
         }
         for (int i = 0; i < 20; i++) {
                 g_autofree char *name = g_strdup_printf("object-9.cbor.bad-%d", i);
@@ -1015,7 +1038,7 @@ static void test_unknown_object(void **state) {
                 if (i == 0)
                         create(f, ORIGIN_SERVER, 9, 0);
                 put(f, ORIGIN_SERVER, PATH_OIR(9, 0, 1), i);
-                delete (f, ORIGIN_SERVER, PATH_OIR(9, 0, 1));
+                drop(f, ORIGIN_SERVER, PATH_OIR(9, 0, 1));
                 run_kill(&f->run);
         }
         reopen(f);
@@ -1026,7 +1049,7 @@ static void test_unknown_object(void **state) {
         assert_tree(f, "/9/0 /77/0 /77/0/1=2 /77/1 ");
         assert_true(store_is_persisted(f->run.store, &PATH_OIR(77, 0, 1)));
         assert_int_equal(store_adopt(f->run.store), 0);
-        delete (f, ORIGIN_SERVER, PATH_OI(77, 0));
+        drop(f, ORIGIN_SERVER, PATH_OI(77, 0));
         run_kill(&f->run);
         assert_int_equal(run_open(f, f->dir, one_more, &f->run), 0);
         assert_tree(f, "/77/1 ");
@@ -1053,12 +1076,23 @@ static void test_unknown_resource(void **state) {
         assert_int_equal(run_open(f, f->dir, less, &f->run), 0);
         assert_message(f, "object-9: 4 entries fit no definition known now, kept");
         assert_tree(f, "/9/0 /9/0/1=1 /9/1 /9/1/1=1 ");
-        delete (f, ORIGIN_SERVER, PATH_OI(9, 0));
-        run_kill(&f->run);
-        assert_int_equal(run_open(f, f->dir, less, &f->run), 0);
+        drop(f, ORIGIN_SERVER, PATH_OI(9, 0));
         create(f, ORIGIN_SERVER, 9, 0);
+        assert_int_equal(store_compact(f->run.store), 0);
         restart(f);
         assert_tree(f, "/9/0 /9/1 /9/1/1=1 /9/1/2=2 /9/1/3=3 ");
+        run_kill(&f->run);
+        f->config.journal_bytes_max = 0;
+        assert_int_equal(run_open(f, f->dir, less, &f->run), 0);
+        assert_int_equal(store_compact(f->run.store), 0);
+        drop(f, ORIGIN_SERVER, PATH_OI(9, 1)); /* in the journal */
+        create(f, ORIGIN_SERVER, 9, 1);
+        run_kill(&f->run);
+        assert_int_equal(run_open(f, f->dir, less, &f->run), 0);
+        assert_int_equal(f->messages->len, 0);
+        assert_int_equal(store_compact(f->run.store), 0);
+        restart(f);
+        assert_tree(f, "/9/0 /9/1 ");
 }
 
 /* --- size --- */
@@ -1125,7 +1159,7 @@ static void work_step(Fixture *f, int i) {
                 break;
         case 4:
                 if (i % 5 == 0 && tree_exists(f->run.tree, &PATH_OI(9, instance)))
-                        delete (f, ORIGIN_SERVER, PATH_OI(9, instance));
+                        drop(f, ORIGIN_SERVER, PATH_OI(9, instance));
                 break;
         case 5:
                 if (tree_exists(f->run.tree, &PATH_OI(10, 0)))
@@ -1199,7 +1233,7 @@ static void judge(Fixture *f, const Expected *e, const Shared *shared, long at) 
 
 /* The process dies in the middle of its nth system call, for every n, with and without what was not
  * synced: what was acknowledged is there afterwards. */
-static void crash_everywhere(Fixture *f, bool power_loss) {
+static void crash_everywhere(Fixture *f, bool power_loss, int names_lost) {
         Shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         Expected e;
@@ -1218,6 +1252,7 @@ static void crash_everywhere(Fixture *f, bool power_loss) {
                 if (pid == 0) {
                         memset(&faults, 0, sizeof(faults));
                         faults.power_loss = power_loss;
+                        faults.names_lost = names_lost;
                         faults.crash_at = at;
                         reopen(f);
                         work(f, shared);
@@ -1242,11 +1277,19 @@ static void crash_everywhere(Fixture *f, bool power_loss) {
 }
 
 static void test_crash(void **state) {
-        crash_everywhere(*state, false);
+        crash_everywhere(*state, false, 0);
 }
 
 static void test_power_loss(void **state) {
-        crash_everywhere(*state, true);
+        crash_everywhere(*state, true, 0);
+}
+
+static void test_names_lost(void **state) {
+        crash_everywhere(*state, true, 1);
+}
+
+static void test_names_lost_out_of_order(void **state) {
+        crash_everywhere(*state, true, 2);
 }
 
 int main(void) {
@@ -1280,6 +1323,8 @@ int main(void) {
                 T(test_compaction),
                 T(test_crash),
                 T(test_power_loss),
+                T(test_names_lost),
+                T(test_names_lost_out_of_order),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -345,6 +346,31 @@ static void test_next(void **state) {
         assert_int_equal(tree_next_instance(t, &PATH_OI(65534, 65534), &p), -ENOENT);
 }
 
+/* What an instance with three numbers costs on the heap, many and few. */
+static void test_compact(void **state) {
+        Tree *t = ((Fixture *) *state)->tree;
+        const int n = 60000;
+        struct mallinfo2 before, after;
+        size_t used;
+
+        tree_abort(t);
+        before = mallinfo2();
+        for (int i = 0; i < n; i++) {
+                tree_begin(t, ORIGIN_APP, 0);
+                assert_int_equal(tree_create(t, 1, (uint16_t) i, (Version){ 0, 0 }), 0);
+                for (uint16_t r = 1; r < 4; r++)
+                        assert_int_equal(set_integer(t, PATH_OIR(1, i, r), i), 0);
+                assert_int_equal(tree_commit(t), 0);
+        }
+        after = mallinfo2();
+        used = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+        print_message("%zu bytes an instance\n", used / (size_t) n);
+        assert_true(used <= 200 * (size_t) n); /* 0 where a sanitizer has its own heap */
+        for (int i = 0; i < n; i++)
+                assert_int_equal(get_integer(t, PATH_OIR(1, i, 1)), i);
+        tree_begin(t, ORIGIN_APP, 0);
+}
+
 static void test_format_schema(void **state) {
         Tree *t = ((Fixture *) *state)->tree;
         FormatSchema f = tree_format_schema(t);
@@ -361,10 +387,10 @@ static void test_format_schema(void **state) {
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         const struct CMUnitTest tests[] = {
-                T(test_create),   T(test_free_id),       T(test_set_errors),
-                T(test_types),    T(test_get),           T(test_exact_conversions),
-                T(test_multiple), T(test_bytes_limit),   T(test_walk),
-                T(test_next),     T(test_format_schema),
+                T(test_create),   T(test_free_id),     T(test_set_errors),
+                T(test_types),    T(test_get),         T(test_exact_conversions),
+                T(test_multiple), T(test_bytes_limit), T(test_walk),
+                T(test_next),     T(test_compact),     T(test_format_schema),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

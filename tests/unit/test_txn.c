@@ -108,7 +108,7 @@ static void create(Fixture *f, uint16_t object, uint16_t instance) {
         assert_int_equal(tree_create(f->tree, object, instance, (Version){ 0, 0 }), 0);
 }
 
-static void delete (Fixture *f, Path p) {
+static void drop(Fixture *f, Path p) {
         assert_int_equal(tree_delete(f->tree, &p), 0);
 }
 
@@ -142,11 +142,11 @@ static void test_notes(void **state) {
         set(f, PATH_OIR(1, 0, 0), 3);
         commit(f, "set /1/0/2/5; set /1/0/0 was 1; ");
         begin(f);
-        delete (f, PATH_OIRI(1, 0, 2, 5));
-        delete (f, PATH_OIR(1, 0, 0));
+        drop(f, PATH_OIRI(1, 0, 2, 5));
+        drop(f, PATH_OIR(1, 0, 0));
         commit(f, "deleted /1/0/2/5; deleted /1/0/0; ");
         begin(f);
-        delete (f, PATH_OI(1, 0));
+        drop(f, PATH_OI(1, 0));
         commit(f, "deleted /1/0; ");
 }
 
@@ -156,17 +156,17 @@ static void test_coalesced(void **state) {
         begin(f); /* came and went */
         create(f, 1, 3);
         set(f, PATH_OIR(1, 3, 0), 1);
-        delete (f, PATH_OI(1, 3));
+        drop(f, PATH_OI(1, 3));
         commit(f, "");
         begin(f);
         create(f, 1, 3);
-        delete (f, PATH_OI(1, 3));
+        drop(f, PATH_OI(1, 3));
         create(f, 1, 3);
         set(f, PATH_OIR(1, 3, 0), 1);
         set(f, PATH_OIRI(1, 3, 2, 0), 1);
         commit(f, "created /1/3; set /1/3/0; set /1/3/2/0; ");
         begin(f); /* replaced */
-        delete (f, PATH_OI(1, 3));
+        drop(f, PATH_OI(1, 3));
         create(f, 1, 3);
         set(f, PATH_OIR(1, 3, 0), 2);
         commit(f, "deleted /1/3; created /1/3; set /1/3/0; ");
@@ -181,9 +181,9 @@ static void test_coalesced(void **state) {
         assert_int_equal(tree_clear_resource(f->tree, &PATH_OIR(1, 3, 2)), 0);
         commit(f, "set /1/3/2; ");
         begin(f);
-        delete (f, PATH_OI(1, 3));
+        drop(f, PATH_OI(1, 3));
         create(f, 1, 3);
-        delete (f, PATH_OI(1, 3));
+        drop(f, PATH_OI(1, 3));
         commit(f, "deleted /1/3; ");
 }
 
@@ -234,7 +234,7 @@ static void test_marks(void **state) {
         assert_int_equal(tree_mark(f->tree, &PATH_OIR(1, 7, 2)), 0);
         assert_int_equal(tree_mark(f->tree, &PATH_O(1)), 0);
         begin(f);
-        delete (f, PATH_OI(1, 0));
+        drop(f, PATH_OI(1, 0));
         create(f, 1, 0);
         assert_int_equal(tree_mark(f->tree, &PATH_OI(1, 0)), 0);
         tree_abort(f->tree);
@@ -245,8 +245,8 @@ static void test_marks(void **state) {
         commit(f, "set /1/0/2/5 was 1; ");
         assert_int_equal(tree_mark(f->tree, &PATH_OIRI(1, 0, 2, 5)), MARK_SHADOWED);
         begin(f);
-        delete (f, PATH_OIR(1, 0, 2));
-        delete (f, PATH_OI(1, 0));
+        drop(f, PATH_OIR(1, 0, 2));
+        drop(f, PATH_OI(1, 0));
         commit(f, "deleted /1/0/2 mark 2; deleted /1/0 mark 1; ");
 }
 
