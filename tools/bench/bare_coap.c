@@ -76,7 +76,7 @@ static void add_entry(BareCoap *b, const char *path, bool observable) {
         e->data = (uint8_t *) e->small;
         e->length = (size_t) snprintf(e->small, sizeof(e->small), "21.5");
         e->resource = coap_resource_init(uri, COAP_RESOURCE_FLAGS_RELEASE_URI |
-                                                      COAP_RESOURCE_FLAGS_NOTIFY_NON_ALWAYS);
+                                                      COAP_RESOURCE_FLAGS_NOTIFY_CON);
         coap_register_handler(e->resource, COAP_REQUEST_GET, on_get);
         coap_register_handler(e->resource, COAP_REQUEST_PUT, on_put);
         coap_resource_set_userdata(e->resource, e);
