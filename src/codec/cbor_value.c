@@ -30,9 +30,9 @@ int cbor_value_decode(Sink *s, const void *data, size_t n) {
 }
 
 int cbor_value_encode(const Path *base, const Record *records, size_t n_records, GByteArray *out) {
-        const Record *last = records + n_records - 1;
+        const Record *last = n_records > 0 ? &records[n_records - 1] : NULL;
 
-        if (n_records == 0 || !path_equal(&last->path, base) || last->value.type == VALUE_NONE)
+        if (!last || !path_equal(&last->path, base) || last->value.type == VALUE_NONE)
                 return -ENOTSUP;
         cborio_put_value(out, &last->value, true);
         return 0;

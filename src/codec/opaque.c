@@ -17,9 +17,9 @@ int opaque_decode(Sink *s, const void *data, size_t n) {
 }
 
 int opaque_encode(const Path *base, const Record *records, size_t n_records, GByteArray *out) {
-        const Record *last = records + n_records - 1;
+        const Record *last = n_records > 0 ? &records[n_records - 1] : NULL;
 
-        if (n_records == 0 || !path_equal(&last->path, base) || last->value.type != VALUE_OPAQUE)
+        if (!last || !path_equal(&last->path, base) || last->value.type != VALUE_OPAQUE)
                 return -ENOTSUP;
         g_byte_array_append(out, (const guint8 *) last->value.data, last->value.length);
         return 0;

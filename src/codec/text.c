@@ -31,6 +31,8 @@ int text_decode(Sink *s, const void *data, size_t n) {
 static void append_base64(GByteArray *out, const Value *v) {
         size_t n = base64_length(v->length, false);
 
+        if (n == 0)
+                return;
         g_byte_array_set_size(out, (guint) (out->len + n));
         base64_encode(v->data, v->length, false, (char *) out->data + out->len - n);
 }
