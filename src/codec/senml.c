@@ -70,9 +70,24 @@ static bool is_number(ValueType type) {
                type == VALUE_TIME;
 }
 
+/* Some peers know no "vlo" and write a link as a string. */
+static int string_to_link(Value *v) {
+        Value link;
+        int e;
+
+        e = strlen(v->data) == v->length ? value_parse(v->data, VALUE_OBJLNK, &link) : -EINVAL;
+        if (e < 0)
+                return e;
+        value_clear(v);
+        *v = link;
+        return 0;
+}
+
 static int resolve_value(const SenmlPack *pack, SenmlRecord *r, ValueType type) {
         int e;
 
+        if (type == VALUE_OBJLNK && r->value.type == VALUE_STRING)
+                return string_to_link(&r->value);
         if (r->number) {
                 e = number_parse(r->number, r->n_number, is_number(type) ? type : VALUE_NONE,
                                  &r->value);
