@@ -294,6 +294,8 @@ int daemon_new(const Arguments *arguments, const Config *config, Loop *loop, Dae
         d->arguments = arguments;
         d->loop = loop;
         d->schema = schema_new();
+        schema_set_release(d->schema,
+                           config->version.major > 0 ? config->version : (Version){ 1, 1 });
         r = load_definitions(d, config);
         if (r < 0)
                 return r;

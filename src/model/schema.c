@@ -16,6 +16,7 @@
 struct Schema {
         GPtrArray *objects;    /* const ObjectDef *, owned; by id and version */
         GHashTable *preferred; /* id -> Version as a number */
+        Version release;       /* schema_set_release(); 0.0 any */
 };
 
 static void unref_def(void *def) {
@@ -72,6 +73,21 @@ static const ObjectDef *highest(const Schema *s, uint16_t id) {
         return def && def->id == id ? def : NULL;
 }
 
+/* The highest that the release knows; an object which came later is taken as it is. */
+static const ObjectDef *usual(const Schema *s, uint16_t id) {
+        const bool any = s->release.major == 0 && s->release.minor == 0;
+
+        for (size_t i = position(s, id, (Version){ UINT8_MAX, UINT8_MAX }); !any && i > 0; i--) {
+                const ObjectDef *def = s->objects->pdata[i - 1];
+
+                if (def->id != id)
+                        break;
+                if (version_compare(def->lwm2m_version, s->release) <= 0)
+                        return def;
+        }
+        return highest(s, id);
+}
+
 const ObjectDef *schema_object(const Schema *s, uint16_t id, Version version) {
         unsigned packed;
 
@@ -80,7 +96,11 @@ const ObjectDef *schema_object(const Schema *s, uint16_t id, Version version) {
         packed = GPOINTER_TO_UINT(g_hash_table_lookup(s->preferred, GUINT_TO_POINTER(id)));
         if (packed != 0)
                 return exact(s, id, (Version){ (uint8_t) (packed >> 8), (uint8_t) packed });
-        return highest(s, id);
+        return usual(s, id);
+}
+
+void schema_set_release(Schema *s, Version lwm2m) {
+        s->release = lwm2m;
 }
 
 int schema_prefer(Schema *s, uint16_t id, Version version) {

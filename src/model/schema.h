@@ -63,11 +63,13 @@ int schema_add_directory(Schema *s, const char *directory,
 int schema_remove(Schema *s, uint16_t id,
                   Version version); /* -ENOENT; the caller checks for instances */
 
-/* The definition of that version; with version 0.0 the preferred one (schema_prefer(), else the
- * highest). NULL if not known. */
+/* The definition of that version; with version 0.0 the preferred one: schema_prefer(), else the
+ * highest that the release of LwM2M knows, else the highest. NULL if not known. */
 const ObjectDef *schema_object(const Schema *s, uint16_t id, Version version);
-/* Makes version the one used for new instances of the object: LwM2M 1.0, 1.1, 1.2 ask for different
- * versions of the core objects. -ENOENT. */
+/* LwM2M 1.0, 1.1 and 1.2 ask for different versions of the core objects: new instances take the
+ * definition whose LWM2MVersion is not above this one. 0.0, as at first, is any. */
+void schema_set_release(Schema *s, Version lwm2m);
+/* Makes version the one used for new instances of the object. -ENOENT. */
 int schema_prefer(Schema *s, uint16_t id, Version version);
 void schema_foreach(const Schema *s, void (*func)(void *userdata, const ObjectDef *def),
                     void *userdata);

@@ -69,6 +69,14 @@ def test_bad_seeds(make_daemon, server, values, said):
     assert said in daemon.log and "lwm2md.conf:" in daemon.log
 
 
+@pytest.mark.parametrize("version, objects", [("auto", "1.1"), ("1.0", "1.0"), ("1.1", "1.1"), ("1.2", "1.2")])
+def test_versions_of_core_objects(make_daemon, server, bus, version, objects):
+    make_daemon({"main": server.uri}, client={"Version": version})
+    assert "ver=" not in server.wait_registered().links  # the versions that belong to that of LwM2M
+    links = server.discover("/3").text
+    assert (f"</3>;ver={objects}" in links) == (objects != "1.0"), links
+
+
 @pytest.mark.parametrize("uri", ["coaps://127.0.0.1:5684", "coap+tcp://127.0.0.1", "http://127.0.0.1", "coap://", "127.0.0.1",
                                  "coap://127.0.0.1:99999", "coap://127.0.0.1/x y"])
 def test_bad_server_uri_is_told(make_daemon, uri):

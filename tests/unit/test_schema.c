@@ -213,6 +213,44 @@ static void test_versions(void **state) {
         assert_string_equal(schema_object(s, 9, (Version){ 0, 0 })->name, "d");
 }
 
+/* The same object as the releases of LwM2M have it; 8 came with the last of them. */
+static void test_release(void **state) {
+        static const char *const files[] = { "9-1_0", "9-1_1", "9-1_2", "8-1_0" };
+        static const struct {
+                Version release, expected;
+        } table[] = {
+                { { 0, 0 }, { 1, 2 } }, { { 1, 0 }, { 1, 0 } }, { { 1, 1 }, { 1, 1 } },
+                { { 1, 2 }, { 1, 2 } }, { { 2, 0 }, { 1, 2 } },
+        };
+        g_autoptr(Schema) s = schema_new();
+
+        for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
+                g_autofree char
+                        *error = NULL,
+                        *xml = g_strdup_printf(
+                                "<LWM2M><Object ObjectType=\"MODefinition\"><Name>n</Name>"
+                                "<ObjectID>%c</ObjectID><ObjectURN>urn:x</ObjectURN>"
+                                "<LWM2MVersion>1.%c</LWM2MVersion>"
+                                "<ObjectVersion>1.%c</ObjectVersion>"
+                                "<MultipleInstances>Multiple</MultipleInstances>"
+                                "<Mandatory>Optional</Mandatory><Resources/></Object></LWM2M>",
+                                files[i][0], files[i][0] == '8' ? '2' : files[i][4], files[i][4]);
+
+                assert_int_equal(add(s, xml, &error), 0);
+        }
+        for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+                schema_set_release(s, table[i].release);
+                assert_memory_equal(&schema_object(s, 9, (Version){ 0, 0 })->version,
+                                    &table[i].expected, sizeof(Version));
+                assert_non_null(schema_object(s, 8, (Version){ 0, 0 }));
+                assert_non_null(schema_object(s, 9, (Version){ 1, 2 }));
+                assert_null(schema_object(s, 10, (Version){ 0, 0 }));
+        }
+        schema_set_release(s, (Version){ 1, 1 });
+        assert_int_equal(schema_prefer(s, 9, (Version){ 1, 2 }), 0);
+        assert_int_equal(schema_object(s, 9, (Version){ 0, 0 })->version.minor, 2);
+}
+
 static void test_in_use(void **state) {
         g_autoptr(Schema) s = schema_new();
         g_autoptr(Tree) t = NULL;
@@ -334,9 +372,10 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parse),     cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_malformed), cmocka_unit_test(test_limits),
-                cmocka_unit_test(test_versions),  cmocka_unit_test(test_in_use),
-                cmocka_unit_test(test_check),     cmocka_unit_test(test_directory),
-                cmocka_unit_test(test_shipped),   cmocka_unit_test(test_registry),
+                cmocka_unit_test(test_versions),  cmocka_unit_test(test_release),
+                cmocka_unit_test(test_in_use),    cmocka_unit_test(test_check),
+                cmocka_unit_test(test_directory), cmocka_unit_test(test_shipped),
+                cmocka_unit_test(test_registry),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
