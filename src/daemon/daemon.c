@@ -260,14 +260,7 @@ static int make_client(Daemon *d, const Config *config) {
         return 0;
 }
 
-/* Factory bootstrap: only when the state has no account yet. */
 static int add_accounts(Daemon *d, const Config *config) {
-        g_autofree uint16_t *known = NULL;
-        size_t n;
-
-        known = client_servers(d->client, &n);
-        if (n > 0)
-                return 0;
         for (guint i = 0; i < config->servers_list->len; i++) {
                 const ServerConfig *s = g_ptr_array_index(config->servers_list, i);
                 ServerAccount account = { s->uri, s->ssid, s->lifetime_sec, s->binding };
@@ -282,8 +275,34 @@ static int add_accounts(Daemon *d, const Config *config) {
         return 0;
 }
 
-static int seed(Daemon *d, const Config *config, char **ret_error) {
-        return seed_apply(config, d->tree, ret_error);
+/* A configuration that is refused leaves no account behind, so that the next try starts anew. */
+static void remove_accounts(Daemon *d) {
+        g_autofree uint16_t *known = NULL;
+        size_t n;
+
+        known = client_servers(d->client, &n);
+        for (size_t i = 0; i < n; i++)
+                client_remove_account(d->client, known[i], loop_now(d->loop));
+}
+
+/* Factory bootstrap, only when the state has no account yet, and seeds. The accounts come first:
+ * their instances take the first free numbers, which those of the seeds would be. */
+static int populate(Daemon *d, const Config *config, char **ret_error) {
+        g_autofree uint16_t *known = NULL;
+        size_t n;
+        int r = 0;
+
+        known = client_servers(d->client, &n);
+        if (n == 0) {
+                r = add_accounts(d, config);
+                if (r >= 0)
+                        r = seed_accounts(config, d->tree, ret_error);
+        }
+        if (r >= 0)
+                r = seed_apply(config, d->tree, ret_error);
+        if (r < 0 && n == 0)
+                remove_accounts(d);
+        return r;
 }
 
 int daemon_new(const Arguments *arguments, const Config *config, Loop *loop, Daemon **ret) {
@@ -315,12 +334,9 @@ int daemon_new(const Arguments *arguments, const Config *config, Loop *loop, Dae
         r = make_client(d, config);
         if (r < 0)
                 return r;
-        r = seed(d, config, &why);
+        r = populate(d, config, &why);
         if (r < 0)
-                return log_error_errno(r, "%s", why ? why : g_strerror(-r));
-        r = add_accounts(d, config);
-        if (r < 0)
-                return r;
+                return why ? log_error_errno(r, "%s", why) : r;
         *ret = g_steal_pointer(&d);
         return 0;
 }
@@ -415,9 +431,7 @@ int daemon_reload(Daemon *d, char **ret_error) {
         if (r >= 0)
                 r = set_policies(d, config);
         if (r >= 0)
-                r = seed(d, config, ret_error);
-        if (r >= 0)
-                r = add_accounts(d, config);
+                r = populate(d, config, ret_error);
         notify_state("READY=1");
         return r;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lwm2m/account.h"
 #include "util/parse.h"
 
 static int ensure_instance(Tree *tree, const Path *path, const char **why) {
@@ -48,7 +49,7 @@ static int parse_text(const char *text, ValueType type, Value *ret) {
         return value_parse(g_str_has_prefix(text, "base64:") ? text + 7 : text, type, ret);
 }
 
-static int seed_one(Tree *tree, const SeedConfig *seed, const char **why) {
+static int seed_one(Tree *tree, const SeedConfig *seed, bool replace, const char **why) {
         g_auto(Value) value = VALUE_INIT;
         const ResourceDef *def;
         int r;
@@ -66,7 +67,7 @@ static int seed_one(Tree *tree, const SeedConfig *seed, const char **why) {
                        "the end";
                 return -EISDIR;
         }
-        if (tree_exists(tree, &seed->path))
+        if (!replace && tree_exists(tree, &seed->path))
                 return 0;
         if (def->type == VALUE_NONE) {
                 *why = "an executable resource has no value";
@@ -79,16 +80,26 @@ static int seed_one(Tree *tree, const SeedConfig *seed, const char **why) {
         return tree_set(tree, &seed->path, &value);
 }
 
-int seed_apply(const Config *config, Tree *tree, char **ret_error) {
+/* What [Server] says itself is not for [Values] to change: who the account belongs to. */
+static bool is_of_account(const Tree *tree, const Path *p) {
+        const Path instance = path_prefix(p, 2);
+
+        return p->id[0] == OBJECT_SERVER && p->n > 2 && p->id[2] != SERVER_SSID &&
+               tree_exists(tree, &instance);
+}
+
+static int seed_all(const Config *config, Tree *tree, bool accounts, char **ret_error) {
         g_autoptr(GString) errors = g_string_new(NULL);
 
-        tree_begin(tree, ORIGIN_INTERNAL, 0);
+        tree_begin(tree, accounts ? ORIGIN_APP : ORIGIN_INTERNAL, 0);
         for (guint i = 0; i < config->seeds->len; i++) {
                 const SeedConfig *seed = g_ptr_array_index(config->seeds, i);
                 const char *why = "";
                 int r;
 
-                r = seed_one(tree, seed, &why);
+                if (accounts && !is_of_account(tree, &seed->path))
+                        continue;
+                r = seed_one(tree, seed, accounts, &why);
                 if (r == -EINVAL || r == -ERANGE)
                         g_string_append_printf(errors, "%s: [Values] %s: '%s' is not a %s%s\n",
                                                seed->where, PATH_TEXT(&seed->path), seed->text, why,
@@ -104,4 +115,12 @@ int seed_apply(const Config *config, Tree *tree, char **ret_error) {
                 return -EINVAL;
         }
         return tree_commit(tree);
+}
+
+int seed_apply(const Config *config, Tree *tree, char **ret_error) {
+        return seed_all(config, tree, false, ret_error);
+}
+
+int seed_accounts(const Config *config, Tree *tree, char **ret_error) {
+        return seed_all(config, tree, true, ret_error);
 }

@@ -69,6 +69,29 @@ def test_bad_seeds(make_daemon, server, values, said):
     assert said in daemon.log and "lwm2md.conf:" in daemon.log
 
 
+def test_seeds_of_an_account(make_daemon, server):
+    """Values of object 1 belong to the account that the configuration makes, and stay with it."""
+    daemon = make_daemon({"main": server.uri}, values={"/1/0/2": "3", "/1/0/6": "0"})
+    server.wait_registered()
+    assert server.read("/1/0/0", accept="text").text == "101"
+    assert server.write("/1/0/2", "4").code == "2.04"
+    daemon.kill()
+    daemon.start()
+    server.wait_event("updated")
+    assert [server.read(f"/1/0/{n}", accept="text").text for n in (0, 2, 6)] == ["101", "4", "0"]
+    assert server.read("/1/1").code == "4.04"
+
+
+def test_refused_seeds_leave_no_account(make_daemon, server):
+    daemon = make_daemon({"main": server.uri}, values={"/1/0/2": "x"}, start=False)
+    daemon.start(ready=False)
+    assert daemon.wait_exit() == 1 and "/1/0/2: 'x' is not a Integer" in daemon.log
+    daemon.config.write_text(daemon.config.read_text().replace("/1/0/2=x", "/1/0/2=5"))
+    daemon.start()
+    server.wait_registered()
+    assert server.read("/1/0/2", accept="text").text == "5"
+
+
 @pytest.mark.parametrize("version, objects", [("auto", "1.1"), ("1.0", "1.0"), ("1.1", "1.1"), ("1.2", "1.2")])
 def test_versions_of_core_objects(make_daemon, server, bus, version, objects):
     make_daemon({"main": server.uri}, client={"Version": version})
