@@ -87,7 +87,7 @@ def test_full_disk(make_daemon, server, client):
         server.wait_registered()
         assert server.write(KEPT, payload="1", format="text").code == "2.04"
         filler = daemon.state / "filler"
-        with filler.open("wb") as f:
+        with filler.open("wb", buffering=0) as f:
             try:
                 while True:
                     f.write(b"x" * 4096)
