@@ -63,6 +63,28 @@ static int load_definitions(Daemon *d, const Config *config) {
         return 0;
 }
 
+static void count_bad(void *userdata, const char *text) {
+        on_bad_definition(NULL, text);
+        (*(int *) userdata)++;
+}
+
+static void look(void *userdata, const ObjectDef *def) {
+}
+
+int daemon_check_definitions(const Config *config) {
+        g_autoptr(Schema) s = schema_new();
+        int n_bad = 0;
+
+        schema_add_directory(s, SYSCONF_DIR "/objects.d", count_bad, &n_bad);
+        for (char **path = config->object_paths; path && *path; path++)
+                if (**path && schema_add_directory(s, *path, count_bad, &n_bad) < 0) {
+                        log_error("[Objects] Path: cannot read '%s'", *path);
+                        n_bad++;
+                }
+        schema_foreach(s, look, NULL); /* definitions are read when they are asked for */
+        return n_bad;
+}
+
 static void load_kept_definition(void *userdata, const char *name, GBytes *blob) {
         Daemon *d = userdata;
         g_autofree char *why = NULL;

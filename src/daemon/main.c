@@ -140,6 +140,8 @@ static int run(void) {
                 return EXIT_FAILURE;
         }
         if (arg_check) {
+                if (daemon_check_definitions(config) > 0)
+                        return EXIT_FAILURE;
                 printf("%s: OK\n", arg.config_file);
                 return EXIT_SUCCESS;
         }

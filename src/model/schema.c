@@ -10,6 +10,7 @@
 #include "model/objectdef.h"
 #include "model/schema_xml.h"
 #include "util/cleanup.h"
+#include "util/parse.h"
 
 #define SCHEMA_OBJECTS_MAX 10000
 
@@ -17,7 +18,27 @@ struct Schema {
         GPtrArray *objects;    /* const ObjectDef *, owned; by id and version */
         GHashTable *preferred; /* id -> Version as a number */
         Version release;       /* schema_set_release(); 0.0 any */
+        GHashTable *unread;    /* id -> GPtrArray of Unread, in the order they were found */
 };
+
+/* A file that names the object it defines, and is read when that object is first asked for: a start
+ * needs few of the definitions that are there. */
+typedef struct Unread {
+        char *file;
+        void (*on_error)(void *userdata, const char *text);
+        void *userdata;
+} Unread;
+
+static void unread_free(void *p) {
+        Unread *u = p;
+
+        g_free(u->file);
+        g_free(u);
+}
+
+static void unread_list_free(void *p) {
+        g_ptr_array_unref(p);
+}
 
 static void unref_def(void *def) {
         object_def_unref(def);
@@ -28,6 +49,7 @@ Schema *schema_new(void) {
 
         s->objects = g_ptr_array_new_with_free_func(unref_def);
         s->preferred = g_hash_table_new(NULL, NULL);
+        s->unread = g_hash_table_new_full(NULL, NULL, NULL, unread_list_free);
         return s;
 }
 
@@ -36,6 +58,7 @@ Schema *schema_free(Schema *s) {
                 return NULL;
         g_ptr_array_unref(s->objects);
         g_hash_table_unref(s->preferred);
+        g_hash_table_unref(s->unread);
         g_free(s);
         return NULL;
 }
@@ -88,9 +111,34 @@ static const ObjectDef *usual(const Schema *s, uint16_t id) {
         return highest(s, id);
 }
 
+/* Reads what is there of one object. Reading late is no change a caller could see, hence the const.
+ */
+static void read_object(const Schema *s, uint16_t id) {
+        gpointer key = GUINT_TO_POINTER(id), list;
+
+        if (!g_hash_table_steal_extended(s->unread, key, NULL, &list))
+                return;
+        for (guint i = 0; i < ((GPtrArray *) list)->len; i++) {
+                const Unread *u = g_ptr_array_index((GPtrArray *) list, i);
+                g_autofree char *error = NULL;
+
+                if (schema_add_file((Schema *) s, u->file, NULL, &error) < 0 && u->on_error)
+                        u->on_error(u->userdata, error);
+        }
+        unread_list_free(list);
+}
+
+static void read_all(const Schema *s) {
+        g_autoptr(GList) ids = g_hash_table_get_keys(s->unread);
+
+        for (GList *l = ids; l; l = l->next)
+                read_object(s, (uint16_t) GPOINTER_TO_UINT(l->data));
+}
+
 const ObjectDef *schema_object(const Schema *s, uint16_t id, Version version) {
         unsigned packed;
 
+        read_object(s, id);
         if (version.major != 0 || version.minor != 0)
                 return exact(s, id, version);
         packed = GPOINTER_TO_UINT(g_hash_table_lookup(s->preferred, GUINT_TO_POINTER(id)));
@@ -104,6 +152,7 @@ void schema_set_release(Schema *s, Version lwm2m) {
 }
 
 int schema_prefer(Schema *s, uint16_t id, Version version) {
+        read_object(s, id);
         if (!exact(s, id, version))
                 return -ENOENT;
         g_hash_table_insert(s->preferred, GUINT_TO_POINTER(id),
@@ -112,9 +161,11 @@ int schema_prefer(Schema *s, uint16_t id, Version version) {
 }
 
 int schema_remove(Schema *s, uint16_t id, Version version) {
-        size_t i = position(s, id, version);
+        size_t i;
         unsigned packed = (unsigned) version.major << 8 | version.minor;
 
+        read_object(s, id);
+        i = position(s, id, version);
         if (!exact(s, id, version))
                 return -ENOENT;
         g_ptr_array_remove_index(s->objects, (unsigned) i);
@@ -125,6 +176,7 @@ int schema_remove(Schema *s, uint16_t id, Version version) {
 
 void schema_foreach(const Schema *s, void (*func)(void *userdata, const ObjectDef *def),
                     void *userdata) {
+        read_all(s);
         for (size_t i = 0; i < s->objects->len; i++)
                 func(userdata, s->objects->pdata[i]);
 }
@@ -175,6 +227,9 @@ int schema_add_xml(Schema *s, const char *source, const char *xml, size_t n, GAr
         int r;
 
         r = schema_xml_parse(xml, n, defs, &line, &reason);
+        /* What was found before is older, though it is read only now. */
+        for (size_t i = 0; r >= 0 && i < defs->len; i++)
+                read_object(s, ((const ObjectDef *) defs->pdata[i])->id);
         if (r >= 0)
                 r = check_all(s, defs, &reason);
         if (r < 0) {
@@ -251,6 +306,45 @@ static int list_directory(const char *directory, GPtrArray *ret) {
         return 0;
 }
 
+/* Whether a file can wait: it says once which object it defines, and is all there. Anything else is
+ * read now. */
+static bool can_wait(const char *file, uint16_t *ret_id) {
+        static const char open_tag[] = "<ObjectID>", close_tag[] = "</ObjectID>",
+                          end[] = "</LWM2M>";
+        g_autoptr(GString) text = g_string_new(NULL);
+        char *id, *id_end;
+
+        if (read_file(file, text) < 0 || text->len > SCHEMA_XML_BYTES_MAX ||
+            strlen(text->str) != text->len)
+                return false;
+        g_strchomp(text->str);
+        id = strstr(text->str, open_tag);
+        if (!id || strstr(id + 1, open_tag) || !g_str_has_suffix(text->str, end))
+                return false;
+        id += strlen(open_tag);
+        id_end = strstr(id, close_tag);
+        if (!id_end)
+                return false;
+        *id_end = '\0';
+        return parse_u16(id, ret_id) >= 0;
+}
+
+static void put_off(Schema *s, uint16_t id, const char *file,
+                    void (*on_error)(void *userdata, const char *text), void *userdata) {
+        gpointer key = GUINT_TO_POINTER(id);
+        GPtrArray *list = g_hash_table_lookup(s->unread, key);
+        Unread *u = g_new0(Unread, 1);
+
+        u->file = g_strdup(file);
+        u->on_error = on_error;
+        u->userdata = userdata;
+        if (!list) {
+                list = g_ptr_array_new_with_free_func(unread_free);
+                g_hash_table_insert(s->unread, key, list);
+        }
+        g_ptr_array_add(list, u);
+}
+
 int schema_add_directory(Schema *s, const char *directory,
                          void (*on_error)(void *userdata, const char *text), void *userdata) {
         g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -263,7 +357,13 @@ int schema_add_directory(Schema *s, const char *directory,
                 g_autofree char *file = g_build_filename(directory, names->pdata[i], NULL),
                                 *error = NULL;
                 g_autoptr(GArray) added = NULL;
+                uint16_t id;
 
+                if (n < SCHEMA_OBJECTS_MAX && can_wait(file, &id)) {
+                        put_off(s, id, file, on_error, userdata);
+                        n++;
+                        continue;
+                }
                 r = schema_add_file(s, file, &added, &error);
                 if (r >= 0)
                         n += (int) added->len;

@@ -120,6 +120,16 @@ def test_bad_definition_is_told_and_the_rest_loads(make_daemon, server, tmp_path
     assert f"{folder}/bad.xml:3:" in daemon.log
 
 
+def test_check_config_reads_the_definitions(tmp_path):
+    folder = tmp_path / "objects"
+    folder.mkdir()
+    (folder / "bad.xml").write_text("<LWM2M>\n<Object>\n<ObjectID>33000</ObjectID></LWM2M>")
+    file = tmp_path / "x.conf"
+    file.write_text(f"[Objects]\nPath={folder}\n")
+    done = run(f"--config={file}", "--check-config")
+    assert done.returncode == 1 and f"{folder}/bad.xml:3:" in done.stderr
+
+
 def test_definitions_folder_missing(make_daemon, server):
     daemon = make_daemon({"main": server.uri}, start=False, Objects={"Path": "/nonexistent"})
     daemon.start(ready=False)

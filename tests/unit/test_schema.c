@@ -330,20 +330,54 @@ static void test_directory(void **state) {
         assert_int_equal(schema_add_directory(s, dir, collect, errors), -ENOENT);
 }
 
+static void count(void *userdata, const ObjectDef *def) {
+        (*(int *) userdata)++;
+}
+
+/* Read when it is asked for: what is wrong inside is told then, and once. */
+static void test_read_when_asked(void **state) {
+        static const char bad[] =
+                "<LWM2M>\n<Object ObjectType=\"MODefinition\">\n<ObjectID>33999</ObjectID>\n"
+                "<Nonsense>\n</Object></LWM2M>";
+        g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+        g_autofree char *dir = g_dir_make_tmp("lwm2md-schema-XXXXXX", NULL);
+        g_autofree char *file = g_build_filename(dir, "a.xml", NULL);
+        g_autoptr(Schema) s = schema_new();
+
+        assert_true(g_file_set_contents(file, bad, -1, NULL));
+        assert_int_equal(schema_add_directory(s, dir, collect, errors), 1);
+        assert_null(schema_object(s, 33998, (Version){ 0, 0 }));
+        assert_int_equal(errors->len, 0);
+        for (int i = 0; i < 2; i++) {
+                assert_null(schema_object(s, 33999, (Version){ 0, 0 }));
+                assert_int_equal(errors->len, 1);
+        }
+        assert_non_null(strstr(errors->pdata[0], "a.xml:5: "));
+        unlink(file);
+        rmdir(dir);
+}
+
 static void test_shipped(void **state) {
         g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
         g_autoptr(Schema) s = schema_new();
         const char *dir = getenv("LWM2MD_OBJECTS");
+        int n = 0;
 
         if (!dir)
                 skip();
         assert_true(schema_add_directory(s, dir, collect, errors) >= 70);
+        schema_foreach(s, count, &n); /* reads them all */
+        assert_true(n >= 70);
         for (size_t i = 0; i < errors->len; i++)
                 print_message("%s\n", (char *) errors->pdata[i]);
         assert_int_equal(errors->len, 0);
         assert_int_equal(object_resource(schema_object(s, 3303, (Version){ 0, 0 }), 5700)->type,
                          VALUE_FLOAT);
         assert_non_null(schema_object(s, 3, (Version){ 1, 0 }));
+}
+
+static gint compare_texts(gconstpointer a, gconstpointer b) {
+        return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
 /* Every file of OMA's registry loads but these. */
@@ -355,6 +389,7 @@ static void test_registry(void **state) {
                 "LWM2M_senml_units.xml:2: the root element is 'units', not 'LWM2M'",
         };
         const char *dir = getenv("OMA_REGISTRY");
+        int n = 0;
         g_autoptr(GPtrArray) errors = NULL;
         g_autoptr(Schema) s = NULL;
 
@@ -362,7 +397,10 @@ static void test_registry(void **state) {
                 skip(); /* leaves by longjmp: nothing may be owned yet */
         errors = g_ptr_array_new_with_free_func(g_free);
         s = schema_new();
-        assert_int_equal(schema_add_directory(s, dir, collect, errors), 326);
+        assert_int_equal(schema_add_directory(s, dir, collect, errors), 327);
+        schema_foreach(s, count, &n);
+        assert_int_equal(n, 326);
+        g_ptr_array_sort(errors, compare_texts);
         assert_int_equal(errors->len, G_N_ELEMENTS(refused));
         for (size_t i = 0; i < errors->len; i++)
                 assert_string_equal(errors->pdata[i], refused[i]);
@@ -370,12 +408,12 @@ static void test_registry(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse),     cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_malformed), cmocka_unit_test(test_limits),
-                cmocka_unit_test(test_versions),  cmocka_unit_test(test_release),
-                cmocka_unit_test(test_in_use),    cmocka_unit_test(test_check),
-                cmocka_unit_test(test_directory), cmocka_unit_test(test_shipped),
-                cmocka_unit_test(test_registry),
+                cmocka_unit_test(test_parse),           cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_malformed),       cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_versions),        cmocka_unit_test(test_release),
+                cmocka_unit_test(test_in_use),          cmocka_unit_test(test_check),
+                cmocka_unit_test(test_directory),       cmocka_unit_test(test_shipped),
+                cmocka_unit_test(test_read_when_asked), cmocka_unit_test(test_registry),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
