@@ -106,17 +106,32 @@ static void take_ref(Shared *s) {
         pthread_mutex_unlock(&s->mutex);
 }
 
+static void report(Job *j) {
+        Shared *s = j->shared;
+
+        pthread_mutex_lock(&s->mutex);
+        g_queue_push_tail(&s->done, j);
+        eventfd_write(s->event_fd, 1);
+        pthread_mutex_unlock(&s->mutex);
+}
+
 /* A job without a thread is reported like one that failed. */
 static void fail_job(Job *j, int error) {
         Shared *s = j->shared;
 
         j->error = EAI_SYSTEM;
         j->system_error = -error;
-        pthread_mutex_lock(&s->mutex);
-        g_queue_push_tail(&s->done, j);
-        eventfd_write(s->event_fd, 1);
-        pthread_mutex_unlock(&s->mutex);
+        report(j);
         shared_unref(s);
+}
+
+/* An address as text needs no name service, so no thread. */
+static bool is_address(Job *j) {
+        static const struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                                               .ai_socktype = SOCK_DGRAM,
+                                               .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST };
+
+        return getaddrinfo(j->host, j->port, &hints, &j->list) == 0;
 }
 
 static void start_jobs(Resolver *r) {
@@ -128,6 +143,10 @@ static void start_jobs(Resolver *r) {
                         continue;
                 j->running = true;
                 r->n_running++;
+                if (is_address(j)) {
+                        report(j);
+                        continue;
+                }
                 take_ref(j->shared);
                 error = start_thread(j);
                 if (error < 0)

@@ -89,6 +89,26 @@ static void test_results(void **state) {
         assert_int_equal(resolver_query(r, longest, 1, on_result, &good, &q), -EINVAL);
 }
 
+/* An address as text is no name: nobody is asked, and the answer comes later all the same. */
+static void test_addresses(void **state) {
+        static const char *const addresses[] = { "127.0.0.1", "::1", "fe80::1%lo" };
+        g_autoptr(Loop) loop = NULL;
+        g_autoptr(Resolver) r = NULL;
+        Query *q;
+
+        setup(&loop, &r);
+        for (size_t i = 0; i < G_N_ELEMENTS(addresses); i++) {
+                Result result = { 0 };
+
+                assert_int_equal(resolver_query(r, addresses[i], 5683, on_result, &result, &q), 0);
+                assert_int_equal(result.n_calls, 0);
+                run_until(&result.n_calls, 1);
+                assert_int_equal(result.error, 0);
+                assert_int_equal(result.n_addresses, 1);
+        }
+        assert_int_equal(atomic_load(&n_lookups), 0);
+}
+
 /* A look-up that hangs delays no other, even asked for again and again. */
 static void test_stuck(void **state) {
         g_autoptr(Loop) loop = NULL;
@@ -156,6 +176,7 @@ static void test_freed_while_stuck(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_results),
+                cmocka_unit_test(test_addresses),
                 cmocka_unit_test(test_stuck),
                 cmocka_unit_test(test_bounded),
                 cmocka_unit_test(test_freed_while_stuck),
