@@ -124,13 +124,26 @@ class RegistrationTest extends DaemonAndServer {
     }
 
     @Test
-    @DisplayName("An Update of a registration the server forgot leads to a new registration")
-    void lostRegistration() throws IOException, InterruptedException {
+    @DisplayName("LightweightM2M-1.1-int-105 Discarded register update: a new registration follows")
+    void int105() throws IOException, InterruptedException {
         String id = peer.registration().getId();
         peer.forgetEvents();
         peer.forgetClient();
         daemon.ctl("update");
         assertNotEquals(id, peer.await(REGISTERED).registration().getId());
+    }
+
+    @Test
+    @DisplayName("LightweightM2M-1.1-int-108 Turn on queue mode")
+    void int108() throws IOException, InterruptedException {
+        try (LeshanPeer other = new LeshanPeer();
+                DaemonProcess d = new DaemonProcess("QueueMode", other.uri()).fixedValues()) {
+            d.client("QueueMode", "true").withoutBus().start();
+            Registration r = other.await(REGISTERED).registration();
+            assertTrue(r.getQueueMode());
+            assertEquals(EnumSet.of(BindingMode.U), r.getBindingMode());
+            other.send(ResponseCode.CONTENT, new ReadRequest("/3/0/0"));
+        }
     }
 
     @Test
