@@ -19,7 +19,8 @@ typedef struct Daemon Daemon;
 int daemon_new(const Arguments *arguments, const Config *config, Loop *loop, Daemon **ret);
 Daemon *daemon_free(Daemon *d);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Daemon, daemon_free)
-/* --check-config: reads every definition the configuration leads to; bad ones are logged and counted. */
+/* --check-config: reads every definition the configuration leads to; bad ones are logged and
+ * counted. */
 int daemon_check_definitions(const Config *config);
 int daemon_start(Daemon *d);
 /* De-registers within the configured bound, saves, and quits the loop with 0. */
