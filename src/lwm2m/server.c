@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lwm2m/catalog.h"
 #include "lwm2m/rd_links.h"
 #include "lwm2m/registration.h"
 #include "util/log.h"
@@ -488,8 +489,11 @@ static void on_event(void *userdata, const RdEvent *event, uint64_t now_usec) {
         details = details_of(s, event, now_usec);
         g_ptr_array_add(details, NULL);
         log_with(event->failure ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-                 (&(LogFields){ .ssid = s->account->ssid, .event = event->name }), "%s%s%s",
-                 event->name, event->failure ? ": " : "", event->failure ? s->error_text : "");
+                 (&(LogFields){ .ssid = s->account->ssid,
+                                .event = event->name,
+                                .id = catalog_id(event->name) }),
+                 "%s%s%s", event->name, event->failure ? ": " : "",
+                 event->failure ? s->error_text : "");
         events_emit(s->env->events, server_wall_ns(s->env), event->name, s->account->ssid,
                     (const char *const *) details->pdata);
 }

@@ -90,11 +90,22 @@ static void add_field(GString *s, const char *key, const char *value) {
                 g_string_append_printf(s, "%s=%s\n", key, value);
 }
 
+typedef char ServerText[32];
+
+/* In front of the message, for whoever reads no fields. */
+static const char *server_text(const LogFields *fields, ServerText ret) {
+        ret[0] = '\0';
+        if (fields && fields->ssid)
+                snprintf(ret, sizeof(ServerText), "server %u: ", fields->ssid);
+        return ret;
+}
+
 static bool log_journal(int level, int error, const LogFields *fields, const char *text) {
         g_autoptr(GString) s = g_string_new(NULL);
+        ServerText server;
 
-        g_string_append_printf(s, "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n", level,
-                               g_get_prgname(), text);
+        g_string_append_printf(s, "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s%s\n", level,
+                               g_get_prgname(), server_text(fields, server), text);
         if (error)
                 g_string_append_printf(s, "ERRNO=%d\n", error);
         if (fields) {
@@ -108,11 +119,9 @@ static bool log_journal(int level, int error, const LogFields *fields, const cha
 }
 
 static void log_stderr(int level, const LogFields *fields, const char *text) {
-        char server[32] = "";
+        ServerText server;
 
-        if (fields && fields->ssid)
-                snprintf(server, sizeof(server), "server %u: ", fields->ssid);
-        fprintf(stderr, "%s: %s%s\n", log_level_name(level), server, text);
+        fprintf(stderr, "%s: %s%s\n", log_level_name(level), server_text(fields, server), text);
 }
 
 int log_full(int level, int error, const LogFields *fields, const char *format, ...) {
