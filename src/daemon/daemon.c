@@ -440,20 +440,35 @@ void daemon_stop(Daemon *d) {
                 on_stopped(d);
 }
 
+/* The manager waits from RELOADING=1 to READY=1; with Type=notify-reload it wants to know when it
+ * began, on its own clock. */
+static void notify_reload(const Daemon *d, bool begins, bool failed) {
+        g_autofree char *state = NULL;
+
+        if (!d->ready || d->stopping)
+                return;
+        if (begins)
+                state = g_strdup_printf("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT,
+                                        g_get_monotonic_time());
+        else
+                state = g_strdup_printf("READY=1\nSTATUS=Running%s",
+                                        failed ? "; not reloaded, see the log" : "");
+        notify_state(state);
+}
+
 int daemon_reload(Daemon *d, char **ret_error) {
         g_autoptr(Config) config = NULL;
         int r;
 
+        notify_reload(d, true, false);
         r = config_load(d->arguments->config_file, !d->arguments->config_file_given, &config,
                         ret_error);
-        if (r < 0)
-                return r;
-        notify_state("RELOADING=1");
-        r = load_definitions(d, config);
+        if (r >= 0)
+                r = load_definitions(d, config);
         if (r >= 0)
                 r = set_policies(d, config);
         if (r >= 0)
                 r = populate(d, config, ret_error);
-        notify_state("READY=1");
+        notify_reload(d, false, r < 0);
         return r;
 }
