@@ -257,9 +257,10 @@ int ops_apply_hooked(Tree *tree, const Op *ops, size_t n, Origin origin, uint16_
                 return r;
         }
         r = tree_commit(tree);
-        if (r < 0 && error) {
+        if (r < 0 && error && n > 0) {
                 error->index = n;
-                g_snprintf(error->text, sizeof(error->text), "Cannot store the change: %s",
+                g_snprintf(error->text, sizeof(error->text), "%s%s: cannot be stored: %s",
+                           PATH_TEXT(&ops[0].path), n > 1 ? " and what came with it" : "",
                            strerror(-r));
         }
         return r;

@@ -117,6 +117,9 @@ static int open_directory(Store *s) {
                 return -errno;
         if (flock(s->dirfd, LOCK_EX | LOCK_NB) < 0)
                 return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        /* A journal that may be written into would hide it until the first compaction. */
+        if (faccessat(s->dirfd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+                return -errno;
         if (st.st_mode & 022)
                 store_message(s, LOG_LEVEL_WARNING, "%s: other users may write into it",
                               s->directory);

@@ -166,6 +166,19 @@ class Daemon:
     def pid(self):
         return self.process.pid
 
+    @property
+    def rss(self):
+        """Resident memory, bytes."""
+        with open(f"/proc/{self.pid}/statm", encoding="ascii") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
+    def sanitized(self):
+        """AddressSanitizer keeps what was freed: memory is no measure then."""
+        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as f:
+            return "libasan" in f.read() or b"__asan_init" in \
+                Path(f"/proc/{self.pid}/exe").read_bytes()
+
     def check_log(self):
         found = SANITIZER.search(self.log)
         assert not found, f"sanitizer report:\n{self.log[found.start():]}"
