@@ -8,6 +8,7 @@
 
 #define RECONNECT_FIRST_USEC (100 * USEC_PER_MSEC)
 #define RECONNECT_MAX_USEC (30 * USEC_PER_SEC)
+#define QUEUED_MAX 64        /* messages in sd-bus, besides what the socket has */
 #define MESSAGES_PER_TURN 64 /* others get their turn on the loop */
 
 /* --- the application functions: all Handlers' --- */
@@ -96,6 +97,12 @@ int check_access(sd_bus_message *m, const Path *p, bool write, sd_bus_error *err
         return 0;
 }
 
+bool bus_is_behind(const Bus *b) {
+        uint64_t n = 0;
+
+        return b->bus && sd_bus_get_n_queued_write(b->bus, &n) >= 0 && n >= QUEUED_MAX;
+}
+
 int reply_ok(sd_bus_message *m) {
         return sd_bus_reply_method_return(m, NULL);
 }
@@ -110,17 +117,39 @@ static void on_event(void *userdata, const ClientEvent *event) {
         jobs_event(b->jobs, event);
 }
 
-static void on_changed(void *userdata, uint16_t ssid) {
-        Bus *b = userdata;
+static void server_changed(Bus *b, uint16_t ssid) {
         char path[64];
 
-        manager_changed(b);
-        if (!b->bus || ssid == 0)
-                return;
         server_path(ssid, path);
         sd_bus_emit_properties_changed(b->bus, path, BUS_NAME ".Server", "State", "Location",
                                        "LastError", "LastRegistered", "NextUpdate",
                                        "QueuedNotifications", "SendMuted", "LwM2MVersion", NULL);
+}
+
+static void on_changed(void *userdata, uint16_t ssid) {
+        Bus *b = userdata;
+
+        if (!b->bus)
+                return;
+        b->stale = b->stale || bus_is_behind(b);
+        if (b->stale)
+                return; /* catch_up() tells the state of then */
+        manager_changed(b);
+        if (ssid != 0)
+                server_changed(b, ssid);
+}
+
+static void catch_up(Bus *b) {
+        g_autofree uint16_t *servers = NULL;
+        size_t n;
+
+        if (!b->stale || bus_is_behind(b))
+                return;
+        b->stale = false;
+        manager_changed(b);
+        servers = client_servers(b->client, &n);
+        for (size_t i = 0; i < n; i++)
+                server_changed(b, servers[i]);
 }
 
 static void on_server_added(void *userdata, uint16_t ssid) {
@@ -193,7 +222,7 @@ static void disconnected(Bus *b) {
         b->source = loop_source_free(b->source);
         handlers_set_bus(b->handlers, NULL);
         owners_drop_all(b->owners);
-        b->owned = false;
+        b->owned = b->stale = false;
         b->bus = sd_bus_close_unref(b->bus);
         wait_usec = RECONNECT_FIRST_USEC << MIN(b->n_failed, 12u);
         b->n_failed++;
@@ -214,13 +243,14 @@ static void on_bus(void *userdata, int fd, short revents) {
 
 static void on_prepare(void *userdata) {
         Bus *b = userdata;
-        uint64_t usec, pending_read = 0, pending_write = 0;
-        int events = sd_bus_get_events(b->bus);
+        uint64_t usec, pending_read = 0;
+        int events;
 
+        catch_up(b);
+        events = sd_bus_get_events(b->bus);
         if (events >= 0)
                 loop_source_set_events(b->source, (short) events);
         sd_bus_get_n_queued_read(b->bus, &pending_read);
-        sd_bus_get_n_queued_write(b->bus, &pending_write);
         if (sd_bus_get_timeout(b->bus, &usec) < 0)
                 usec = USEC_INFINITY;
         /* sd-bus counts on CLOCK_MONOTONIC, we on CLOCK_BOOTTIME: turned over by what is left. */

@@ -22,6 +22,7 @@ struct Bus {
         char *name, *instance_id;
         sd_bus *bus; /* NULL while there is no connection */
         bool owned;  /* the name is ours */
+        bool stale;  /* property changes were not told: the bus is behind */
         LoopSource *source;
         Timer *reconnect;
         unsigned n_failed;
@@ -42,6 +43,11 @@ struct Bus {
 static inline uint64_t bus_now(const Bus *b) {
         return loop_now(b->loop);
 }
+
+/* The bus is not reading: sd-bus would keep what we send, up to hundreds of megabytes. Nothing that
+ * nobody asked for is sent then; subscriptions coalesce, events are dropped (GetEvents has them).
+ */
+bool bus_is_behind(const Bus *b);
 
 extern const sd_bus_vtable manager_vtable[], data_vtable[], claims_vtable[], model_vtable[],
         server_vtable[], log_control_vtable[];

@@ -9,6 +9,8 @@
 #include "bus/variant.h"
 #include "util/log.h"
 
+#define UNSENT_MAX 256 /* messages in sd-bus, besides what the socket has */
+
 struct Handlers {
         Loop *loop;
         const Claims *claims;
@@ -166,17 +168,22 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
 }
 
 static void send_part(Handlers *h, Part *part) {
-        int r;
+        uint64_t n_queued = 0;
+        int r = -EHOSTUNREACH;
 
-        r = h->bus ? sd_bus_call_async(h->bus, &part->slot, part->message, on_reply, part,
-                                       part->timeout_usec)
-                   : -EHOSTUNREACH;
+        if (h->bus)
+                (void) sd_bus_get_n_queued_write(h->bus, &n_queued);
+        /* Calls whose time is over stay in the queue of a bus that does not read. */
+        if (h->bus && n_queued < UNSENT_MAX)
+                r = sd_bus_call_async(h->bus, &part->slot, part->message, on_reply, part,
+                                      part->timeout_usec);
         part->message = sd_bus_message_unref(part->message);
         if (r >= 0) {
                 h->n_in_flight++;
                 return;
         }
-        fail(part->call, -EHOSTUNREACH, "the D-Bus connection is gone");
+        fail(part->call, -EHOSTUNREACH,
+             n_queued < UNSENT_MAX ? "the D-Bus connection is gone" : "the bus takes no messages");
         if (--part->call->n_pending == 0)
                 timer_arm(part->call->deliver, loop_now(h->loop));
 }

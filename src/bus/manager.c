@@ -72,7 +72,7 @@ void manager_event(Bus *b, const ClientEvent *event) {
         sd_bus_message *m = NULL;
         int r;
 
-        if (!b->bus)
+        if (!b->bus || bus_is_behind(b))
                 return;
         r = sd_bus_message_new_signal(b->bus, &m, BUS_PATH, BUS_NAME ".Manager", "Event");
         if (r >= 0)

@@ -2,7 +2,7 @@
 /* Data.Subscribe: a client names prefixes and gets Changed signals, unicast, with the values below
  * them that servers changed (with local=true also those that applications set). Within
  * min_interval_ms changes of one path coalesce to the newest; a path list that grows past its limit
- * is cut and counted as lost. */
+ * is cut and counted as lost. A bus that does not read has changes coalesce, too. */
 #include <errno.h>
 #include <string.h>
 
@@ -10,6 +10,7 @@
 
 #define PREFIXES_MAX 256
 #define PENDING_MAX 1024
+#define BEHIND_USEC (100 * USEC_PER_MSEC) /* until a bus that was behind is tried again */
 
 struct Subscriptions {
         Bus *bus;
@@ -146,6 +147,10 @@ static void on_due(void *userdata, uint64_t now_usec) {
 
         if (!s->owner_list->bus->bus)
                 return;
+        if (bus_is_behind(s->owner_list->bus)) {
+                timer_arm(s->timer, now_usec + BEHIND_USEC);
+                return;
+        }
         send_changed(s);
         g_hash_table_remove_all(s->pending);
         s->n_lost = 0;
@@ -184,7 +189,7 @@ static void touch(Subscriptions *all, const Change *change, uint16_t ssid) {
                 all->touched_since_usec = now_usec;
                 all->n_touched = 0;
         }
-        if (all->n_touched++ >= TOUCHED_PER_SECOND)
+        if (all->n_touched++ >= TOUCHED_PER_SECOND || bus_is_behind(all->bus))
                 return;
         sd_bus_emit_signal(all->bus->bus, BUS_PATH, BUS_NAME ".Data", "Touched", "ssq",
                            PATH_TEXT(&change->path), names[change->kind], ssid);
