@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,10 +22,11 @@ struct Schema {
         GHashTable *unread;    /* id -> GPtrArray of Unread, in the order they were found */
 };
 
-/* A file that names the object it defines, and is read when that object is first asked for: a start
- * needs few of the definitions that are there. */
+/* A file that says which version of which object it defines, and is read when that is first asked
+ * for: a start needs few of the definitions that are there. */
 typedef struct Unread {
         char *file;
+        Version version, lwm2m_version;
         void (*on_error)(void *userdata, const char *text);
         void *userdata;
 } Unread;
@@ -39,6 +41,8 @@ static void unread_free(void *p) {
 static void unread_list_free(void *p) {
         g_ptr_array_unref(p);
 }
+
+static int add_file(Schema *s, const char *file, char **ret_error);
 
 static void unref_def(void *def) {
         object_def_unref(def);
@@ -86,65 +90,100 @@ static const ObjectDef *exact(const Schema *s, uint16_t id, Version version) {
         return def && def->id == id && version_compare(def->version, version) == 0 ? def : NULL;
 }
 
-static const ObjectDef *highest(const Schema *s, uint16_t id) {
-        size_t i = position(s, id, (Version){ UINT8_MAX, UINT8_MAX });
-        const ObjectDef *def = i < s->objects->len ? s->objects->pdata[i] : NULL;
+/* Reading late is no change a caller could see, hence the const. */
+static void read_one(const Schema *s, const Unread *u) {
+        g_autofree char *error = NULL;
 
-        if (def && def->id == id) /* version 255.255 itself */
-                return def;
-        def = i > 0 ? s->objects->pdata[i - 1] : NULL;
-        return def && def->id == id ? def : NULL;
+        if (add_file((Schema *) s, u->file, &error) < 0 && u->on_error)
+                u->on_error(u->userdata, error);
 }
 
-/* The highest that the release knows; an object which came later is taken as it is. */
-static const ObjectDef *usual(const Schema *s, uint16_t id) {
-        const bool any = s->release.major == 0 && s->release.minor == 0;
-
-        for (size_t i = position(s, id, (Version){ UINT8_MAX, UINT8_MAX }); !any && i > 0; i--) {
-                const ObjectDef *def = s->objects->pdata[i - 1];
-
-                if (def->id != id)
-                        break;
-                if (version_compare(def->lwm2m_version, s->release) <= 0)
-                        return def;
-        }
-        return highest(s, id);
-}
-
-/* Reads what is there of one object. Reading late is no change a caller could see, hence the const.
+/* Reads what is there of one object, or of one version of it (0.0: all), in the order it was found.
  */
-static void read_object(const Schema *s, uint16_t id) {
-        gpointer key = GUINT_TO_POINTER(id), list;
+static void read_object(const Schema *s, uint16_t id, Version version) {
+        const bool all = version.major == 0 && version.minor == 0;
+        GPtrArray *list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
 
-        if (!g_hash_table_steal_extended(s->unread, key, NULL, &list))
-                return;
-        for (guint i = 0; i < ((GPtrArray *) list)->len; i++) {
-                const Unread *u = g_ptr_array_index((GPtrArray *) list, i);
-                g_autofree char *error = NULL;
+        for (guint i = 0; list && i < list->len;) {
+                Unread *u = g_ptr_array_index(list, i);
 
-                if (schema_add_file((Schema *) s, u->file, NULL, &error) < 0 && u->on_error)
-                        u->on_error(u->userdata, error);
+                if (!all && version_compare(u->version, version) != 0) {
+                        i++;
+                        continue;
+                }
+                g_ptr_array_steal_index(list, i);
+                read_one(s, u);
+                unread_free(u);
         }
-        unread_list_free(list);
+        if (list && list->len == 0)
+                g_hash_table_remove(s->unread, GUINT_TO_POINTER(id));
 }
 
 static void read_all(const Schema *s) {
         g_autoptr(GList) ids = g_hash_table_get_keys(s->unread);
 
         for (GList *l = ids; l; l = l->next)
-                read_object(s, (uint16_t) GPOINTER_TO_UINT(l->data));
+                read_object(s, (uint16_t) GPOINTER_TO_UINT(l->data), (Version){ 0, 0 });
+}
+
+static const ObjectDef *first_of(const Schema *s, uint16_t id, size_t *ret) {
+        *ret = position(s, id, (Version){ 0, 0 });
+        return *ret < s->objects->len ? s->objects->pdata[*ret] : NULL;
+}
+
+/* The choice between versions: one that the release knows before one that came later, then the
+ * higher. */
+typedef struct Choice {
+        Version version;
+        bool any, known;
+} Choice;
+
+static void consider(const Schema *s, Choice *c, Version version, Version lwm2m_version) {
+        const bool known = (s->release.major == 0 && s->release.minor == 0) ||
+                           version_compare(lwm2m_version, s->release) <= 0;
+
+        if (c->any && (c->known != known ? c->known : version_compare(c->version, version) >= 0))
+                return;
+        *c = (Choice){ .version = version, .any = true, .known = known };
+}
+
+/* Chosen among what was read and what was not; then that one is read. A file that turns out bad, or
+ * to define something else, is a candidate no more. */
+static const ObjectDef *usual(const Schema *s, uint16_t id) {
+        for (;;) {
+                const GPtrArray *list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
+                guint n_unread = list ? list->len : 0;
+                Choice c = { .any = false };
+                size_t i;
+
+                for (const ObjectDef *def = first_of(s, id, &i); def && def->id == id;
+                     def = ++i < s->objects->len ? s->objects->pdata[i] : NULL)
+                        consider(s, &c, def->version, def->lwm2m_version);
+                for (guint k = 0; k < n_unread; k++) {
+                        const Unread *u = g_ptr_array_index(list, k);
+
+                        consider(s, &c, u->version, u->lwm2m_version);
+                }
+                if (!c.any)
+                        return NULL;
+                read_object(s, id, c.version);
+                list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
+                if ((list ? list->len : 0) == n_unread)
+                        return exact(s, id, c.version);
+        }
 }
 
 const ObjectDef *schema_object(const Schema *s, uint16_t id, Version version) {
         unsigned packed;
 
-        read_object(s, id);
-        if (version.major != 0 || version.minor != 0)
-                return exact(s, id, version);
-        packed = GPOINTER_TO_UINT(g_hash_table_lookup(s->preferred, GUINT_TO_POINTER(id)));
-        if (packed != 0)
-                return exact(s, id, (Version){ (uint8_t) (packed >> 8), (uint8_t) packed });
-        return usual(s, id);
+        if (version.major == 0 && version.minor == 0) {
+                packed = GPOINTER_TO_UINT(g_hash_table_lookup(s->preferred, GUINT_TO_POINTER(id)));
+                if (packed == 0)
+                        return usual(s, id);
+                version = (Version){ (uint8_t) (packed >> 8), (uint8_t) packed };
+        }
+        read_object(s, id, version);
+        return exact(s, id, version);
 }
 
 void schema_set_release(Schema *s, Version lwm2m) {
@@ -152,7 +191,7 @@ void schema_set_release(Schema *s, Version lwm2m) {
 }
 
 int schema_prefer(Schema *s, uint16_t id, Version version) {
-        read_object(s, id);
+        read_object(s, id, version);
         if (!exact(s, id, version))
                 return -ENOENT;
         g_hash_table_insert(s->preferred, GUINT_TO_POINTER(id),
@@ -164,7 +203,7 @@ int schema_remove(Schema *s, uint16_t id, Version version) {
         size_t i;
         unsigned packed = (unsigned) version.major << 8 | version.minor;
 
-        read_object(s, id);
+        read_object(s, id, version);
         i = position(s, id, version);
         if (!exact(s, id, version))
                 return -ENOENT;
@@ -219,17 +258,17 @@ static int check_all(const Schema *s, const GPtrArray *defs, char **ret_reason) 
         return 0;
 }
 
-int schema_add_xml(Schema *s, const char *source, const char *xml, size_t n, GArray **ret_added,
-                   char **ret_error) {
+/* older_first: what was found before goes in before, though it is read only now. */
+static int add_text(Schema *s, const char *source, const char *xml, size_t n, bool older_first,
+                    GArray **ret_added, char **ret_error) {
         g_autoptr(GPtrArray) defs = g_ptr_array_new_with_free_func(unref_def);
         g_autofree char *reason = NULL;
         unsigned line = 1;
         int r;
 
         r = schema_xml_parse(xml, n, defs, &line, &reason);
-        /* What was found before is older, though it is read only now. */
-        for (size_t i = 0; r >= 0 && i < defs->len; i++)
-                read_object(s, ((const ObjectDef *) defs->pdata[i])->id);
+        for (size_t i = 0; older_first && r >= 0 && i < defs->len; i++)
+                read_object(s, ((const ObjectDef *) defs->pdata[i])->id, (Version){ 0, 0 });
         if (r >= 0)
                 r = check_all(s, defs, &reason);
         if (r < 0) {
@@ -246,6 +285,11 @@ int schema_add_xml(Schema *s, const char *source, const char *xml, size_t n, GAr
                         g_array_append_val(*ret_added, def);
         }
         return 0;
+}
+
+int schema_add_xml(Schema *s, const char *source, const char *xml, size_t n, GArray **ret_added,
+                   char **ret_error) {
+        return add_text(s, source, xml, n, true, ret_added, ret_error);
 }
 
 /* Appends the text of a regular file, at most one byte more than may be parsed. */
@@ -274,16 +318,28 @@ static int read_file(const char *file, GString *text) {
         return 0;
 }
 
+static int read_definitions(const char *file, GString *text, char **ret_error) {
+        int r = read_file(file, text);
+
+        if (r < 0)
+                *ret_error = g_strdup_printf("%s:0: %s", file, g_strerror(-r));
+        return r;
+}
+
+static int add_file(Schema *s, const char *file, char **ret_error) {
+        g_autoptr(GString) text = g_string_new(NULL);
+        int r;
+
+        r = read_definitions(file, text, ret_error);
+        return r < 0 ? r : add_text(s, file, text->str, text->len, false, NULL, ret_error);
+}
+
 int schema_add_file(Schema *s, const char *file, GArray **ret_added, char **ret_error) {
         g_autoptr(GString) text = g_string_new(NULL);
         int r;
 
-        r = read_file(file, text);
-        if (r < 0) {
-                *ret_error = g_strdup_printf("%s:0: %s", file, g_strerror(-r));
-                return r;
-        }
-        return schema_add_xml(s, file, text->str, text->len, ret_added, ret_error);
+        r = read_definitions(file, text, ret_error);
+        return r < 0 ? r : add_text(s, file, text->str, text->len, true, ret_added, ret_error);
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -306,38 +362,57 @@ static int list_directory(const char *directory, GPtrArray *ret) {
         return 0;
 }
 
-/* Whether a file can wait: it says once which object it defines, and is all there. Anything else is
- * read now. */
-static bool can_wait(const char *file, uint16_t *ret_id) {
-        static const char open_tag[] = "<ObjectID>", close_tag[] = "</ObjectID>",
-                          end[] = "</LWM2M>";
+/* The text of an element that stands once in front of end; NULL otherwise. */
+static char *head_element(const char *text, const char *end, const char *name) {
+        g_autofree char *open_tag = g_strdup_printf("<%s>", name),
+                        *close_tag = g_strdup_printf("</%s>", name);
+        const char *from = strstr(text, open_tag), *to = from ? strstr(from, close_tag) : NULL;
+
+        if (!to || to > end || strstr(from + 1, open_tag))
+                return NULL;
+        return g_strstrip(
+                g_strndup(from + strlen(open_tag), (gsize) (to - from) - strlen(open_tag)));
+}
+
+static bool head_version(const char *text, const char *end, const char *name, Version *ret) {
+        g_autofree char *value = head_element(text, end, name);
+        unsigned major, minor;
+        char rest;
+
+        *ret = (Version){ 1, 0 }; /* what a definition without it means */
+        if (!value || !*value)
+                return strstr(text, name) == NULL || value;
+        if (sscanf(value, "%3u.%3u%c", &major, &minor, &rest) != 2 || major > UINT8_MAX ||
+            minor > UINT8_MAX)
+                return false;
+        *ret = (Version){ (uint8_t) major, (uint8_t) minor };
+        return true;
+}
+
+/* Whether a file can wait: it says once, before its resources, what it defines, and is all there.
+ * Anything else is read now. */
+static bool can_wait(const char *file, uint16_t *ret_id, Unread *u) {
         g_autoptr(GString) text = g_string_new(NULL);
-        char *id, *id_end;
+        g_autofree char *id = NULL;
+        const char *end;
 
         if (read_file(file, text) < 0 || text->len > SCHEMA_XML_BYTES_MAX ||
             strlen(text->str) != text->len)
                 return false;
         g_strchomp(text->str);
-        id = strstr(text->str, open_tag);
-        if (!id || strstr(id + 1, open_tag) || !g_str_has_suffix(text->str, end))
+        end = strstr(text->str, "<Resources>");
+        if (!end || !g_str_has_suffix(text->str, "</LWM2M>"))
                 return false;
-        id += strlen(open_tag);
-        id_end = strstr(id, close_tag);
-        if (!id_end)
-                return false;
-        *id_end = '\0';
-        return parse_u16(id, ret_id) >= 0;
+        id = head_element(text->str, end, "ObjectID");
+        return id && parse_u16(id, ret_id) >= 0 &&
+               head_version(text->str, end, "ObjectVersion", &u->version) &&
+               head_version(text->str, end, "LWM2MVersion", &u->lwm2m_version);
 }
 
-static void put_off(Schema *s, uint16_t id, const char *file,
-                    void (*on_error)(void *userdata, const char *text), void *userdata) {
+static void put_off(Schema *s, uint16_t id, Unread *u) {
         gpointer key = GUINT_TO_POINTER(id);
         GPtrArray *list = g_hash_table_lookup(s->unread, key);
-        Unread *u = g_new0(Unread, 1);
 
-        u->file = g_strdup(file);
-        u->on_error = on_error;
-        u->userdata = userdata;
         if (!list) {
                 list = g_ptr_array_new_with_free_func(unread_free);
                 g_hash_table_insert(s->unread, key, list);
@@ -357,10 +432,12 @@ int schema_add_directory(Schema *s, const char *directory,
                 g_autofree char *file = g_build_filename(directory, names->pdata[i], NULL),
                                 *error = NULL;
                 g_autoptr(GArray) added = NULL;
+                Unread u = { .on_error = on_error, .userdata = userdata };
                 uint16_t id;
 
-                if (n < SCHEMA_OBJECTS_MAX && can_wait(file, &id)) {
-                        put_off(s, id, file, on_error, userdata);
+                if (n < SCHEMA_OBJECTS_MAX && can_wait(file, &id, &u)) {
+                        u.file = g_steal_pointer(&file);
+                        put_off(s, id, g_memdup2(&u, sizeof(u)));
                         n++;
                         continue;
                 }

@@ -334,26 +334,51 @@ static void count(void *userdata, const ObjectDef *def) {
         (*(int *) userdata)++;
 }
 
-/* Read when it is asked for: what is wrong inside is told then, and once. */
+static void put_file(const char *dir, const char *name, const char *text) {
+        g_autofree char *file = g_build_filename(dir, name, NULL);
+
+        if (text)
+                assert_true(g_file_set_contents(file, text, -1, NULL));
+        else
+                unlink(file);
+}
+
+#define FILE_HEAD(id, version, lwm2m)                                                              \
+        "<LWM2M>\n<Object ObjectType=\"MODefinition\"><Name>x</Name><ObjectID>" id                 \
+        "</ObjectID><LWM2MVersion>" lwm2m "</LWM2MVersion><ObjectVersion>" version                 \
+        "</ObjectVersion><MultipleInstances>Multiple</MultipleInstances>"                          \
+        "<Mandatory>Optional</Mandatory>\n<Resources>"
+#define FILE_TAIL "</Resources></Object></LWM2M>"
+
+/* Read when it is asked for: what is wrong inside is told then, and once; and no other version with
+ * it. */
 static void test_read_when_asked(void **state) {
-        static const char bad[] =
-                "<LWM2M>\n<Object ObjectType=\"MODefinition\">\n<ObjectID>33999</ObjectID>\n"
-                "<Nonsense>\n</Object></LWM2M>";
         g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
         g_autofree char *dir = g_dir_make_tmp("lwm2md-schema-XXXXXX", NULL);
-        g_autofree char *file = g_build_filename(dir, "a.xml", NULL);
         g_autoptr(Schema) s = schema_new();
+        const ObjectDef *def;
 
-        assert_true(g_file_set_contents(file, bad, -1, NULL));
-        assert_int_equal(schema_add_directory(s, dir, collect, errors), 1);
+        put_file(dir, "a.xml", FILE_HEAD("33999", "1.0", "1.0") "<Nonsense>\n" FILE_TAIL);
+        put_file(dir, "b.xml", FILE_HEAD("33999", "1.1", "1.1") FILE_TAIL);
+        put_file(dir, "c.xml", FILE_HEAD("33999", "1.2", "1.2") "<Nonsense>\n" FILE_TAIL);
+        assert_int_equal(schema_add_directory(s, dir, collect, errors), 3);
+        schema_set_release(s, (Version){ 1, 1 });
         assert_null(schema_object(s, 33998, (Version){ 0, 0 }));
+        def = schema_object(s, 33999, (Version){ 0, 0 });
+        assert_true(def && def->version.minor == 1);
         assert_int_equal(errors->len, 0);
         for (int i = 0; i < 2; i++) {
-                assert_null(schema_object(s, 33999, (Version){ 0, 0 }));
+                assert_null(schema_object(s, 33999, (Version){ 1, 0 }));
                 assert_int_equal(errors->len, 1);
         }
-        assert_non_null(strstr(errors->pdata[0], "a.xml:5: "));
-        unlink(file);
+        assert_non_null(strstr(errors->pdata[0], "a.xml:4: "));
+        schema_set_release(s, (Version){ 1, 2 }); /* c.xml is the choice, and bad: then b.xml's */
+        assert_ptr_equal(schema_object(s, 33999, (Version){ 0, 0 }), def);
+        assert_int_equal(errors->len, 2);
+
+        put_file(dir, "a.xml", NULL);
+        put_file(dir, "b.xml", NULL);
+        put_file(dir, "c.xml", NULL);
         rmdir(dir);
 }
 
