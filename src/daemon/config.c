@@ -153,10 +153,13 @@ static void set_number(Reading *in, const Key *key, const char *text, uint64_t *
                          : key->type == KEY_SIZE    ? "a size (bytes, or with K, M or G)"
                          : key->type == KEY_SECONDS ? "a time in whole seconds (90, 10min, 24h)"
                                                     : "a time (1.5s, 200ms, 10min)");
+        else if ((r < 0 || u < key->min || u > key->max) && key->type == KEY_DURATION)
+                complain(in, key->group, key->name, "%s is out of range, allowed are %gs to %gs",
+                         text, (double) key->min / USEC_PER_SEC, (double) key->max / USEC_PER_SEC);
         else if (r < 0 || u < key->min || u > key->max)
                 complain(in, key->group, key->name,
                          "%s is out of range, allowed are %" PRIu64 " to %" PRIu64 "%s", text,
-                         key->min, key->max, key->type == KEY_DURATION ? " microseconds" : "");
+                         key->min, key->max, key->type == KEY_SECONDS ? " seconds" : "");
         else
                 *ret = u;
 }

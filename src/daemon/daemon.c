@@ -10,6 +10,7 @@
 #include "daemon/endpoint.h"
 #include "daemon/notify.h"
 #include "daemon/seed.h"
+#include "lwm2m/account.h"
 #include "util/log.h"
 
 #define ATTRIBUTES_BLOB "attributes"
@@ -63,18 +64,50 @@ static int load_definitions(Daemon *d, const Config *config) {
         return 0;
 }
 
+void daemon_log_lines(const char *text) {
+        g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+        for (char **line = lines; *line; line++)
+                log_error("%s", *line);
+}
+
 static void count_bad(void *userdata, const char *text) {
-        on_bad_definition(NULL, text);
+        log_error("Object definition refused: %s", text);
         (*(int *) userdata)++;
 }
 
 static void look(void *userdata, const ObjectDef *def) {
 }
 
-int daemon_check_definitions(const Config *config) {
+/* The accounts, and the values in a tree of their own, as the first start would make them. */
+static int check_values(const Config *config, Schema *schema) {
+        g_autoptr(Tree) tree = tree_new(schema);
+        g_autofree char *why = NULL;
+        int n_bad = 0;
+
+        for (guint i = 0; i < config->servers_list->len; i++) {
+                const ServerConfig *s = g_ptr_array_index(config->servers_list, i);
+                g_autofree char *bad = NULL;
+
+                if (account_check_uri(s->uri, &bad) < 0) {
+                        log_error("[Server %s] Uri: %s", s->name, bad);
+                        n_bad++;
+                }
+        }
+        tree_set_limits(tree, (uint32_t) config->instances, config->value_bytes);
+        if (seed_apply(config, tree, &why) < 0) {
+                daemon_log_lines(why ? why : "[Values]: cannot be used");
+                n_bad++;
+        }
+        return n_bad;
+}
+
+int daemon_check(const Config *config) {
         g_autoptr(Schema) s = schema_new();
         int n_bad = 0;
 
+        schema_set_release(s, config->version.major > 0 ? config->version : (Version){ 1, 1 });
+        schema_add_directory(s, OBJECTS_DIR, count_bad, &n_bad);
         schema_add_directory(s, SYSCONF_DIR "/objects.d", count_bad, &n_bad);
         for (char **path = config->object_paths; path && *path; path++)
                 if (**path && schema_add_directory(s, *path, count_bad, &n_bad) < 0) {
@@ -82,7 +115,7 @@ int daemon_check_definitions(const Config *config) {
                         n_bad++;
                 }
         schema_foreach(s, look, NULL); /* definitions are read when they are asked for */
-        return n_bad;
+        return n_bad + check_values(config, s);
 }
 
 static void load_kept_definition(void *userdata, const char *name, GBytes *blob) {
@@ -357,8 +390,11 @@ int daemon_new(const Arguments *arguments, const Config *config, Loop *loop, Dae
         if (r < 0)
                 return r;
         r = populate(d, config, &why);
-        if (r < 0)
-                return why ? log_error_errno(r, "%s", why) : r;
+        if (r < 0) {
+                if (why)
+                        daemon_log_lines(why);
+                return r;
+        }
         *ret = g_steal_pointer(&d);
         return 0;
 }
@@ -469,6 +505,8 @@ int daemon_reload(Daemon *d, char **ret_error) {
                 r = set_policies(d, config);
         if (r >= 0)
                 r = populate(d, config, ret_error);
+        if (r >= 0)
+                log_info("Configuration read again");
         notify_reload(d, false, r < 0);
         return r;
 }

@@ -19,9 +19,10 @@ typedef struct Daemon Daemon;
 int daemon_new(const Arguments *arguments, const Config *config, Loop *loop, Daemon **ret);
 Daemon *daemon_free(Daemon *d);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Daemon, daemon_free)
-/* --check-config: reads every definition the configuration leads to; bad ones are logged and
- * counted. */
-int daemon_check_definitions(const Config *config);
+/* --check-config: reads every definition the configuration leads to, and tries its accounts and
+ * values on them. What is bad is logged; returns 0 when nothing is. */
+int daemon_check(const Config *config);
+void daemon_log_lines(const char *text); /* each line as an error of its own */
 int daemon_start(Daemon *d);
 /* De-registers within the configured bound, saves, and quits the loop with 0. */
 void daemon_stop(Daemon *d);

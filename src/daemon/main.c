@@ -119,13 +119,6 @@ static void on_hangup(void *userdata) {
                 log_error("Not reloaded: %s", why ? why : "see above");
 }
 
-static void log_lines(const char *text) {
-        g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-
-        for (char **line = lines; *line; line++)
-                log_error("%s", *line);
-}
-
 static int run(void) {
         g_autoptr(Config) config = NULL;
         g_autoptr(Loop) loop = NULL;
@@ -136,13 +129,16 @@ static int run(void) {
 
         r = config_load(arg.config_file, !arg.config_file_given, &config, &why);
         if (r < 0) {
-                log_lines(why);
+                daemon_log_lines(why);
                 return EXIT_FAILURE;
         }
         if (arg_check) {
-                if (daemon_check_definitions(config) > 0)
+                if (daemon_check(config) > 0)
                         return EXIT_FAILURE;
-                printf("%s: OK\n", arg.config_file);
+                printf("%s: %s\n", arg.config_file,
+                       g_file_test(arg.config_file, G_FILE_TEST_EXISTS)
+                               ? "OK"
+                               : "OK, there is no such file");
                 return EXIT_SUCCESS;
         }
         r = loop_new(&loop);

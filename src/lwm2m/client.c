@@ -477,6 +477,8 @@ int client_start(Client *c, const char *endpoint, uint64_t now_usec) {
         g_free(c->endpoint);
         c->env.endpoint = c->endpoint = copy;
         c->run = RUNNING;
+        log_info("Starting as '%s' with %u server account%s", c->endpoint, c->servers->len,
+                 c->servers->len == 1 ? "" : "s");
         r = device_seed(&c->device);
         if (r < 0)
                 log_warning_errno(r, "Cannot fill the Device object, going on without: %m");
@@ -493,6 +495,7 @@ int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userd
                 return -ESHUTDOWN;
         c->now_usec = now_usec;
         c->run = STOPPING;
+        log_info("Stopping%s", force ? " without de-registering" : "");
         if (done) {
                 c->stopped = done;
                 c->stopped_userdata = userdata;
@@ -515,6 +518,7 @@ int client_pause(Client *c, uint64_t now_usec) {
         dm_suspend_notifications(c->parts.dm);
         for (guint i = 0; i < c->servers->len; i++)
                 (void) rd_input(server_rd(at(c->servers, i)), RD_PAUSE, now_usec);
+        log_info("Paused: no messages and no timers until a resume");
         client_emit(c, "engine-suspended", 0, NULL);
         tell_state(c);
         return 0;
@@ -527,6 +531,7 @@ int client_resume(Client *c, uint64_t now_usec) {
                 return -EALREADY;
         c->now_usec = now_usec;
         c->paused = false;
+        log_info("Resumed");
         for (guint i = 0; i < c->servers->len; i++)
                 if (server_is_started(at(c->servers, i)))
                         (void) rd_input(server_rd(at(c->servers, i)), RD_RESUME, now_usec);
@@ -644,8 +649,11 @@ int client_add_account(Client *c, const ServerAccount *account, char **ret_error
         }
         c->now_usec = now_usec;
         r = account_add(c->parts.tree, account, c->config.lifetime_sec, ret_error);
-        if (r >= 0)
+        if (r >= 0) {
+                log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = account->ssid }),
+                         "account added, %s", account->uri);
                 follow_accounts(c, now_usec);
+        }
         return r;
 }
 
@@ -654,7 +662,9 @@ int client_remove_account(Client *c, uint16_t ssid, uint64_t now_usec) {
 
         c->now_usec = now_usec;
         r = account_remove(c->parts.tree, ssid);
-        if (r >= 0)
+        if (r >= 0) {
+                log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = ssid }), "account removed");
                 follow_accounts(c, now_usec);
+        }
         return r;
 }

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "lwm2m/catalog.h"
@@ -472,6 +473,33 @@ static GPtrArray *details_of(const Server *s, const RdEvent *event, uint64_t now
         return d;
 }
 
+/* One line for people: what happened, with whom, and what comes next. */
+static void log_event(const Server *s, const RdEvent *event, uint64_t now_usec) {
+        g_autoptr(GString) line = g_string_new(event->name);
+        const bool comes_back = event->failure || strcmp(event->name, "server-disabled") == 0;
+
+        if (event->failure) {
+                g_string_append(line, ": ");
+                if (event->code)
+                        g_string_append_printf(line, "%s ", s->error_code);
+                g_string_append_printf(line, "%s (%s)", s->error_text, s->account->uri);
+        } else if (strcmp(event->name, "registration-complete") == 0)
+                g_string_append_printf(line, ": %s as %s, location %s, LwM2M %u.%u, lifetime %u s",
+                                       s->account->uri, s->env->endpoint, s->location,
+                                       rd_version(s->rd).major, rd_version(s->rd).minor,
+                                       s->account->lifetime_sec);
+        if (event->next_usec != USEC_INFINITY && event->next_usec > now_usec)
+                g_string_append_printf(line, "%s%s in %" PRIu64 " s", event->failure ? ", " : "; ",
+                                       comes_back ? "next attempt" : "next update",
+                                       (event->next_usec - now_usec + USEC_PER_SEC / 2) /
+                                               USEC_PER_SEC);
+        log_with(event->failure ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                 (&(LogFields){ .ssid = s->account->ssid,
+                                .event = event->name,
+                                .id = catalog_id(event->name) }),
+                 "%s", line->str);
+}
+
 static void on_event(void *userdata, const RdEvent *event, uint64_t now_usec) {
         Server *s = userdata;
         g_autoptr(GPtrArray) details = NULL;
@@ -488,12 +516,7 @@ static void on_event(void *userdata, const RdEvent *event, uint64_t now_usec) {
                          s->account->server_instance);
         details = details_of(s, event, now_usec);
         g_ptr_array_add(details, NULL);
-        log_with(event->failure ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-                 (&(LogFields){ .ssid = s->account->ssid,
-                                .event = event->name,
-                                .id = catalog_id(event->name) }),
-                 "%s%s%s", event->name, event->failure ? ": " : "",
-                 event->failure ? s->error_text : "");
+        log_event(s, event, now_usec);
         events_emit(s->env->events, server_wall_ns(s->env), event->name, s->account->ssid,
                     (const char *const *) details->pdata);
 }

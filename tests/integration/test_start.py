@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting, stopping and everything that can be wrong with how the daemon is started."""
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from daemon import Daemon, make_config
+from daemon import SOURCE, Daemon, make_config
 from testserver import binary
 
 LWM2MD = binary("LWM2MD", "src/daemon/lwm2md")
@@ -128,6 +129,33 @@ def test_check_config_reads_the_definitions(tmp_path):
     file.write_text(f"[Objects]\nPath={folder}\n")
     done = run(f"--config={file}", "--check-config")
     assert done.returncode == 1 and f"{folder}/bad.xml:3:" in done.stderr
+
+
+def test_check_config_tries_values_and_addresses(tmp_path):
+    file = tmp_path / "x.conf"
+    lines = ["[Objects]", f"Path={SOURCE}/data/objects", "[Server a]", "Uri=coap://[::1:5683", "ShortId=1", "[Values]",
+             "/3303/0/5700=warm", "/3303/0/5799=1", "/9999/0/0=1", "/3/0/11=0", "/3303/0/5701=Cel"]
+    file.write_text("\n".join(lines))
+    done = run(f"--config={file}", "--check-config")
+    assert done.returncode == 1 and "OK" not in done.stdout
+    for words in ("[Server a] Uri: 'coap://[::1:5683'", f"{file}:7: [Values] /3303/0/5700: 'warm' is not a Float",
+                  f"{file}:8: ", f"{file}:9: ", f"{file}:10: "):
+        assert words in done.stderr, done.stderr
+    assert f"{file}:11:" not in done.stderr
+    file.write_text("\n".join(lines[:3] + ["Uri=coap://[::1]:5683", "ShortId=1"] + lines[5:6] + lines[10:]))
+    done = run(f"--config={file}", "--check-config")
+    assert done.returncode == 0 and done.stdout == f"{file}: OK\n", done.stderr
+
+
+def test_log_says_who_and_what_next(make_daemon, server, refusing_port, ctl):
+    dead = f"coap://127.0.0.1:{refusing_port}"
+    daemon = make_daemon({"main": server.uri, "dead": dead})
+    server.wait_registered()
+    ctl("wait", "registered", "--server=101", "--timeout=10")
+    ctl("wait", "failed", "--server=102", "--timeout=10")
+    assert f"server 101: registration-complete: {server.uri} as urn:test:1, location /rd/" in daemon.log
+    assert re.search(f"warning: server 102: registration-failure: .* \\({dead}\\), next attempt in \\d+ s\n",
+                     daemon.log), daemon.log
 
 
 def test_definitions_folder_missing(make_daemon, server):
