@@ -302,9 +302,9 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
                 b->owned = true;
                 b->n_failed = 0;
                 log_info("Serving %s on the bus", b->name);
-                if (b->ready)
-                        b->ready(b->userdata);
-                b->ready = NULL;
+                if (b->hooks.ready)
+                        b->hooks.ready(b->userdata);
+                b->hooks.ready = NULL;
                 return 1;
         }
         if (error)
@@ -449,8 +449,7 @@ static bool is_address(const char *text) {
         return g_strv_contains(names, text) || strchr(text, ':');
 }
 
-int bus_start(Bus *b, Client *client, void (*ready)(void *userdata),
-              int (*reload)(void *userdata, char **ret_error), void *userdata) {
+int bus_start(Bus *b, Client *client, const BusHooks *hooks, void *userdata) {
         static const ClientListener listener = {
                 .event = on_event,
                 .changed = on_changed,
@@ -459,8 +458,7 @@ int bus_start(Bus *b, Client *client, void (*ready)(void *userdata),
         };
 
         b->client = client;
-        b->ready = ready;
-        b->reload = reload;
+        b->hooks = *hooks;
         b->userdata = userdata;
         /* sd-bus would go on trying an address without a transport. */
         if (!is_address(b->config.address))
@@ -469,7 +467,7 @@ int bus_start(Bus *b, Client *client, void (*ready)(void *userdata),
         subscriptions_attach(b->subscriptions, client_tree(client));
         monitors_attach(b->monitors, client_tree(client));
         if (strcmp(b->config.address, "none") == 0) {
-                ready(userdata);
+                hooks->ready(userdata);
                 return 0;
         }
         return connect_now(b);

@@ -28,12 +28,16 @@ Bus *bus_free(Bus *b);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Bus, bus_free)
 /* For DmConfig.apps; userdata is the Bus. */
 const AppOps *bus_app_ops(void);
+/* What the bus asks of the daemon: 0, or -errno with *ret_error (g_free()). */
+typedef struct BusHooks {
+        void (*ready)(void *userdata); /* once the name is owned; at once with "none" */
+        int (*reload)(void *userdata, char **ret_error);
+        int (*factory_reset)(void *userdata, bool keep_servers, char **ret_error);
+} BusHooks;
+
 /* Connects and owns the name. A bus that is not there yet is tried again later, unless the address
- * cannot be used at all (-EINVAL) or the name belongs to somebody (-EEXIST). ready runs once the
- * name is owned; at once with "none". reload is Manager.Reload's: 0, or -errno with *ret_error
- * (g_free()). */
-int bus_start(Bus *b, Client *client, void (*ready)(void *userdata),
-              int (*reload)(void *userdata, char **ret_error), void *userdata);
+ * cannot be used at all (-EINVAL). hooks are copied. */
+int bus_start(Bus *b, Client *client, const BusHooks *hooks, void *userdata);
 /* Before the client goes: no method runs any more, holds and subscriptions end. Calls to
  * applications can still be cancelled; bus_free() comes when the Dm that made them has gone. */
 void bus_stop(Bus *b);

@@ -35,8 +35,7 @@ struct Bus {
         Monitors *monitors;
         Jobs *jobs;
 
-        void (*ready)(void *userdata);
-        int (*reload)(void *userdata, char **ret_error);
+        BusHooks hooks;
         void *userdata;
 };
 

@@ -263,12 +263,13 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
         g_autofree char *why = NULL;
         int r;
 
-        r = b->reload(b->userdata, &why);
+        r = b->hooks.reload(b->userdata, &why);
         return r < 0 ? bus_error(error, r, "%s", why ? why : g_strerror(-r)) : reply_ok(m);
 }
 
 static int method_factory_reset(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
+        g_autofree char *why = NULL;
         bool keep = false;
         const Option options[] = { { "keep_servers", OPTION_BOOL, &keep }, { NULL } };
         int r;
@@ -278,8 +279,8 @@ static int method_factory_reset(sd_bus_message *m, void *userdata, sd_bus_error 
                 return r;
         if (!client_store(b->client))
                 return bus_error(error, -ENOTSUP, "This daemon keeps nothing on disk");
-        r = store_reset(client_store(b->client), keep);
-        return r < 0 ? bus_error(error, r, "Cannot remove the state: %m") : reply_ok(m);
+        r = b->hooks.factory_reset(b->userdata, keep, &why);
+        return r < 0 ? bus_error(error, r, "%s", why ? why : g_strerror(-r)) : reply_ok(m);
 }
 
 #define NO_ARGS SD_BUS_ARGS("a{sv}", options)

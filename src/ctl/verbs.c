@@ -27,7 +27,7 @@ static const Option stop_options[] = {
 static const Option server_add_options[] = {
         { "--id", NULL, "ID", "short server id, 1 to 65534; the lowest free one if not given" },
         { "--lifetime", NULL, "SECONDS", "of the registration" },
-        { "--binding", NULL, "BINDING", "e.g. U, T, UT, UQ" },
+        { "--binding", NULL, "BINDING", "U, or UQ for queue mode" },
         { 0 },
 };
 

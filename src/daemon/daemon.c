@@ -437,10 +437,72 @@ static int on_reload(void *userdata, char **ret_error) {
         return daemon_reload(userdata, ret_error);
 }
 
-int daemon_start(Daemon *d) {
+typedef struct Emptying {
+        OpList ops;
+        bool keep_servers;
+} Emptying;
+
+static int collect_instance(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
+        Emptying *e = userdata;
+        bool account = p->id[0] <= 2 || p->id[0] == 21;
+
+        if (p->n == 2 && !(account && e->keep_servers))
+                op_list_add(&e->ops, OP_DELETE, p, NULL);
+        return 0;
+}
+
+static void empty_tree(Daemon *d, bool keep_servers) {
+        Emptying e = { .keep_servers = keep_servers };
+        OpError why;
         int r;
 
-        r = bus_start(d->bus, d->client, on_ready, on_reload, d);
+        tree_walk(d->tree, &PATH_ROOT, collect_instance, &e);
+        r = ops_apply(d->tree, e.ops.v, e.ops.n, ORIGIN_INTERNAL, 0, &why);
+        if (r < 0)
+                log_error_errno(r, "Cannot empty the tree: %s", why.text);
+        op_list_clear(&e.ops);
+}
+
+static void on_reset_stopped(void *userdata) {
+        Daemon *d = userdata;
+        int r;
+
+        r = client_start(d->client, NULL, loop_now(d->loop));
+        if (r < 0)
+                log_error_errno(r, "Cannot start again: %m");
+}
+
+/* As if the daemon had been started for the first time: the disk first, so that a power cut in
+ * between does not bring back what was to be forgotten. */
+static int on_factory_reset(void *userdata, bool keep_servers, char **ret_error) {
+        Daemon *d = userdata;
+        g_autoptr(Config) config = NULL;
+        bool running = client_is_running(d->client);
+        int r;
+
+        r = config_load(d->arguments->config_file, !d->arguments->config_file_given, &config,
+                        ret_error);
+        if (r >= 0)
+                r = store_reset(d->store, keep_servers);
+        if (r < 0)
+                return r;
+        log_notice("Factory reset%s", keep_servers ? ", keeping the servers" : "");
+        if (running)
+                client_stop(d->client, true, on_reset_stopped, d, loop_now(d->loop));
+        if (!keep_servers)
+                remove_accounts(d);
+        empty_tree(d, keep_servers);
+        r = set_policies(d, config);
+        if (r >= 0)
+                r = populate(d, config, ret_error);
+        return r;
+}
+
+int daemon_start(Daemon *d) {
+        static const BusHooks hooks = { on_ready, on_reload, on_factory_reset };
+        int r;
+
+        r = bus_start(d->bus, d->client, &hooks, d);
         if (r < 0)
                 return log_error_errno(r, "--bus: cannot use '%s': %m", d->arguments->bus);
         r = client_start(d->client, NULL, loop_now(d->loop));

@@ -361,6 +361,26 @@ def test_many_calls_at_once(kit, server, client):
     assert len(results) == 100
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_factory_reset(kit, server, make_server, client, ctl, keep):
+    other = make_server()
+    ctl("server", "add", other.uri, "--id", "77")
+    other.wait_registered()
+    assert server.write("/26241/0/1", payload="42", format="text").code == "2.04"
+    client.call("Data", "Create", "sa(sv)a{sv}", "/3303/9", [["/5700", Variant("d", 1.0)]], {})
+    server.take_events()
+    client.call("Manager", "FactoryReset", "a{sv}", {"keep_servers": Variant("b", keep)})
+    server.wait_event(None, lambda e: e.event in ("registered", "updated") and "</3303/9>" not in e.links)
+    for _ in range(2):
+        assert client.call("Data", "Get", "sa{sv}", "/26241/0/1", {}) == -5  # the configuration's
+        fails("NotFound", client.call, "Data", "Get", "sa{sv}", "/3303/9/5700", {})
+        assert len(ctl.json("server", "list")) == (2 if keep else 1)
+        assert server.read("/3/0/11").code == "2.05"
+        kit.kill()
+        kit.start()
+        server.wait_event(None, lambda e: e.event in ("registered", "updated"))
+
+
 # --- model ---
 
 DEFINITION = """<LWM2M><Object ObjectType="MODefinition"><Name>Pump</Name><Description1/>
