@@ -63,6 +63,14 @@ def test_a_failed_start_is_said(box):
         box("systemctl", "restart", "lwm2md.service")
 
 
+def test_wrong_options_are_not_tried_again(set_up, server, container):
+    container.drop_in("[Service]\nExecStart=\nExecStart=/usr/bin/lwm2md --nonsense\n")
+    with pytest.raises(AssertionError):
+        set_up(server.uri)
+    assert container.show("ExecMainStatus") == "2"
+    assert container.show("ActiveState") == "failed"  # not "activating": no restart is due
+
+
 # --- the sandbox lets it work ---
 
 def test_values_go_both_ways(box, server):
@@ -106,6 +114,47 @@ def test_a_large_body_goes_through_the_runtime_directory(box, server):
     body = testserver.fill(50000)
     assert server.call("write", "/19/0/0/0", fill=len(body), format="opaque", wait=60).code == "2.04"
     assert server.read("/19/0/0/0", accept="opaque").sha256 == testserver.sha256(body)
+
+
+def test_files_cross_the_bus(box, server):
+    """Descriptors go into the sandbox and out of it."""
+    for number, user in enumerate((None, "app")):
+        path = f"/19/0/0/{number}"
+        box("sh", "-c", f"lwm2mctl create /19/0; lwm2mctl create {path} 00; "
+            "head -c 40000 /usr/bin/lwm2md >/var/tmp/body && chmod 644 /var/tmp/body")
+        box("lwm2mctl", "put", path, "/var/tmp/body", user=user)
+        box("sh", "-c", f"lwm2mctl fetch {path} | cmp - /var/tmp/body", user=user)
+        assert server.read(path, accept="opaque").length == 40000
+
+
+def test_definitions_stay(box, server):
+    model = SOURCE / "tests" / "integration" / "objects" / "26241.xml"
+    box.path("/var/lib/26241.xml").write_bytes(model.read_bytes())
+    assert box.run("lwm2mctl", "create", "/26241/0", check=False).returncode != 0
+    box("lwm2mctl", "model", "add", "--persist", "/var/lib/26241.xml")
+    box("lwm2mctl", "create", "/26241/0")
+    box("lwm2mctl", "sync")
+    box("systemctl", "restart", "lwm2md.service")
+    assert "</26241/0>" in server.wait_event("registered", predicate=lambda e:
+                                             "26241" in (e.links or "")).links
+
+
+def test_ipv6(set_up, make_server):
+    server = make_server(bind="[::1]:0")
+    box = set_up(server.uri)
+    server.wait_registered("urn:test:box")
+    assert server.read("/3/0/0", accept="text").text == "ACME"
+    assert box.show("ActiveState") == "active"
+
+
+def test_the_endpoint_comes_from_the_machine(box, server):
+    """No interface but the loopback, so it is the machine-id, which the sandbox leaves readable."""
+    config = box.path("/etc/lwm2md/lwm2md.conf")
+    config.write_text(config.read_text().replace("Endpoint=urn:test:box\n", ""))
+    box("systemctl", "restart", "lwm2md.service")
+    machine = box("cat", "/etc/machine-id")
+    assert server.wait_event("registered", predicate=lambda e: e.endpoint != "urn:test:box") \
+        .endpoint.replace("-", "") == f"urn:uuid:{machine}"
 
 
 # --- who may talk to it ---
