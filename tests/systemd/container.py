@@ -107,7 +107,7 @@ class Container:
     def enter(self, *argv, user=None):
         """The command line that runs `argv` inside, as `user` with all their groups."""
         become = ["runuser", "-u", user, "--"] if user else []
-        return ["nsenter", "-t", self.leader, "-m", "-u", "-i", "-n", "-p", "--wd=/", *become,
+        return ["nsenter", "-t", self.leader, "-m", "-u", "-i", "-n", "-p", "-r", "-w", *become,
                 *(str(a) for a in argv)]
 
     def run(self, *argv, user=None, check=True, timeout=60):
