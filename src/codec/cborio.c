@@ -325,6 +325,27 @@ static int time_value(Reader *in, bool text, Value *ret) {
         return 0;
 }
 
+/* Tag 100 (RFC 8943): days since 1970. */
+static int days_value(Reader *in, Value *ret) {
+        CborItem item;
+        int64_t seconds;
+        Value days;
+        int r;
+
+        r = cborio_read(in, &item);
+        if (r < 0)
+                return r;
+        if (item.kind != CBOR_KIND_UINT && item.kind != CBOR_KIND_NEGINT)
+                return -EBADMSG;
+        r = whole_value(item.kind == CBOR_KIND_NEGINT, item.n, &days);
+        if (r < 0)
+                return r;
+        if (days.type != VALUE_INTEGER || __builtin_mul_overflow(days.i, 86400, &seconds))
+                return -ERANGE;
+        *ret = (Value){ .type = VALUE_TIME, .i = seconds };
+        return 0;
+}
+
 /* Tags 4 and 5: mantissa * 10^exponent or 2^exponent. */
 static int fraction_value(Reader *in, bool binary, ValueType type, Value *ret) {
         CborItem array, exponent, mantissa, end;
@@ -380,6 +401,8 @@ static int tagged_value(Reader *in, uint64_t tag, ValueType type, unsigned depth
                 return fraction_value(
                         in, tag == 5,
                         type == VALUE_FLOAT || is_whole_type(type) ? type : VALUE_NONE, ret);
+        case 100:
+                return days_value(in, ret);
         default:
                 break;
         }

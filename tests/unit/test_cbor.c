@@ -66,6 +66,9 @@ static void test_rfc8949(void **state) {
                 { "f6", VALUE_NONE, "" },
                 { "c074323031332d30332d32315432303a30343a30305a", VALUE_TIME, "1363896240" },
                 { "c11a514b67b0", VALUE_TIME, "1363896240" },
+                /* RFC 8943: days since 1970 */
+                { "d8641a00003dad", VALUE_TIME, "1364169600" },
+                { "d86423", VALUE_TIME, "-345600" },
                 { "d74401020304", VALUE_OPAQUE, "AQIDBA==" },
                 { "d818456449455446", VALUE_OPAQUE, "ZElFVEY=" },
                 { "d82076687474703a2f2f7777772e6578616d706c652e636f6d", VALUE_STRING,
