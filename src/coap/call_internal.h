@@ -15,6 +15,7 @@ typedef struct Request {
         bool waiting;   /* token is in the link's table */
         bool in_blocks; /* Block1 */
         bool reading;   /* follows the blocks of the answer */
+        bool restarted; /* the body, because the server had lost its beginning */
         uint8_t szx;
         size_t offset, n_sent; /* of payload */
         Block wanted;          /* of the answer, when reading */

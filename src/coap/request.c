@@ -198,6 +198,11 @@ static bool can_shrink(const Request *r, const Packet *p, uint8_t *ret_szx) {
         return true;
 }
 
+/* The server has lost the blocks before this one (section 2.9.2): from the beginning, but once. */
+static bool can_restart(const Request *r, const Packet *p) {
+        return p->code == CODE(4, 8) && r->in_blocks && r->offset > 0 && !r->restarted;
+}
+
 /* True when a further block of the body is on its way. */
 static bool go_on_sending(Call *c, const Packet *p) {
         Request *r = c->request;
@@ -206,6 +211,12 @@ static bool go_on_sending(Call *c, const Packet *p) {
         if (can_shrink(r, p, &szx)) {
                 r->szx = szx;
                 r->in_blocks = true;
+                r->offset = 0;
+                send_or_finish(c);
+                return true;
+        }
+        if (can_restart(r, p)) {
+                r->restarted = true;
                 r->offset = 0;
                 send_or_finish(c);
                 return true;

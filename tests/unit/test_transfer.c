@@ -415,6 +415,36 @@ static void test_our_upload_too_large(void **state) {
         fixture_free(f);
 }
 
+/* 4.08: the server has lost the blocks before, because it was restarted for example. They are sent
+ * once more; a second 4.08 is final. */
+static void test_our_upload_forgotten(void **state) {
+        Fixture *f = fixture_new(NULL);
+        g_autoptr(GBytes) body = make_body(3000, 5);
+
+        fixture_connect(f);
+        for (unsigned n_lost = 1; n_lost <= 2; n_lost++) {
+                send_request(f, METHOD_POST, body);
+                for (unsigned i = 0; i < n_lost; i++) {
+                        g_autofree Datagram *first = server_receive(f), *second = NULL;
+                        PacketOut o = ack_of(first, CODE(2, 31));
+
+                        assert_int_equal(first->p.block1.num, 0);
+                        o.block1 = &first->p.block1;
+                        server_send_packet(f->server, &o);
+                        second = server_receive(f);
+                        assert_int_equal(second->p.block1.num, 1);
+                        o = ack_of(second, CODE(4, 8));
+                        server_send_packet(f->server, &o);
+                }
+                if (n_lost == 1)
+                        take_upload(f, body, 6);
+                run_until(f, f->answers);
+                assert_int_equal(f->error, 0);
+                assert_int_equal(f->answer.code, n_lost == 1 ? CODE(2, 1) : CODE(4, 8));
+        }
+        fixture_free(f);
+}
+
 static void answer_in_blocks(Fixture *f, GBytes *body, const uint8_t *etag,
                              const uint8_t *later_etag) {
         size_t n = g_bytes_get_size(body);
@@ -499,6 +529,7 @@ int main(void) {
                 cmocka_unit_test(test_observed_in_blocks),
                 cmocka_unit_test(test_our_upload),
                 cmocka_unit_test(test_our_upload_too_large),
+                cmocka_unit_test(test_our_upload_forgotten),
                 cmocka_unit_test(test_our_download),
                 cmocka_unit_test(test_two_servers),
         };
