@@ -23,6 +23,7 @@ struct Rd {
         bool registered; /* a registration exists as far as we know; ends with its lifetime */
         bool once;
         uint64_t wanted_usec;      /* an Update is wanted then; USEC_INFINITY */
+        uint64_t news_usec;        /* the same, if there is something to tell by then */
         uint64_t last_update_usec; /* USEC_INFINITY: none yet */
         uint64_t sent_usec;        /* the request under way */
         uint32_t sent_lifetime_sec;
@@ -74,7 +75,7 @@ static uint64_t update_interval_sec(const Rd *r) {
 
 /* Arms the timer for the earliest reason to send an Update. */
 static void schedule(Rd *r, uint64_t now_usec) {
-        uint64_t due = r->update_usec, wanted = r->wanted_usec;
+        uint64_t due = r->update_usec, wanted = MIN(r->wanted_usec, r->news_usec);
 
         if (wanted != USEC_INFINITY && r->last_update_usec != USEC_INFINITY)
                 wanted = MAX(wanted,
@@ -83,13 +84,9 @@ static void schedule(Rd *r, uint64_t now_usec) {
         timer_arm(r->timer, due);
 }
 
-static void want(Rd *r, uint64_t when_usec) {
-        r->wanted_usec = MIN(r->wanted_usec, when_usec);
-}
-
 static void want_nothing(Rd *r) {
         r->forced = false;
-        r->wanted_usec = USEC_INFINITY;
+        r->wanted_usec = r->news_usec = USEC_INFINITY;
 }
 
 static void forget(Rd *r, const char *why) {
@@ -138,6 +135,12 @@ static bool alive(const Rd *r, uint64_t now_usec) {
 /* An Update timed for the very end of the lifetime is still one. */
 static bool expired(const Rd *r, uint64_t now_usec) {
         return !alive(r, now_usec - MIN(now_usec, USEC_PER_SEC));
+}
+
+/* What changed has changed back, as an instance created and deleted again does. */
+static bool nothing_new(const Rd *r, uint64_t now_usec) {
+        return !r->forced && r->wanted_usec == USEC_INFINITY && now_usec < r->update_usec &&
+               !r->ops->has_news(r->userdata);
 }
 
 static bool leaving(const Rd *r, uint64_t now_usec) {
@@ -276,15 +279,20 @@ static void want_now(Rd *r, uint64_t now_usec) {
 }
 
 static void want_soon(Rd *r, uint64_t now_usec) {
-        want(r, now_usec);
+        r->wanted_usec = MIN(r->wanted_usec, now_usec);
         if (r->state == RD_REGISTERED)
                 schedule(r, now_usec);
 }
 
 static void want_coalesced(Rd *r, uint64_t now_usec) {
-        want(r, now_usec + RD_COALESCE_USEC);
+        r->news_usec = MIN(r->news_usec, now_usec + RD_COALESCE_USEC);
         if (r->state == RD_REGISTERED)
                 schedule(r, now_usec);
+}
+
+static void tell_nothing(Rd *r, uint64_t now_usec) {
+        r->news_usec = USEC_INFINITY;
+        schedule(r, now_usec);
 }
 
 static void link_lost(Rd *r, uint64_t now_usec) {
@@ -511,6 +519,7 @@ static const Edge edges[] = {
         { RD_REGISTERING,   RD_PAUSE,     ALWAYS,             suspend,              RD_PAUSED },
 
         { RD_REGISTERED,    RD_TIMER,     IF(expired),        register_expired,     RD_REGISTERING },
+        { RD_REGISTERED,    RD_TIMER,     IF(nothing_new),    tell_nothing,         RD_REGISTERED },
         { RD_REGISTERED,    RD_TIMER,     ALWAYS,             send_update,          RD_UPDATING },
         { RD_REGISTERED,    RD_UPDATE,    ALWAYS,             want_now,             RD_REGISTERED },
         { RD_REGISTERED,    RD_TRIGGER,   ALWAYS,             want_soon,            RD_REGISTERED },
@@ -688,7 +697,7 @@ Rd *rd_new(const RdConfig *config, const RdOps *ops, void *userdata, TimerQueue 
         r->timer = timer_new(timers, on_timer, r);
         r->version = (Version){ 1, 1 };
         r->next = -1;
-        r->wanted_usec = r->last_update_usec = r->update_usec = USEC_INFINITY;
+        r->wanted_usec = r->news_usec = r->last_update_usec = r->update_usec = USEC_INFINITY;
         rd_set_config(r, config);
         return r;
 }

@@ -77,6 +77,7 @@ typedef struct RdOps {
         int (*send)(void *userdata, RdRequest what, uint64_t now_usec); /* then rd_answer(), once */
         void (*cancel)(void *userdata);                /* the request under way; nothing is fine */
         void (*lost)(void *userdata, const char *why); /* the registration is no more */
+        bool (*has_news)(void *userdata); /* an Update would say more than "still here" */
         void (*event)(void *userdata, const RdEvent *event, uint64_t now_usec);
         void (*changed)(void *userdata,
                         uint64_t now_usec);        /* another state; after everything else */

@@ -354,6 +354,23 @@ static int send_register(Server *s) {
         return request(s, &m);
 }
 
+static bool has_other_links(const Registration *r, const Registration *known) {
+        return g_strcmp0(r->links_digest, known->links_digest) != 0;
+}
+
+static bool has_news(void *userdata) {
+        const Server *s = userdata;
+        g_autofree char *links = NULL;
+        g_autoptr(Registration) r = NULL;
+        g_auto(GStrv) query = NULL;
+
+        if (!s->known)
+                return true;
+        r = describe(s, &links);
+        query = registration_update_query(r, s->known);
+        return query[0] || has_other_links(r, s->known);
+}
+
 static int send_update(Server *s) {
         Message m = MESSAGE_INIT(METHOD_POST);
         g_autoptr(GBytes) payload = NULL;
@@ -366,7 +383,7 @@ static int send_update(Server *s) {
         query = registration_update_query(s->pending, s->known);
         m.path = (const char *const *) s->known->location;
         m.query = (const char *const *) query;
-        if (g_strcmp0(s->pending->links_digest, s->known->links_digest) != 0) {
+        if (has_other_links(s->pending, s->known)) {
                 m.format = FORMAT_LINK;
                 m.payload = payload;
         }
@@ -535,6 +552,7 @@ static const RdOps rd_ops = {
         .send = send_what,
         .cancel = cancel_call,
         .lost = on_lost,
+        .has_news = has_news,
         .event = on_event,
         .changed = on_changed,
 };

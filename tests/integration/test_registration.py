@@ -137,6 +137,16 @@ def test_new_instances_are_told_once(make_daemon, server, client):
     assert "</26241/5>" in event.links
 
 
+def test_instance_that_came_and_went_is_not_told(make_daemon, server, client):
+    make_daemon({"main": server.uri}, client={"UpdateInterval": "0"})
+    server.wait_registered()
+    client.call("Data", "Create", "sa(sv)a{sv}", "/26241/3", [], {})
+    assert server.delete("/26241/3").code == "2.02"
+    server.assert_quiet("updated", 2)
+    client.call("Data", "Create", "sa(sv)a{sv}", "/26241/3", [], {})
+    assert "</26241/3>" in server.wait_event("updated").links
+
+
 def test_updates_keep_the_registration_alive(make_daemon, server):
     make_daemon({"main": {"Uri": server.uri, "Lifetime": 20}},
                 client={"UpdatePeriod": "1", "UpdateInterval": "0", "Lifetime": "20"})

@@ -27,6 +27,7 @@ typedef struct Bed {
         uint64_t now;
         uint64_t next_usec; /* of the last event */
         int connect_error, send_error;
+        bool no_news;
         uint64_t restored_usec;
 } Bed;
 
@@ -53,6 +54,10 @@ static int on_send(void *userdata, RdRequest what, uint64_t now_usec) {
 
         note(b, names[what]);
         return b->send_error;
+}
+
+static bool on_has_news(void *userdata) {
+        return !((Bed *) userdata)->no_news;
 }
 
 static void on_cancel(void *userdata) {
@@ -86,6 +91,7 @@ static const RdOps ops = {
         .disconnect = on_disconnect,
         .send = on_send,
         .cancel = on_cancel,
+        .has_news = on_has_news,
         .lost = on_lost,
         .event = on_event,
         .changed = on_changed,
@@ -154,6 +160,8 @@ static bool setting(Bed *b, const char *word) {
                 b->connect_error = -ENETUNREACH;
         else if (strcmp(word, "@no-send") == 0)
                 b->send_error = -ENETUNREACH;
+        else if (strcmp(word, "@no-news") == 0)
+                b->no_news = true;
         else
                 return false;
         return true;
@@ -294,6 +302,11 @@ static const struct {
         { "start up 2.01 | trigger +0s",          "updating",      "reg-update UPDATE" },
         { "start up 2.01 | changed changed +0s",  "registered",    "" },
         { "start up 2.01 | changed changed +1s",  "updating",      "reg-update UPDATE" },
+        { "@no-news start up 2.01 | changed +1s", "registered",    "" },
+        { "@no-news start up 2.01 | changed +1s +288s", "registered", "" },
+        { "@no-news start up 2.01 | changed +1s +289s", "updating", "reg-update UPDATE" },
+        { "@no-news start up 2.01 | changed trigger +1s", "updating", "reg-update UPDATE" },
+        { "@no-news start up 2.01 | changed update +1s", "updating", "reg-update UPDATE" },
         { "start up 2.01 | register",             "registering",   "lost REGISTER" },
         { "start up 2.01 | down",                 "connecting",    "disconnect:113 connect" },
         { "start up 2.01 down | up",              "updating",      "reg-update UPDATE" },
