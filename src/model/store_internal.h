@@ -2,6 +2,7 @@
 #pragma once
 /* What store.c (policy and commits), store_load.c (reading) and store_write.c (files) share. */
 #include "model/journal.h"
+#include "model/path_table.h"
 #include "model/store.h"
 #include "model/store_format.h"
 #include "model/tree_marks.h"
@@ -63,9 +64,7 @@ void unit_clear_orphans(Unit *u);
 bool unit_has_orphan(const Unit *u, const Path *at_or_below);
 bool unit_has_orphan_instance(const Unit *u, const Path *p); /* the object instance of p */
 void store_unit_free(void *unit);
-GHashTable *path_table_new(GDestroyNotify free_value); /* keys are Path *, owned */
 void path_table_drop(GHashTable *table, const Path *below);
-Path *path_dup(const Path *p);
 /* The disk has this path now: marks it and everything above. */
 void store_mark_stored(Store *s, const Path *p);
 /* What the disk has at p: the shadow or the tree's value. */
