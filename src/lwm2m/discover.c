@@ -16,10 +16,6 @@ typedef struct Discovery {
         Path target;
         unsigned depth; /* levels below the target that are shown */
         GString *out;
-        /* the instance the walk is in */
-        Path instance;
-        const ObjectDef *def;
-        uint16_t next;
 } Discovery;
 
 static bool is_shown(const Discovery *d, const Path *p) {
@@ -71,46 +67,8 @@ static void append_link(Discovery *d, const Path *p, const ResourceDef *def) {
         append_attributes(d, p);
 }
 
-/* A resource without a value in the tree that is there all the same: it is computed, or somebody
- * handles it. */
-static bool is_handled(const Discovery *d, const Path *p, const ResourceDef *def) {
-        g_auto(Value) v = VALUE_INIT;
-
-        if (def->operations & OPERATION_EXECUTE)
-                return def->mandatory || dm_claimed(d->dm, p) & APP_EXECUTE ||
-                       dm_behaviour_executes(d->dm, p);
-        if (!(def->operations & OPERATION_READ))
-                return false;
-        if (dm_claimed(d->dm, p) & APP_READ)
-                return true;
-        return !def->multiple && dm_behaviour_read(d->dm, p, &v) == 0;
-}
-
-static void append_handled(Discovery *d, unsigned id) {
-        for (; d->def && d->next < d->def->n_resources && d->def->resources[d->next].id < id;
-             d->next++) {
-                const ResourceDef *def = &d->def->resources[d->next];
-                const Path p = path_child(&d->instance, def->id);
-
-                if (is_shown(d, &p) && is_handled(d, &p, def))
-                        append_link(d, &p, def);
-        }
-}
-
 static int on_visit(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
-        Discovery *d = userdata;
-
-        if (p->n == 2) {
-                append_handled(d, ID_RESERVED);
-                d->instance = *p;
-                d->def = tree_object_def(d->dm->tree, p->id[0], p->id[1]);
-                d->next = 0;
-        } else if (p->n == 3 && d->def) {
-                append_handled(d, p->id[2]);
-                if (d->next < d->def->n_resources && d->def->resources[d->next].id == p->id[2])
-                        d->next++;
-        }
-        append_link(d, p, def);
+        append_link(userdata, p, def);
         return 0;
 }
 
@@ -133,28 +91,14 @@ static int discover_object(Discovery *d) {
 }
 
 static int discover(Discovery *d) {
-        const Path *p = &d->target, instance = path_prefix(p, MIN(p->n, 2));
-        const ResourceDef *def;
         int r;
 
-        if (p->n == 1) {
+        if (d->target.n == 1) {
                 r = discover_object(d);
-                if (r < 0)
+                if (r < 0 || d->depth == 0)
                         return r;
-        } else if (!tree_exists(d->dm->tree, &instance))
-                return -ENOENT;
-        if (p->n >= 3 && !tree_exists(d->dm->tree, p)) {
-                def = tree_resource_def(d->dm->tree, p);
-                if (p->n == 4 || !def || !is_handled(d, p, def))
-                        return -ENOENT;
-                append_link(d, p, def);
-                return 0;
         }
-        if (p->n == 1 && d->depth == 0)
-                return 0;
-        tree_walk(d->dm->tree, p, on_visit, d);
-        append_handled(d, ID_RESERVED);
-        return 0;
+        return dm_walk(d->dm, &d->target, on_visit, d);
 }
 
 /* Without a depth: an object down to its resources, everything else one level down. Resource
