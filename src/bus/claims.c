@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <glib.h>
 
+#include "model/path_table.h"
+
 struct Claims {
         TimerQueue *timers;
         GHashTable *by_id;   /* id -> Claim, owned */
@@ -18,19 +20,6 @@ typedef struct Entry {
         Claim claim; /* first: by_id and by_path hand out Claim * */
         Claims *claims;
 } Entry;
-
-static guint path_hash(gconstpointer key) {
-        const Path *p = key;
-        guint h = p->n;
-
-        for (unsigned i = 0; i < p->n; i++)
-                h = h * 65599u + p->id[i];
-        return h;
-}
-
-static gboolean path_equals(gconstpointer a, gconstpointer b) {
-        return path_equal(a, b);
-}
 
 static void entry_free(gpointer p) {
         Entry *e = p;
@@ -55,7 +44,7 @@ Claims *claims_new(TimerQueue *timers, void (*ended)(void *userdata, const Claim
 
         cs->timers = timers;
         cs->by_id = g_hash_table_new_full(NULL, NULL, NULL, entry_free);
-        cs->by_path = g_hash_table_new_full(path_hash, path_equals, g_free, list_free);
+        cs->by_path = path_table_new(list_free);
         cs->ended = ended;
         cs->userdata = userdata;
         return cs;
@@ -152,8 +141,7 @@ int claims_add(Claims *cs, const Claim *wanted, uint32_t *ret_id, const Claim **
 
                 if (!list) {
                         list = g_ptr_array_new();
-                        g_hash_table_insert(cs->by_path,
-                                            g_memdup2(&e->claim.prefixes[i], sizeof(Path)), list);
+                        g_hash_table_insert(cs->by_path, path_dup(&e->claim.prefixes[i]), list);
                 }
                 g_ptr_array_add(list, &e->claim);
         }
@@ -170,6 +158,27 @@ int claims_release(Claims *cs, uint32_t id, const Owner *owner) {
                 return -EACCES;
         forget(cs, c);
         return 0;
+}
+
+static bool concerns_object(const Claim *c, uint16_t object) {
+        for (size_t i = 0; i < c->n_prefixes; i++)
+                if (c->prefixes[i].id[0] == object)
+                        return true;
+        return false;
+}
+
+void claims_drop_object(Claims *cs, uint16_t object,
+                        void (*told)(void *userdata, const Claim *claim), void *userdata) {
+        g_autoptr(GList) all = g_hash_table_get_values(cs->by_id);
+
+        for (GList *l = all; l; l = l->next) {
+                Claim *c = l->data;
+
+                if (!concerns_object(c, object))
+                        continue;
+                told(userdata, c);
+                forget(cs, c);
+        }
 }
 
 void claims_vanished(Claims *cs, Owner *owner, uint64_t now_usec) {

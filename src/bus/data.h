@@ -15,3 +15,5 @@ int method_get(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_get_many(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_get_fd(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* The error for a path that has nothing: what of it is missing. */
+int data_not_found(const Tree *tree, const Path *p, sd_bus_error *error);

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Data methods that look: Get, GetMany, List, GetFd. */
+/* The Data methods that look: Get, GetMany, List. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "bus/data.h"
 #include "util/cleanup.h"
 
-#define ANSWER_VALUES_MAX                                                                          \
-        200000 /* in one GetMany or List; a larger answer would pass the bus's message limit */
+/* A larger answer would pass the bus's limit of a message, which ends the connection. */
+#define ANSWER_VALUES_MAX 200000
+#define ANSWER_NODES_MAX 100000
 
 static bool is_multiple(const Tree *tree, const Path *p) {
         const ResourceDef *def = tree_resource_def(tree, p);
@@ -18,7 +16,7 @@ static bool is_multiple(const Tree *tree, const Path *p) {
         return def && def->multiple && p->n == 3;
 }
 
-static int not_found(const Tree *tree, const Path *p, sd_bus_error *error) {
+int data_not_found(const Tree *tree, const Path *p, sd_bus_error *error) {
         Path instance = path_prefix(p, 2);
 
         if (!tree_object_def(tree, p->id[0], -1))
@@ -32,6 +30,18 @@ static int not_found(const Tree *tree, const Path *p, sd_bus_error *error) {
                 return bus_error(error, -ENOENT, "%s: object %u has no resource %u", PATH_TEXT(p),
                                  p->id[0], p->id[2]);
         return bus_error(error, -ENOENT, "%s: has no value", PATH_TEXT(p));
+}
+
+/* Why a value did not fit into the answer. */
+static const char *reason_of_append(int r) {
+        switch (r) {
+        case -ENOENT:
+                return "the application gave no value for this path";
+        case -E2BIG:
+                return "too big for one message, use GetFd (lwm2mctl fetch)";
+        default:
+                return NULL;
+        }
 }
 
 static void on_read(void *userdata, int error, const char *text, const RecordList *records,
@@ -53,8 +63,7 @@ static void on_read(void *userdata, int error, const char *text, const RecordLis
                 sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
         if (r < 0)
-                pending_fail(p, r,
-                             r == -ENOENT ? "the application gave no value for this path" : NULL);
+                pending_fail(p, r, reason_of_append(r));
         else
                 pending_free(p);
 }
@@ -87,13 +96,17 @@ int method_get(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
-        return r == -ENOENT ? not_found(tree, &p, error) : r < 0 ? r : 1;
+        if (r == -ENOENT)
+                return data_not_found(tree, &p, error);
+        if (r == -E2BIG)
+                return bus_error(error, r, "%s: %s", PATH_TEXT(&p), reason_of_append(r));
+        return r < 0 ? r : 1;
 }
 
 typedef struct Walk {
         sd_bus_message *reply;
         Bus *bus;
-        size_t n;
+        size_t n, n_bytes;
         uint32_t depth; /* List: deepest level told */
 } Walk;
 
@@ -103,7 +116,8 @@ static int visit_value(void *userdata, const Path *p, const Value *v, const Reso
 
         if (!v || v->type == VALUE_NONE || p->id[0] == 0 || p->id[0] == 21)
                 return 0;
-        if (++w->n > ANSWER_VALUES_MAX)
+        w->n_bytes += variant_size(v);
+        if (++w->n > ANSWER_VALUES_MAX || w->n_bytes > BUS_VALUE_BYTES_MAX)
                 return -E2BIG;
         r = sd_bus_message_open_container(w->reply, 'r', "svx");
         if (r >= 0)
@@ -116,18 +130,19 @@ static int visit_value(void *userdata, const Path *p, const Value *v, const Reso
 }
 
 static int append_prefix(Walk *w, sd_bus_message *m, const Path *p, sd_bus_error *error) {
-        Tree *tree = client_tree(w->bus->client);
         int r;
 
         r = check_access(m, p, false, error);
         if (r < 0)
                 return r;
-        if (p->n >= 2 && !tree_exists(tree, p))
-                return not_found(tree, p, error);
-        r = tree_walk(tree, p, visit_value, w);
+        r = dm_walk(client_dm(w->bus->client), p, visit_value, w);
+        if (r == -ENOENT)
+                return data_not_found(client_tree(w->bus->client), p, error);
         if (r == -E2BIG)
-                return bus_error(error, r, "More than %d values: ask for less at once",
-                                 ANSWER_VALUES_MAX);
+                return bus_error(error, r,
+                                 "%s: more than %d values or %d bytes of them: ask for less at "
+                                 "once, and for big ones with GetFd",
+                                 PATH_TEXT(p), ANSWER_VALUES_MAX, BUS_VALUE_BYTES_MAX);
         return r;
 }
 
@@ -217,7 +232,7 @@ static int append_node(Walk *w, const Path *p, const Value *v, const ResourceDef
         Store *store = client_store(w->bus->client);
         int r;
 
-        if (++w->n > ANSWER_VALUES_MAX)
+        if (++w->n > ANSWER_NODES_MAX)
                 return -E2BIG;
         r = sd_bus_message_open_container(w->reply, 'r', "sa{sv}");
         if (r >= 0)
@@ -280,71 +295,22 @@ int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r;
         if (depth > 0)
                 w.depth = p.n + depth;
-        if (p.n >= 2 && !tree_exists(tree, &p))
-                return not_found(tree, &p, error);
-
         r = sd_bus_message_new_method_return(m, &w.reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(w.reply, 'a', "(sa{sv})");
         if (r >= 0 && p.n == 0)
                 schema_foreach(tree_schema(tree), list_object, &w);
         if (r >= 0)
-                r = tree_walk(tree, &p, visit_node, &w);
-        if (r == -E2BIG)
-                bus_error(error, r, "More than %d nodes: ask for less at once (depth)",
-                          ANSWER_VALUES_MAX);
+                r = dm_walk(client_dm(w.bus->client), &p, visit_node, &w);
+        if (r == -ENOENT)
+                r = data_not_found(tree, &p, error);
+        else if (r == -E2BIG)
+                r = bus_error(error, r, "More than %d nodes: ask for less at once (depth)",
+                              ANSWER_NODES_MAX);
         if (r >= 0)
                 r = sd_bus_message_close_container(w.reply);
         if (r >= 0)
                 r = sd_bus_send(NULL, w.reply, NULL);
         sd_bus_message_unref(w.reply);
         return r < 0 ? r : 1;
-}
-
-static int make_memfd(const Value *v, int *ret) {
-        autoclose int fd = memfd_create("lwm2md-value", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        size_t n = 0;
-
-        if (fd < 0)
-                return -errno;
-        while (n < v->length) {
-                ssize_t k = write(fd, v->data + n, v->length - n);
-
-                if (k < 0)
-                        return -errno;
-                n += (size_t) k;
-        }
-        if (lseek(fd, 0, SEEK_SET) < 0 ||
-            fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-                return -errno;
-        *ret = steal_fd(&fd);
-        return 0;
-}
-
-int method_get_fd(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Bus *b = userdata;
-        Tree *tree = client_tree(b->client);
-        autoclose int fd = -1;
-        const Value *v;
-        Path p;
-        int r;
-
-        r = path_argument(m, &p, 3, 4, error);
-        if (r >= 0)
-                r = check_access(m, &p, false, error);
-        if (r >= 0)
-                r = options_read(m, NULL, error);
-        if (r < 0)
-                return r;
-        r = tree_get(tree, &p, &v);
-        if (r < 0)
-                return not_found(tree, &p, error);
-        if (v->type != VALUE_OPAQUE && v->type != VALUE_STRING && v->type != VALUE_CORELNK)
-                return bus_error(error, -EINVAL,
-                                 "%s: only text and opaque values come as a file (use Get)",
-                                 PATH_TEXT(&p));
-        r = make_memfd(v, &fd);
-        if (r < 0)
-                return bus_error(error, r, "%s: %m", PATH_TEXT(&p));
-        return sd_bus_reply_method_return(m, "h", fd);
 }

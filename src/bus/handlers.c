@@ -27,7 +27,7 @@ typedef struct Part {
         AppCall *call;
         sd_bus_message *message; /* until it is sent */
         sd_bus_slot *slot;       /* while in flight */
-        uint64_t timeout_usec;
+        uint64_t timeout_usec, deadline_usec;
         char *owner, *handler; /* for Commit and Abort */
         bool waiting, done;
 } Part;
@@ -145,6 +145,22 @@ static int read_records(sd_bus_message *m, AppCall *call) {
 
 static bool try_alternative(AppCall *call, const sd_bus_error *error);
 
+/* The same error comes from sd-bus when the time is over and from the bus when the application has
+ * left it. */
+static void fail_by_error(AppCall *call, const Part *part, const sd_bus_error *error) {
+        bool unanswered = sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY);
+        char text[64];
+
+        if (unanswered && loop_now(call->handlers->loop) >= part->deadline_usec) {
+                g_snprintf(text, sizeof(text), "the application did not answer in %g s",
+                           (double) part->timeout_usec / USEC_PER_SEC);
+                fail(call, -ETIMEDOUT, text);
+        } else if (unanswered)
+                fail(call, -EHOSTUNREACH, "the application went away without an answer");
+        else
+                fail(call, bus_error_from_handler(error), error->message);
+}
+
 static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         Part *part = userdata;
         AppCall *call = part->call;
@@ -158,7 +174,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         if (error && try_alternative(call, error))
                 return 0;
         if (error)
-                fail(call, bus_error_from_handler(error), error->message);
+                fail_by_error(call, part, error);
         else if (call->kind == CALL_READ && read_records(m, call) < 0)
                 fail(call, -EIO, "the application's Read reply is not of the form a(svx)");
         if (call->n_pending == 0)
@@ -179,6 +195,7 @@ static void send_part(Handlers *h, Part *part) {
                                       part->timeout_usec);
         part->message = sd_bus_message_unref(part->message);
         if (r >= 0) {
+                part->deadline_usec = loop_now(h->loop) + part->timeout_usec;
                 h->n_in_flight++;
                 return;
         }
@@ -241,6 +258,21 @@ static AppCall *call_failed(AppCall *call, int error, const char *text) {
         fail(call, error, text);
         timer_arm(call->deliver, loop_now(call->handlers->loop));
         return call;
+}
+
+static AppCall *message_failed(AppCall *call, int r) {
+        switch (r) {
+        case -EHOSTUNREACH:
+                return call_failed(call, r, "the D-Bus connection is gone");
+        case -E2BIG:
+                return call_failed(call, r, "too big to be shown to an application over D-Bus");
+        default:
+                return call_failed(call, -EIO, "cannot build the message to the application");
+        }
+}
+
+static AppCall *owner_gone(AppCall *call) {
+        return call_failed(call, -EHOSTUNREACH, "the application that claimed this path has gone");
 }
 
 static const Claim *claim_for(const Handlers *h, const Path *p, unsigned operation) {
@@ -369,8 +401,7 @@ static AppCall *handlers_execute(void *apps, const Path *p, const ExecuteArg *ar
                         continue;
                 r = execute_message(h, c, p, args, n_args, raw, context, &m);
                 if (r < 0)
-                        return call_failed(call, r == -EHOSTUNREACH ? r : -EIO,
-                                           "cannot build the Execute message");
+                        return message_failed(call, r);
                 if (call->parts->len == 0) {
                         submit(h, part_new(call, c, m));
                         sd_bus_message_unref(m);
@@ -383,8 +414,7 @@ static AppCall *handlers_execute(void *apps, const Path *p, const ExecuteArg *ar
                 }
         }
         if (call->parts->len == 0)
-                return call_failed(call, -EHOSTUNREACH,
-                                   "the application that claimed this path has gone");
+                return owner_gone(call);
         return call;
 }
 
@@ -440,12 +470,10 @@ static AppCall *handlers_read(void *apps, const Path *paths, size_t n, const App
                 int r;
 
                 if (!claim->owner)
-                        return call_failed(call, -EHOSTUNREACH,
-                                           "the application that claimed this path has gone");
+                        return owner_gone(call);
                 r = add_read(h, call, claim, paths, claims, n, context);
                 if (r < 0)
-                        return call_failed(call, r == -EHOSTUNREACH ? r : -EIO,
-                                           "cannot build the Read message");
+                        return message_failed(call, r);
         }
         if (call->parts->len == 0)
                 return call_failed(call, 0, NULL);
@@ -484,6 +512,7 @@ static int append_op(sd_bus_message *m, const Op *op) {
 static int add_prepare(Handlers *h, AppCall *call, const Claim *claim, const Op *ops,
                        const Claim **claims, size_t n, const AppContext *context, bool final) {
         sd_bus_message *m = NULL;
+        size_t n_bytes = 0;
         int r;
 
         r = new_message(h, claim, "Prepare", &m);
@@ -491,9 +520,12 @@ static int add_prepare(Handlers *h, AppCall *call, const Claim *claim, const Op 
                 r = sd_bus_message_append(m, "t", call->txn);
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(ssv)");
-        for (size_t i = 0; i < n && r >= 0; i++)
-                if (claims[i] == claim)
-                        r = append_op(m, &ops[i]);
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                if (claims[i] != claim)
+                        continue;
+                n_bytes += variant_size(&ops[i].value);
+                r = n_bytes > BUS_VALUE_BYTES_MAX ? -E2BIG : append_op(m, &ops[i]);
+        }
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         if (r >= 0)
@@ -523,12 +555,10 @@ static AppCall *handlers_prepare(void *apps, const Op *ops, size_t n, const AppC
                 int r;
 
                 if (!claim->owner)
-                        return call_failed(call, -EHOSTUNREACH,
-                                           "the application that claimed this path has gone");
+                        return owner_gone(call);
                 r = add_prepare(h, call, claim, ops, claims, n, context, owners->len == 1);
                 if (r < 0)
-                        return call_failed(call, r == -EHOSTUNREACH ? r : -EIO,
-                                           "cannot build the Prepare message");
+                        return message_failed(call, r);
         }
         submit_all(call);
         return call;
@@ -575,6 +605,19 @@ Handlers *handlers_new(Loop *loop, const Claims *claims, uint32_t queue_max) {
 Handlers *handlers_free(Handlers *h) {
         g_free(h);
         return NULL;
+}
+
+void handlers_released(Handlers *h, const Claim *claim, const char *reason) {
+        int r;
+
+        if (!h->bus || !claim->owner)
+                return;
+        r = sd_bus_call_method_async(h->bus, NULL, owner_name(claim->owner), claim->handler,
+                                     HANDLER_INTERFACE, "Released", NULL, NULL, "us", claim->id,
+                                     reason);
+        if (r < 0)
+                log_warning_errno(r, "Cannot tell %s of its claim's end: %m",
+                                  owner_name(claim->owner));
 }
 
 void handlers_set_bus(Handlers *h, sd_bus *bus) {

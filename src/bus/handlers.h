@@ -18,5 +18,7 @@ Handlers *handlers_new(Loop *loop, const Claims *claims, uint32_t queue_max);
 Handlers *handlers_free(Handlers *h);
 void handlers_set_bus(Handlers *h,
                       sd_bus *bus); /* NULL: gone; everything waiting fails with -EHOSTUNREACH */
+/* Tells the application that its claim is gone; nothing is waited for. */
+void handlers_released(Handlers *h, const Claim *claim, const char *reason);
 /* The functions of AppOps; their userdata is the Handlers. */
 extern const AppOps handlers_app_ops;

@@ -199,6 +199,19 @@ static int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* --- accounts --- */
 
+/* The lowest Short Server ID that no account has; 0: none is left. */
+static uint16_t free_short_id(const Client *c) {
+        g_autofree uint16_t *taken = NULL; /* ascending */
+        uint16_t id = 1;
+        size_t n;
+
+        taken = client_servers(c, &n);
+        for (size_t i = 0; i < n; i++)
+                if (taken[i] == id)
+                        id++;
+        return id <= ID_MAX ? id : 0;
+}
+
 static int method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         ServerAccount account = { 0 };
@@ -216,9 +229,11 @@ static int method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *er
         r = options_read(m, options, error);
         if (r < 0)
                 return r;
-        if (!account.uri || account.ssid == 0)
+        if (!account.uri)
                 return bus_error_named(error, ERROR_PREFIX "InvalidOption",
-                                       "A server needs the options uri and short_id");
+                                       "A server needs the option uri");
+        if (account.ssid == 0)
+                account.ssid = free_short_id(b->client);
         r = client_add_account(b->client, &account, &why, bus_now(b));
         if (r < 0)
                 return bus_error(error, r, "Server %u: %s", account.ssid,

@@ -72,9 +72,10 @@ static int method_define(sd_bus_message *m, void *userdata, sd_bus_error *error)
         g_autoptr(GArray) added = NULL;
         g_autoptr(GError) gerror = NULL;
         g_autofree char *text = NULL;
-        const char *xml, *file = NULL;
+        const char *xml, *file = NULL, *name = "definition";
         bool persist = false;
         const Option options[] = { { "file", OPTION_TEXT, &file },
+                                   { "name", OPTION_TEXT, &name },
                                    { "persist", OPTION_BOOL, &persist },
                                    { NULL } };
         sd_bus_message *reply = NULL;
@@ -96,7 +97,7 @@ static int method_define(sd_bus_message *m, void *userdata, sd_bus_error *error)
                                                gerror->message);
                 xml = text;
         }
-        r = define(b, file ? file : "definition", xml, n, persist, &added, error);
+        r = define(b, file ? file : name, xml, n, persist, &added, error);
         if (r < 0)
                 return r;
         assert(added);
@@ -139,6 +140,10 @@ static int delete_instances(Bus *b, uint16_t id, sd_bus_error *error) {
         return r < 0 ? bus_error(error, r, "%s", why.text) : 0;
 }
 
+static void tell_released(void *userdata, const Claim *claim) {
+        handlers_released(((Bus *) userdata)->handlers, claim, "the object is no longer defined");
+}
+
 static int method_undefine(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         const ObjectDef *def;
@@ -172,6 +177,8 @@ static int method_undefine(sd_bus_message *m, void *userdata, sd_bus_error *erro
                         return r;
         }
         r = schema_remove(schema_of(b), id, version);
+        if (r >= 0 && !schema_object(schema_of(b), id, (Version){ 0, 0 }))
+                claims_drop_object(b->claims, id, tell_released, b);
         if (r >= 0)
                 r = forget(b, id, version);
         return r < 0 ? bus_error(error, r, "Object %u version %s: %m", id, text) : reply_ok(m);

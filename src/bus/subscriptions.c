@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "bus/bus_internal.h"
+#include "model/path_table.h"
 
 #define PREFIXES_MAX 256
 #define PENDING_MAX 1024
 #define BEHIND_USEC (100 * USEC_PER_MSEC) /* until a bus that was behind is tried again */
+#define CHANGED_BYTES_MAX (1 << 20)       /* of text and opaque values in one Changed */
 
 struct Subscriptions {
         Bus *bus;
@@ -36,16 +38,6 @@ typedef struct Subscription {
         uint16_t ssid;
 } Subscription;
 
-static guint path_hash(gconstpointer key) {
-        const Path *p = key;
-
-        return ((guint) p->id[0] << 16 ^ (guint) p->id[1] << 8 ^ p->id[2]) * 31u + p->id[3] + p->n;
-}
-
-static gboolean path_equals(gconstpointer a, gconstpointer b) {
-        return path_equal(a, b);
-}
-
 static void subscription_free(gpointer p) {
         Subscription *s = p;
 
@@ -64,6 +56,8 @@ static int compare_paths(gconstpointer a, gconstpointer b) {
 typedef struct Fill {
         sd_bus_message *m;
         int64_t now_ns;
+        size_t n_bytes;
+        uint64_t n_lost; /* values that did not fit */
 } Fill;
 
 static int append_value(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
@@ -72,6 +66,11 @@ static int append_value(void *userdata, const Path *p, const Value *v, const Res
 
         if (!v || v->type == VALUE_NONE || p->id[0] == 0 || p->id[0] == 21)
                 return 0;
+        if (fill->n_bytes + variant_size(v) > CHANGED_BYTES_MAX) {
+                fill->n_lost++;
+                return 0;
+        }
+        fill->n_bytes += variant_size(v);
         r = sd_bus_message_open_container(fill->m, 'r', "svx");
         if (r >= 0)
                 r = sd_bus_message_append(fill->m, "s", PATH_TEXT(p));
@@ -83,7 +82,8 @@ static int append_value(void *userdata, const Path *p, const Value *v, const Res
 }
 
 /* Deleted paths have no value to tell; their names go into the details. */
-static int append_details(Subscription *s, sd_bus_message *m, const GPtrArray *gone) {
+static int append_details(const Subscription *s, sd_bus_message *m, const GPtrArray *gone,
+                          uint64_t n_lost) {
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
@@ -91,8 +91,8 @@ static int append_details(Subscription *s, sd_bus_message *m, const GPtrArray *g
                 r = sd_bus_message_append(m, "{sv}{sv}", "op", "s",
                                           s->origin == ORIGIN_SERVER ? "server" : "local", "server",
                                           "q", s->ssid);
-        if (r >= 0 && s->n_lost > 0)
-                r = sd_bus_message_append(m, "{sv}", "lost", "t", s->n_lost);
+        if (r >= 0 && n_lost > 0)
+                r = sd_bus_message_append(m, "{sv}", "lost", "t", n_lost);
         if (r >= 0 && gone->len > 0) {
                 r = sd_bus_message_open_container(m, 'e', "sv");
                 if (r >= 0)
@@ -135,7 +135,7 @@ static int send_changed(Subscription *s) {
         if (r >= 0)
                 r = sd_bus_message_close_container(fill.m);
         if (r >= 0)
-                r = append_details(s, fill.m, gone);
+                r = append_details(s, fill.m, gone, s->n_lost + fill.n_lost);
         if (r >= 0)
                 r = sd_bus_send_to(b->bus, fill.m, owner_name(s->owner), NULL);
         sd_bus_message_unref(fill.m);
@@ -163,7 +163,7 @@ static void note(Subscription *s, const Path *p, Origin origin, uint16_t ssid) {
         else if (g_hash_table_size(s->pending) >= PENDING_MAX)
                 s->n_lost++;
         else
-                g_hash_table_add(s->pending, g_memdup2(p, sizeof(*p)));
+                g_hash_table_add(s->pending, path_dup(p));
         s->origin = origin;
         s->ssid = ssid;
         if (timer_due(s->timer) == USEC_INFINITY) {
@@ -303,7 +303,7 @@ int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         s->prefixes = g_steal_pointer(&prefixes);
         s->min_interval_ms = interval;
         s->local = local;
-        s->pending = g_hash_table_new_full(path_hash, path_equals, g_free, NULL);
+        s->pending = path_table_new(NULL);
         s->timer = timer_new(loop_timers(b->loop), on_due, s);
         g_ptr_array_add(b->subscriptions->all, s);
         return sd_bus_reply_method_return(m, "u", s->id);

@@ -203,6 +203,8 @@ int variant_read_set(sd_bus_message *m, const Path *path, OpList *ops) {
 int variant_append(sd_bus_message *m, const Value *v) {
         int r;
 
+        if (variant_size(v) > BUS_VALUE_BYTES_MAX)
+                return -E2BIG;
         switch ((ValueType) v->type) {
         case VALUE_STRING:
         case VALUE_CORELNK:
@@ -233,9 +235,19 @@ int variant_append(sd_bus_message *m, const Value *v) {
         }
 }
 
-static int append_instance(sd_bus_message *m, uint16_t id, const Value *v) {
+/* A whole multiple resource on its way out. */
+typedef struct Multiple {
+        sd_bus_message *m;
+        size_t n_bytes;
+} Multiple;
+
+static int append_instance(Multiple *out, uint16_t id, const Value *v) {
+        sd_bus_message *m = out->m;
         int r;
 
+        out->n_bytes += variant_size(v);
+        if (out->n_bytes > BUS_VALUE_BYTES_MAX)
+                return -E2BIG;
         r = sd_bus_message_open_container(m, 'e', "qv");
         if (r < 0)
                 return r;
@@ -278,12 +290,13 @@ int variant_append_tree(sd_bus_message *m, const Tree *tree, const Path *path) {
         r = open_multiple(m);
         if (r < 0)
                 return r;
-        r = tree_walk(tree, path, visit_instance, m);
+        r = tree_walk(tree, path, visit_instance, &(Multiple){ .m = m });
         return r < 0 ? r : close_multiple(m);
 }
 
 int variant_append_records(sd_bus_message *m, const Path *path, bool multiple,
                            const RecordList *records) {
+        Multiple out = { .m = m };
         int r;
 
         if (!multiple) {
@@ -295,7 +308,7 @@ int variant_append_records(sd_bus_message *m, const Path *path, bool multiple,
         r = open_multiple(m);
         for (size_t i = 0; i < records->n && r >= 0; i++)
                 if (records->v[i].path.n == 4 && path_covers(path, &records->v[i].path))
-                        r = append_instance(m, records->v[i].path.id[3], &records->v[i].value);
+                        r = append_instance(&out, records->v[i].path.id[3], &records->v[i].value);
         return r < 0 ? r : close_multiple(m);
 }
 

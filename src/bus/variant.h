@@ -8,11 +8,22 @@
 #include "lwm2m/ops.h"
 #include "model/tree.h"
 
+/* Bytes of text and opaque values in one message: the system bus closes a connection that sends
+ * more than 32 MiB at once. */
+#define BUS_VALUE_BYTES_MAX (16 << 20)
+/* What a value counts there. */
+static inline size_t variant_size(const Value *v) {
+        return v->type == VALUE_STRING || v->type == VALUE_CORELNK || v->type == VALUE_OPAQUE
+                       ? v->length
+                       : 0;
+}
+
 /* A variant as values below path: one record for a single value, one a resource instance for a{qv}.
  * For the latter *ret_multiple is true (also with no element). -EINVAL for a type that means
  * nothing, -E2BIG. */
 int variant_read(sd_bus_message *m, const Path *path, RecordList *ret, bool *ret_multiple);
-/* The variant of one value; VALUE_NONE cannot be written. */
+/* The variant of one value; VALUE_NONE cannot be written. Here and below -E2BIG for more than
+ * BUS_VALUE_BYTES_MAX. */
 int variant_append(sd_bus_message *m, const Value *v);
 /* What the tree has at a resource, a{qv} when it is a multiple one; -ENOENT. */
 int variant_append_tree(sd_bus_message *m, const Tree *tree, const Path *path);

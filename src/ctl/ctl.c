@@ -78,6 +78,11 @@ static void hint_absent(const Ctl *c) {
                          c->address);
 }
 
+/* An error of the daemon has its own text; that of the library or the bus knows only the call. */
+static bool says_lwm2md(const sd_bus_error *error) {
+        return error && error->name && g_str_has_prefix(error->name, BUS_ERROR(""));
+}
+
 CtlExit ctl_bus_fail(Ctl *c, const sd_bus_error *error, int r, const char *where) {
         const char *text = error && error->message ? error->message : g_strerror(-r);
         CtlExit code = ctl_error_code(error ? error->name : NULL);
@@ -92,10 +97,14 @@ CtlExit ctl_bus_fail(Ctl *c, const sd_bus_error *error, int r, const char *where
         if (code == CTL_ABSENT) {
                 ctl_fail(code, "%s is not on the bus '%s': %s", c->name, c->address, text);
                 hint_absent(c);
-        } else if (code == CTL_TIMEOUT)
-                ctl_fail(code, "%s%sno answer from the daemon in time: %s", where ?: "",
-                         where ? ": " : "", text);
-        else
+        } else if (code == CTL_TIMEOUT && !says_lwm2md(error)) {
+                uint64_t usec = c->timeout_usec;
+
+                if (usec == 0)
+                        sd_bus_get_method_call_timeout(c->bus, &usec);
+                ctl_fail(code, "%s%sno answer from the daemon in %g s", where ?: "",
+                         where ? ": " : "", (double) usec / 1e6);
+        } else
                 ctl_fail(code, "%s%s%s", where ?: "", where ? ": " : "", text);
         /* A text that begins with a path is the answer of lwm2md or of the path's owner, not of the
          * bus. */

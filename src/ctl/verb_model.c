@@ -62,11 +62,9 @@ int verb_model_add(Ctl *c, const Args *a) {
                 g_autofree char *xml = NULL;
 
                 code = read_definition(file, &xml);
-                if (code == CTL_OK && persist)
-                        code = ctl_call(c, NULL, "Model", "Define", file, &reply, "sa{sv}", xml, 1,
-                                        "persist", "b", 1);
-                else if (code == CTL_OK)
-                        code = ctl_call(c, NULL, "Model", "Define", file, &reply, "sa{sv}", xml, 0);
+                if (code == CTL_OK)
+                        code = ctl_call(c, NULL, "Model", "Define", NULL, &reply, "sa{sv}", xml, 2,
+                                        "name", "s", file, "persist", "b", persist);
                 if (code == CTL_OK)
                         code = print_added(c, reply);
         }

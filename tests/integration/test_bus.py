@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from dbus_fast import Variant
+from dbus_fast import MessageType, Variant
 from dbus_fast.errors import DBusError
 
 from testserver import binary
@@ -156,6 +156,93 @@ def test_big_values_by_descriptor(kit, ctl, tmp_path):
         subprocess.run(ctl.argv("put", "/26241/0/5"), stdin=f, check=True, timeout=30)
     back = subprocess.run(ctl.argv("fetch", "/26241/0/5"), capture_output=True, check=True, timeout=30)
     assert back.stdout == image.read_bytes()
+
+
+def persisted(client, path):
+    return dict(client.call("Data", "List", "sa{sv}", path, {}))[path]["persisted"]
+
+
+def test_persist_is_of_values_that_were_taken(kit, client):
+    yes = Variant("b", True)
+    fails("InvalidValue", client.set, "/26241/0/2", "x", 500, persist=yes)
+    client.set("/26241/0/2", "x", 7)
+    fails("InvalidValue", client.call, "Data", "SetMany", "a(sv)a{sv}",
+          [["/26241/0/1", Variant("x", 1)], ["/26241/0/2", Variant("x", 500)]], {"persist": yes})
+    client.call("Data", "SetMany", "a(sv)a{sv}", [["/26241/0/0", Variant("s", "kept")],
+                                                 ["/26241/0/11", Variant("a{qv}", {3: Variant("x", 4)})]], {"persist": yes})
+    failed = client.call("Data", "SetMany", "a(sv)a{sv}", [["/26241/0/3", Variant("d", 8.0)], ["/26241/0/2", Variant("x", 500)]],
+                         {"persist": yes, "partial": yes})
+    assert [f[0] for f in failed] == [1]
+    client.call("Manager", "Sync")
+    assert [persisted(client, f"/26241/0/{r}") for r in ("0", "11/3", "3", "1", "2")] == [True, True, True, False, False]
+    client.set("/26241/0/3", "d", 9.0)
+    client.call("Manager", "Sync")
+    kit.kill()
+    kit.start()
+    values = {v[0]: v[1] for v in client.call("Data", "GetMany", "asa{sv}", ["/26241/0"], {})}
+    assert (values["/26241/0/0"], values["/26241/0/11/3"], values["/26241/0/3"]) == ("kept", 4, 9.0)
+    assert values["/26241/0/2"] == 50 and values["/26241/0/1"] == -5, "the configuration's again"
+
+
+def test_create_with_many_values(kit, client):
+    """Each instance is made once, and soon."""
+    values = [[f"/3303/{i}/{r}", Variant("d", 1.0)] for i in range(1, 5001) for r in (5601, 5700)]
+    start = time.monotonic()
+    client.call("Data", "SetMany", "a(sv)a{sv}", values, {"create": Variant("b", True)})
+    assert time.monotonic() - start < 5
+    assert len(client.call("Data", "GetMany", "asa{sv}", ["/3303"], {})) == 10001
+
+
+def test_computed_values_are_values(kit, client):
+    values = {v[0]: v[1] for v in client.call("Data", "GetMany", "asa{sv}", ["/3"], {})}
+    assert abs(values["/3/0/13"] - time.time()) < 10 and values["/3/0/16"] == "U"
+    ((path, now, _),) = client.call("Data", "GetMany", "asa{sv}", ["/3/0/13"], {})
+    assert path == "/3/0/13" and abs(now - time.time()) < 10
+    nodes = dict(client.call("Data", "List", "sa{sv}", "/3", {}))
+    assert nodes["/3/0/13"]["type"] == "Time" and nodes["/3/0/4"]["ops"] == "E"
+    assert list(nodes) == sorted(nodes, key=lambda p: [int(i) for i in p.split("/")[1:]])
+    claim(client, "/26241/0/1", "/26241/0/20", "/26241/1", read=True)
+    client.handle("/app")
+    values = {v[0]: v[1] for v in client.call("Data", "GetMany", "asa{sv}", ["/26241"], {})}
+    assert values["/26241/0/1"] == -5, "the value that is stored; the application is not asked"
+    assert not client.calls
+    client.call("Data", "Delete", "asa{sv}", ["/26241/0/20"], {})
+    assert dict(client.call("Data", "List", "sa{sv}", "/26241/0", {}))["/26241/0/20"]["owner"] == client.unique_name
+
+
+@pytest.mark.parametrize("operation, path, text", [
+    ("create", "/26241/0/10/3", "comes into being with set"), ("create", "/26241/0/1", "Object Instance"),
+    ("delete", "/26241/0/10/0", "unset removes"), ("unset", "/26241/0", "delete removes"),
+    ("replace", "/26241/0/10/0", "multiple resource"), ("set", "/26241/0", "takes the path of a resource"),
+    ("expect", "/26241/0", "takes the path of a resource"), ("expect", "/26241/0/10", "one value"),
+    ("create", "/26241", "/26241"),
+])
+def test_apply_tells_the_level(kit, client, operation, path, text):
+    value = Variant("a{qv}", {1: Variant("s", "x")}) if path.endswith("/10") else Variant("b", True)
+    fails("InvalidPath", client.call, "Data", "Apply", "a(ssv)a{sv}", [[operation, path, value]], {}, text=text)
+
+
+def test_values_too_big_for_a_message(kit, client, server, ctl, tmp_path):
+    """More than the bus carries at once would end the daemon's connection."""
+    image, copy = tmp_path / "image", tmp_path / "copy"
+    with image.open("wb") as f:
+        f.truncate(40 << 20)
+    ctl("put", "/26241/0/5", image)
+    fails("LimitReached", client.call, "Data", "Get", "sa{sv}", "/26241/0/5", {}, text="/26241/0/5: too big")
+    fails("LimitReached", client.call, "Data", "GetMany", "asa{sv}", ["/26241"], {}, text="GetFd")
+    ctl("fetch", "/26241/0/5", copy)
+    assert copy.stat().st_size == 40 << 20
+    number = client.call("Data", "Subscribe", "asa{sv}", ["/26241"], {"local": Variant("b", True)})
+    ctl("put", "/26241/0/5", image)
+    body = client.wait_signal("Changed")
+    assert body[0] == number and body[1] == [] and body[2]["lost"] == 1
+    assert client.call("Data", "Get", "sa{sv}", "/26241/0/1", {}) == -5, "the connection is still there"
+
+
+def test_text_that_is_no_text(kit, client, server):
+    """The bus ends the connection of whoever sends text that is not UTF-8."""
+    assert server.write("/26241/0/0", hex="ff00fe", format="text").code == "4.00"
+    assert client.call("Data", "Get", "sa{sv}", "/26241/0/0", {}) == "hello"
 
 
 # --- observing ---
@@ -358,7 +445,62 @@ def test_many_calls_at_once(kit, server, client):
         client.wait_call("Execute").reply()
     for s in starts:
         results.append(s.result(20).message_type)
-    assert len(results) == 100
+    assert results == [MessageType.METHOD_RETURN] * 100
+
+
+def test_many_executes_of_servers_at_once(kit, server, client):
+    claim(client, "/26241/0/22", execute=True, timeout_ms=20000)
+    client.handle("/app")
+    numbers = [server.start("execute", "/26241/0/22", args=str(i % 10)) for i in range(30)]
+    calls = [client.wait_call("Execute", timeout=30) for _ in numbers]
+    for call in reversed(calls):
+        call.reply()
+    assert [server.finish(n).code for n in numbers] == ["2.04"] * 30
+
+
+def test_application_restarts_with_calls_pending(kit, client, make_client):
+    """All of them fail at once, and the next one has the path to itself."""
+    app = make_client()
+    claim(app, "/26241/0/22", execute=True, timeout_ms=60000, grace_ms=60000)
+    app.handle("/app")
+    def start():
+        return client.start("Data", "Execute", "ssa{sv}", "/26241/0/22", "", {})
+    pending = [start() for _ in range(80)]
+    for _ in range(64):
+        app.wait_call("Execute")
+    app.close()
+    again = make_client()
+    claim(again, "/26241/0/22", execute=True)
+    again.handle("/app", lambda call: call.reply())
+    begin = time.monotonic()
+    assert {p.result(10).error_name for p in pending} == {ERROR + "NoReply"}
+    assert time.monotonic() - begin < 5
+    assert [p.result(10).message_type for p in [start() for _ in range(80)]] == [MessageType.METHOD_RETURN] * 80
+
+
+def test_caller_leaves_before_the_answer(kit, client, make_client):
+    app, caller = make_client(), make_client()
+    claim(app, "/26241/0/22", execute=True)
+    app.handle("/app")
+    caller.start("Data", "Execute", "ssa{sv}", "/26241/0/22", "", {})
+    call = app.wait_call("Execute")
+    caller.close()
+    call.reply()
+    app.handle("/app", lambda c: c.reply())
+    client.call("Data", "Execute", "ssa{sv}", "/26241/0/22", "", {})
+
+
+def test_deadline_for_a_bus_client(kit, client, make_client):
+    app = make_client()
+    claim(app, "/26241/0/22", "/26241/0/1", execute=True, read=True, timeout_ms=300)
+    app.handle("/app")
+    begin = time.monotonic()
+    fails("Timeout", client.call, "Data", "Execute", "ssa{sv}", "/26241/0/22", "", {}, text="/26241/0/22")
+    fails("Timeout", client.call, "Data", "Get", "sa{sv}", "/26241/0/1", {}, text="/26241/0/1")
+    assert time.monotonic() - begin < 3
+    app.wait_call("Execute").reply()  # too late: nobody waits any more
+    app.handle("/app", lambda c: c.reply())
+    client.call("Data", "Execute", "ssa{sv}", "/26241/0/22", "", {})
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -408,6 +550,32 @@ def test_define_at_run_time(kit, server, client):
     fails("NotDefined", client.call, "Model", "Describe", "qa{sv}", 33001, {})
     fails("InvalidValue", client.call, "Model", "Define", "sa{sv}", "<LWM2M><Object>", {}, text="1:")
     fails("NotAllowed", client.call, "Model", "Undefine", "qsa{sv}", 3, "1.0", {})
+
+
+def test_claims_end_with_their_object(kit, client, make_client):
+    client.call("Model", "Define", "sa{sv}", DEFINITION, {})
+    client.set("/33001/0/0", "x", 5, create=Variant("b", True))
+    app = make_client()
+    app.handle("/app", lambda c: c.reply())
+    number = claim(app, "/33001", write=True)
+    other = claim(app, "/26241/0/22", execute=True)
+    client.call("Model", "Undefine", "qsa{sv}", 33001, "1.0", {"force": Variant("b", True)})
+    released = app.wait_call("Released")
+    assert released.args[0] == number and "defined" in released.args[1]
+    assert [c[0] for c in client.call("Claims", "List")] == [other]
+    fails("NotFound", app.call, "Claims", "Release", "u", number)
+
+
+def test_short_id_is_chosen(kit, client, make_server):
+    server = make_server()
+    path = client.call("Manager", "AddServer", "a{sv}", {"uri": Variant("s", server.uri)})
+    assert path == f"{ROOT}/server/1"
+    server.wait_registered()
+    assert client.call("Manager", "AddServer", "a{sv}", {"uri": Variant("s", make_server().uri)}) == f"{ROOT}/server/2"
+    fails("InvalidOption", client.call, "Manager", "AddServer", "a{sv}", {}, text="uri")
+    fails("Exists", client.call, "Manager", "AddServer", "a{sv}",
+          {"uri": Variant("s", server.uri), "short_id": Variant("q", 2)}, text="2")
+    assert client.get("Server", "SendMuted", path) is True  # until the server writes 1/x/23
 
 
 # --- rights ---

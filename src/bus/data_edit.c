@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bus/data_edit.h"
+
+#include <errno.h>
+#include <string.h>
+
+Edit *edit_new(Bus *b, sd_bus_message *call) {
+        Edit *e = g_new0(Edit, 1);
+
+        e->bus = b;
+        e->call = sd_bus_message_ref(call);
+        return e;
+}
+
+Edit *edit_free(Edit *e) {
+        if (!e)
+                return NULL;
+        op_list_clear(&e->ops);
+        g_clear_pointer(&e->keep, g_array_unref);
+        sd_bus_message_unref(e->call);
+        g_free(e->reply_path);
+        g_free(e);
+        return NULL;
+}
+
+static int reply(Edit *e) {
+        if (e->reply_path)
+                return sd_bus_reply_method_return(e->call, "s", e->reply_path);
+        if (e->reply_has_bytes)
+                return sd_bus_reply_method_return(e->call, "t", e->reply_bytes);
+        if (strcmp(sd_bus_message_get_member(e->call), "SetMany") == 0)
+                return sd_bus_reply_method_return(e->call, "a(uss)", 0);
+        return reply_ok(e->call);
+}
+
+static int reply_error(Edit *e, int error, const char *text) {
+        sd_bus_error be = SD_BUS_ERROR_NULL;
+        int r;
+
+        bus_error(&be, error, "%s", text);
+        r = sd_bus_reply_method_error(e->call, &be);
+        sd_bus_error_free(&be);
+        return r;
+}
+
+/* Only of a value that was taken: a refused one leaves no policy behind. */
+static int keep_path(Edit *e, const Path *p, OpError *error) {
+        int r;
+
+        r = store_set_policy(client_store(e->bus->client), p, PERSIST_ALWAYS);
+        if (r < 0)
+                g_snprintf(error->text, sizeof(error->text),
+                           "%s: is set, but cannot be kept over a restart: %s", PATH_TEXT(p),
+                           g_strerror(-r));
+        return r;
+}
+
+static int keep_all(Edit *e, OpError *error) {
+        int r = 0;
+
+        for (guint i = 0; e->keep && i < e->keep->len && r >= 0; i++)
+                r = keep_path(e, &g_array_index(e->keep, Path, i), error);
+        return r;
+}
+
+int edit_apply_part(Edit *e, const Op *ops, size_t n, const Path *keep, OpError *error) {
+        int r;
+
+        r = dm_apply(client_dm(e->bus->client), ops, n, error, bus_now(e->bus));
+        return r >= 0 && keep ? keep_path(e, keep, error) : r;
+}
+
+static void on_prepared(void *userdata, int error, const char *text, const RecordList *records,
+                        uint64_t now_usec) {
+        g_autoptr(Edit) e = userdata;
+        g_autofree char *message = NULL;
+        OpError why;
+        int r;
+
+        if (error < 0) {
+                message = g_strdup_printf("%s: refused by the application that owns it: %s",
+                                          PATH_TEXT(&e->ops.v[0].path),
+                                          text ? text : g_strerror(-error));
+                reply_error(e, error, message);
+                return;
+        }
+        r = edit_apply_part(e, e->ops.v, e->ops.n, NULL, &why);
+        handlers_app_ops.finish(e->prepared, r >= 0);
+        if (r >= 0)
+                r = keep_all(e, &why);
+        if (r < 0)
+                reply_error(e, r, why.text);
+        else
+                reply(e);
+}
+
+static bool sender_owns(const Edit *e, const Path *p) {
+        const GPtrArray *list = claims_find(e->bus->claims, p);
+        const char *sender = sd_bus_message_get_sender(e->call);
+
+        for (guint i = 0; list && i < list->len; i++) {
+                const Claim *c = g_ptr_array_index(list, i);
+
+                if (c->owner && g_strcmp0(owner_name(c->owner), sender) == 0)
+                        return true;
+        }
+        return false;
+}
+
+bool edit_concerns_others(const Edit *e) {
+        for (size_t i = 0; i < e->ops.n; i++) {
+                const Path *p = &e->ops.v[i].path;
+
+                if (handlers_app_ops.claimed(e->bus->handlers, p) & (APP_WRITE | APP_CREATE) &&
+                    !sender_owns(e, p))
+                        return true;
+        }
+        return false;
+}
+
+int edit_run(Edit *edit, sd_bus_error *error) {
+        g_autoptr(Edit) e = edit;
+        OpError why;
+        int r;
+
+        if (edit_concerns_others(e)) {
+                e->prepared = handlers_app_ops.prepare(e->bus->handlers, e->ops.v, e->ops.n,
+                                                       &(AppContext){ 0 }, on_prepared, e);
+                if (e->prepared) {
+                        g_steal_pointer(&e);
+                        return 1;
+                }
+        }
+        r = edit_apply_part(e, e->ops.v, e->ops.n, NULL, &why);
+        if (r >= 0)
+                r = keep_all(e, &why);
+        return r < 0 ? bus_error(error, r, "%s", why.text) : reply(e);
+}
+
+int edit_variant_error(sd_bus_error *error, int r, const Path *p) {
+        if (r == -E2BIG)
+                return bus_error(error, r, "%s: the value is longer than %u bytes", PATH_TEXT(p),
+                                 VALUE_LENGTH_MAX);
+        if (r != -EINVAL)
+                return r;
+        return bus_error(
+                error, r,
+                "%s: a variant of this type is no LwM2M value (s x t d b ay (qq), or a{qv} for a "
+                "multiple resource)",
+                PATH_TEXT(p));
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A change that came over the bus: one list of operations, which is shown to the applications
+ * concerned (but never to the sender about its own paths) and then applied as a whole. */
+#include "bus/data.h"
+
+#define EDIT_OPERATIONS_MAX 100000
+
+/* From the arguments over the applications' Prepare to the reply. */
+typedef struct Edit {
+        Bus *bus;
+        sd_bus_message *call;
+        OpList ops;
+        GArray *keep; /* Path: kept on disk from then on; NULL for none */
+        AppCall *prepared;
+        char *reply_path; /* Create answers with the instance's path */
+        uint64_t reply_bytes;
+        bool reply_has_bytes;
+} Edit;
+
+Edit *edit_new(Bus *b, sd_bus_message *call);
+Edit *edit_free(Edit *e);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Edit, edit_free)
+/* Takes edit over; replies now or when the applications have answered. */
+int edit_run(Edit *edit, sd_bus_error *error);
+/* Whether applications other than the sender have a say. */
+bool edit_concerns_others(const Edit *e);
+/* Applies n operations by themselves, at once, and keeps the path (NULL: none). */
+int edit_apply_part(Edit *e, const Op *ops, size_t n, const Path *keep, OpError *error);
+/* The error reply for a variant that variant_read…() refused with r. */
+int edit_variant_error(sd_bus_error *error, int r, const Path *p);
