@@ -37,11 +37,17 @@ typedef struct FdSource {
         LoopSource *s;
 } FdSource;
 
+static void set_timerfd(void *userdata);
+
+/* What one source arms here, the timerfd has to know before the sleep, also when its own turn to
+ * prepare was earlier. */
 static gboolean fd_prepare(GSource *source, gint *timeout) {
         LoopSource *s = ((FdSource *) source)->s;
 
-        if (s->prepare)
+        if (s->prepare) {
                 s->prepare(s->userdata);
+                set_timerfd(s->loop);
+        }
         *timeout = -1;
         return FALSE;
 }

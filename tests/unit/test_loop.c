@@ -91,10 +91,51 @@ static void test_source_timeout(void **state) {
         loop_source_free(sig);
 }
 
+typedef struct Late {
+        Loop *loop;
+        LoopSource *source;
+        bool served, armed;
+} Late;
+
+static void on_late(void *userdata, int fd, short revents) {
+        Late *late = userdata;
+        uint64_t n;
+
+        if (revents == 0)
+                loop_quit(late->loop, 3);
+        else
+                late->served = read(fd, &n, sizeof(n)) == sizeof(n);
+}
+
+static void on_late_prepare(void *userdata) {
+        Late *late = userdata;
+
+        if (!late->served || late->armed)
+                return;
+        late->armed = true;
+        loop_source_set_timeout(late->source, loop_now(late->loop) + 2000);
+}
+
+/* The last thing before a sleep. */
+static void test_timeout_set_while_preparing(void **state) {
+        autoclose int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+        g_autoptr(Loop) loop = NULL;
+        Late late = { 0 };
+
+        assert_int_equal(loop_new(&loop), 0);
+        late.loop = loop;
+        late.source = loop_add_fd(loop, fd, POLLIN, on_late, on_late_prepare, &late);
+        alarm(5);
+        assert_int_equal(loop_run(loop), 3);
+        alarm(0);
+        loop_source_free(late.source);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_everything_once),
                 cmocka_unit_test(test_source_timeout),
+                cmocka_unit_test(test_timeout_set_while_preparing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
