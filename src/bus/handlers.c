@@ -189,13 +189,14 @@ static void send_part(Handlers *h, Part *part) {
 
         if (h->bus)
                 (void) sd_bus_get_n_queued_write(h->bus, &n_queued);
+        /* sd-bus counts from a moment later, and on another clock. */
+        part->deadline_usec = loop_now(h->loop) + part->timeout_usec - USEC_PER_MSEC;
         /* Calls whose time is over stay in the queue of a bus that does not read. */
         if (h->bus && n_queued < UNSENT_MAX)
                 r = sd_bus_call_async(h->bus, &part->slot, part->message, on_reply, part,
                                       part->timeout_usec);
         part->message = sd_bus_message_unref(part->message);
         if (r >= 0) {
-                part->deadline_usec = loop_now(h->loop) + part->timeout_usec;
                 h->n_in_flight++;
                 return;
         }
