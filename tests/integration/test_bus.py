@@ -630,7 +630,8 @@ def test_without_a_bus(make_daemon, server):
     assert server.read("/3303/0/5700", accept="text").text == "21.5"
 
 
-def test_events_are_kept(kit, client):
+def test_events_are_kept(kit, client, ctl):
+    ctl("wait", "registered", "--server=101")  # the server knows before the answer is there
     events = client.call("Manager", "GetEvents", "a{sv}", {})
     names = [e[1] for e in events]
     assert "registration-complete" in names
