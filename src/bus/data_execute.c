@@ -42,7 +42,11 @@ int method_execute(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return bus_error(error, r,
                                  "%s: no application handles this Execute (see Claims.Claim)",
                                  PATH_TEXT(&p));
-        return bus_error(error, r, "%s: cannot be executed: %m", PATH_TEXT(&p));
+        return bus_error(error, r, "%s: cannot be executed: %s", PATH_TEXT(&p),
+                         r == -EPERM    ? "it is not an executable resource"
+                         : r == -EINVAL ? "the arguments are not like 0='a',1"
+                         : r == -ENOENT ? "there is no such instance or resource"
+                                        : g_strerror(-r));
 }
 
 int method_configure(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -108,6 +108,7 @@ typedef struct Walk {
         Bus *bus;
         size_t n, n_bytes;
         uint32_t depth; /* List: deepest level told */
+        int object;     /* List: told already, -1 none */
 } Walk;
 
 static int visit_value(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
@@ -261,25 +262,23 @@ static int append_node(Walk *w, const Path *p, const Value *v, const ResourceDef
 
 static int visit_node(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
         Walk *w = userdata;
+        int r;
 
-        if (p->id[0] == 0 || p->id[0] == 21 || p->n > w->depth)
+        if (p->id[0] == 0 || p->id[0] == 21)
                 return 0;
-        return append_node(w, p, v, def);
-}
+        if (w->object != p->id[0]) { /* the walk visits no objects, only what is in them */
+                const Path object = PATH_O(p->id[0]);
 
-static void list_object(void *userdata, const ObjectDef *def) {
-        Walk *w = userdata;
-        Path p = PATH_O(def->id);
-        Tree *tree = client_tree(w->bus->client);
-
-        /* Several versions of an object are one node. */
-        if (tree_object_def(tree, def->id, -1) == def && tree_n_instances(tree, def->id) > 0 &&
-            def->id != 0 && def->id != 21)
-                append_node(w, &p, NULL, NULL);
+                w->object = p->id[0];
+                r = append_node(w, &object, NULL, NULL);
+                if (r < 0)
+                        return r;
+        }
+        return p->n > w->depth ? 0 : append_node(w, p, v, def);
 }
 
 int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Walk w = { .bus = userdata, .depth = 4 };
+        Walk w = { .bus = userdata, .depth = 4, .object = -1 };
         Tree *tree = client_tree(w.bus->client);
         uint32_t depth = 0;
         const Option options[] = { { "depth", OPTION_U32, &depth }, { NULL } };
@@ -295,11 +294,11 @@ int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r;
         if (depth > 0)
                 w.depth = p.n + depth;
+        if (p.n > 0)
+                w.object = p.id[0]; /* known to who asks */
         r = sd_bus_message_new_method_return(m, &w.reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(w.reply, 'a', "(sa{sv})");
-        if (r >= 0 && p.n == 0)
-                schema_foreach(tree_schema(tree), list_object, &w);
         if (r >= 0)
                 r = dm_walk(client_dm(w.bus->client), &p, visit_node, &w);
         if (r == -ENOENT)

@@ -30,6 +30,10 @@ int method_create(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r;
         if (p.n == 1) {
                 r = tree_free_instance_id(client_tree(b->client), p.id[0], &id);
+                if (r == -ENOSPC)
+                        return bus_error(error, -EEXIST,
+                                         "%s: all its Object Instances exist already",
+                                         PATH_TEXT(&p));
                 if (r < 0)
                         return bus_error(error, r, "%s: no free Object Instance ID: %m",
                                          PATH_TEXT(&p));

@@ -258,6 +258,8 @@ static int method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error 
                 return bus_error_named(error, ERROR_PREFIX "NotFound",
                                        "'%s' is not the object of a server", path);
         r = client_remove_account(b->client, ssid, bus_now(b));
+        if (r == -ENOENT)
+                return bus_error(error, r, "There is no server %u", ssid);
         return r < 0 ? bus_error(error, r, "Server %u: %m", ssid) : reply_ok(m);
 }
 

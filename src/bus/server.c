@@ -113,6 +113,14 @@ static int begin(sd_bus_message *m, Bus *b, ServerInfo *ret, sd_bus_error *error
         return r < 0 ? bus_error(error, r, "There is no such server any more") : 0;
 }
 
+static int refused(const ServerInfo *s, const char *what, int r, sd_bus_error *error) {
+        return bus_error(error, r, "Server %u: cannot %s: %s (state %s)", s->ssid, what,
+                         r == -ENOTCONN    ? "it is not registered"
+                         : r == -ESHUTDOWN ? "the client is not running"
+                                           : g_strerror(-r),
+                         s->state);
+}
+
 static int start_job(sd_bus_message *m, Bus *b, sd_bus_error *error,
                      int (*func)(Client *c, uint16_t ssid, uint64_t now_usec), const char *kind) {
         bool wait = false;
@@ -127,8 +135,7 @@ static int start_job(sd_bus_message *m, Bus *b, sd_bus_error *error,
                 return r;
         r = func(b->client, s.ssid, bus_now(b));
         if (r < 0)
-                return bus_error(error, r, "Server %u: cannot %s: %m (state %s)", s.ssid, kind,
-                                 s.state);
+                return refused(&s, kind, r, error);
         return jobs_add(b->jobs, m, s.ssid, kind, wait, error);
 }
 
@@ -158,9 +165,7 @@ static int method_disable(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (r < 0)
                 return r;
         r = client_disable(b->client, s.ssid, seconds, bus_now(b));
-        return r < 0 ? bus_error(error, r, "Server %u: cannot disable: %m (state %s)", s.ssid,
-                                 s.state)
-                     : reply_ok(m);
+        return r < 0 ? refused(&s, "disable", r, error) : reply_ok(m);
 }
 
 static int method_enable(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -172,9 +177,7 @@ static int method_enable(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return r;
         r = client_enable(b->client, s.ssid, bus_now(b));
-        return r < 0 ? bus_error(error, r, "Server %u: cannot enable: %m (state %s)", s.ssid,
-                                 s.state)
-                     : reply_ok(m);
+        return r < 0 ? refused(&s, "enable", r, error) : reply_ok(m);
 }
 
 static void append_observation(void *userdata, const ObservationInfo *info) {

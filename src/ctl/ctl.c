@@ -109,8 +109,8 @@ CtlExit ctl_bus_fail(Ctl *c, const sd_bus_error *error, int r, const char *where
         /* A text that begins with a path is the answer of lwm2md or of the path's owner, not of the
          * bus. */
         if (code == CTL_DENIED && text[0] != '/')
-                ctl_hint("root and the group lwm2m may talk to lwm2md; further rights are given "
-                         "in /etc/lwm2md/access.d");
+                ctl_hint("root and the group lwm2m may talk to lwm2md; accounts, definitions and "
+                         "the state of the client are for root");
         return code;
 }
 

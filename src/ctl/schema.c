@@ -72,8 +72,8 @@ CtlExit ctl_path(const char *text, unsigned min, unsigned max, CtlPath *ret) {
         if (min == max)
                 return ctl_fail(CTL_USAGE, "'%s' is the path of %s; expected that of %s", text,
                                 levels[ret->n], levels[min]);
-        return ctl_fail(CTL_USAGE, "'%s' is the path of %s; expected %s to %s", text,
-                        levels[ret->n], levels[min], levels[max]);
+        return ctl_fail(CTL_USAGE, "'%s' is the path of %s; expected %s %s %s", text,
+                        levels[ret->n], levels[min], max == min + 1 ? "or" : "to", levels[max]);
 }
 
 CtlExit ctl_assignment(const char *text, unsigned min, CtlPath *ret, const char **ret_value) {

@@ -26,7 +26,7 @@ static CtlExit list_observations(Ctl *c, const char *server, cJSON *all) {
 
                 if (!item)
                         item = cJSON_CreateObject();
-                cJSON_AddStringToObject(item, "server", server);
+                json_add_integer(item, "server", (int64_t) g_ascii_strtoull(server, NULL, 10));
                 cJSON_AddItemToObject(item, "paths",
                                       cJSON_Duplicate(cJSON_GetArrayItem(entry, 0), true));
                 cJSON_AddItemToArray(all, item);
@@ -57,9 +57,9 @@ static void print_table(const cJSON *all) {
                 g_autofree char *path = join_paths(paths), *attrs = json_text(attributes);
                 g_autofree char *sent = json_text(cJSON_GetObjectItemCaseSensitive(item, "sent"));
                 g_autofree char *wait = json_text(pending);
+                g_autofree char *ssid = json_text(cJSON_GetObjectItemCaseSensitive(item, "server"));
 
-                printf("%-3u %-6s %-9s %-24s %-24s %-6s %s\n", ++n,
-                       json_string(item, "server", "?"),
+                printf("%-3u %-6s %-9s %-24s %-24s %-6s %s\n", ++n, ssid,
                        json_bool(item, "composite") ? "yes" : "no", path, attrs[0] ? attrs : "-",
                        sent, wait);
         }

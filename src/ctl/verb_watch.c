@@ -35,7 +35,7 @@ static void print_value(Watch *w, const char *path, cJSON *value, int64_t time_n
                 return;
         }
         text = json_text(value);
-        when = w->show_time ? time_text(time_ns) : g_strdup("");
+        when = !w->show_time ? g_strdup("") : time_ns > 0 ? time_text(time_ns) : g_strdup("-");
         printf("%s%s%s=%s\n", when, w->show_time ? " " : "", path, text);
 }
 

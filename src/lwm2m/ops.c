@@ -64,7 +64,9 @@ static const char *reason_of_set(const Tree *tree, const Op *op, int error) {
                 return text;
         case ENOENT:
                 return def ? "no such object instance"
-                           : "no such resource in the object's definition";
+                       : tree_object_def(tree, op->path.id[0], -1)
+                               ? "no such resource in the object's definition"
+                               : "the object is not defined";
         case EISDIR:
                 return "a multiple resource, name one of its instances";
         case ENOTDIR:
@@ -107,7 +109,9 @@ static const char *reason(const Tree *tree, const Op *op, int error) {
         case OP_UNSET:
         case OP_REPLACE:
         default:
-                return error == -ENOENT ? "does not exist" : strerror(-error);
+                return error == -ENOENT  ? "does not exist"
+                       : error == -EPERM ? "the object's definition does not allow it"
+                                         : strerror(-error);
         }
 }
 

@@ -674,3 +674,27 @@ def test_second_daemon_on_one_state(kit, tmp_path):
                           f"--state-dir={kit.state}", f"--runtime-dir={kit.runtime}", "--bus=none"],
                          capture_output=True, text=True, timeout=20, check=False)
     assert run.returncode == 1 and str(kit.state) in run.stderr and "in use" in run.stderr
+
+
+def test_list_is_in_the_order_of_the_paths(kit, ctl):
+    ctl("create", "/3304/0")
+    paths = [line.split()[0] for line in ctl("ls", "-l").splitlines()]
+    key = [tuple(int(i) for i in p[1:].split("/")) for p in paths]
+    assert key == sorted(set(key)) and (1,) in key and (1, 0) in key and (3304,) in key and (0,) not in key
+    nodes = kit.bus.busctl("call", NAME, ROOT, NAME + ".Data", "List", "sa{sv}", "/", "1", "depth", "u", "1")[0]
+    assert [node[0] for node in nodes] == [p for p in paths if p.count("/") == 1]
+
+
+@pytest.mark.parametrize("args, code, text", [
+    (["delete", "/3/0"], 1, "/3/0: the object's definition does not allow it"),
+    (["create", "/3"], 1, "/3: all its Object Instances exist already"),
+    (["exec", "/3303/0/5700"], 1, "/3303/0/5700: cannot be executed: it is not an executable resource"),
+    (["exec", "/3/0/4", "bad"], 1, "/3/0/4: cannot be executed: the arguments are not like 0='a',1"),
+    (["server", "remove", "77"], 3, "There is no server 77"),
+    (["server", "enable", "101"], 1, "Server 101: cannot enable: "),
+    (["read", "/3303/0"], 2, "expected a resource or a resource instance"),
+])
+def test_refusals_say_why(kit, ctl, args, code, text):
+    run = ctl.run(*args)
+    assert run.returncode == code and text in run.stderr, run
+    assert "Operation not permitted" not in run.stderr and "endpoint" not in run.stderr
