@@ -33,6 +33,7 @@ int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret
         t->loop = loop;
         t->config = with_defaults(config);
         t->spool_directory = g_strdup(config->spool_directory);
+        t->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         r = resolver_new(loop, NULL, &t->resolver);
         if (r < 0) {
                 coap_transport_free(t);
@@ -47,6 +48,7 @@ CoapTransport *coap_transport_free(CoapTransport *t) {
         if (!t)
                 return NULL;
         resolver_free(t->resolver);
+        g_hash_table_unref(t->silent);
         g_free(t->spool_directory);
         g_free(t);
         return NULL;

@@ -11,6 +11,8 @@
 #define HOUSEKEEPING_USEC                                                                          \
         (60 * USEC_PER_SEC) /* coarse, so that an idle daemon is not woken for it */
 
+#define SILENT_MAX 256 /* names of hosts that are remembered */
+
 uint64_t link_now(const Link *l) {
         return loop_now(l->transport->loop);
 }
@@ -33,6 +35,7 @@ static void destroy(Link *l) {
         g_free(l->non_sent);
         g_queue_clear_full(&l->resets, (GDestroyNotify) g_bytes_unref);
         g_free(l->peer);
+        g_free(l->host);
         g_free(l);
 }
 
@@ -46,7 +49,24 @@ void link_leave(Link *l) {
                 destroy(l);
 }
 
+static unsigned n_silent(const Link *l) {
+        return l->host ? GPOINTER_TO_UINT(g_hash_table_lookup(l->transport->silent, l->host)) : 0;
+}
+
+static void note_silence(Link *l) {
+        GHashTable *silent = l->transport->silent;
+        unsigned n = n_silent(l);
+
+        if (!l->host || !l->session || l->heard)
+                return;
+        if (n == 0 && g_hash_table_size(silent) >= SILENT_MAX)
+                g_hash_table_remove_all(silent);
+        g_hash_table_insert(silent, g_strdup(l->host), GUINT_TO_POINTER(n + 1));
+}
+
 void link_close(Link *l) {
+        if (!l->closed)
+                note_silence(l);
         exchange_orphan_all(l);
         call_free_all(l);
         l->closed = true;
@@ -112,12 +132,20 @@ static void fail(Link *l, int error, const char *reason, uint64_t now_usec) {
 }
 
 /* The first address that a socket can be connected to: a host without IPv6 refuses those at once.
- */
+ * Over UDP that says little of the way there, so where nothing came back the next link begins with
+ * the next address. */
 static int connect_any(Link *l, const struct addrinfo *list) {
+        const struct addrinfo *a = list;
+        unsigned n = 0;
         int r = -ENOENT;
 
-        for (; list; list = list->ai_next) {
-                r = link_io_open(l, list->ai_addr, list->ai_addrlen);
+        for (; a; a = a->ai_next)
+                n++;
+        a = list;
+        for (unsigned skip = n > 0 ? n_silent(l) % n : 0; skip > 0; skip--)
+                a = a->ai_next;
+        for (unsigned i = 0; i < n; i++, a = a->ai_next ? a->ai_next : list) {
+                r = link_io_open(l, a->ai_addr, a->ai_addrlen);
                 if (r == 0)
                         break;
         }
@@ -231,6 +259,7 @@ static int find_address(Link *l, const char *host, uint16_t port) {
                 link_defer(l);
                 return 0;
         }
+        l->host = g_strdup(host);
         return resolver_query(l->transport->resolver, host, port, on_resolved, l, &l->query);
 }
 

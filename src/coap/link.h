@@ -20,6 +20,7 @@ struct CoapTransport {
         CoapConfig config; /* with the values in brackets filled in */
         char *spool_directory;
         Resolver *resolver;
+        GHashTable *silent; /* name of a host -> how many links in vain, see connect_any() */
 };
 
 /* What became of the confirmable message that libcoap has. */
@@ -50,6 +51,8 @@ struct Link {
 
         Query *query;
         struct addrinfo *literal; /* the address in the URI, until it is used */
+        char *host;               /* the name in the URI; NULL for an address */
+        bool heard;               /* something came from the server */
         coap_context_t *context;
         coap_session_t *session;
         int epoll_fd, socket_fd; /* libcoap's; the socket is -1 when not known */

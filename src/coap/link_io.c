@@ -40,7 +40,7 @@ static void on_request(coap_resource_t *resource, coap_session_t *session,
         coap_pdu_set_type(response, COAP_MESSAGE_NON);
         if (!l)
                 return;
-        l->active = true;
+        l->active = l->heard = true;
         pdu_read(request, &p);
         exchange_receive(l, &p, link_now(l));
 }
@@ -55,7 +55,7 @@ static coap_response_t on_response(coap_session_t *session, const coap_pdu_t *se
 
         if (!l)
                 return COAP_RESPONSE_OK;
-        l->active = true;
+        l->active = l->heard = true;
         pdu_read(received, &p);
         return call_receive(l, &p, link_now(l)) || p.type != PACKET_CON ? COAP_RESPONSE_OK
                                                                         : COAP_RESPONSE_FAIL;

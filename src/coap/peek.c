@@ -112,6 +112,6 @@ PeekResult peek_next(Link *l, uint64_t now_usec) {
                 acknowledge_again(l);
         else
                 return PEEK_LEFT;
-        l->active = true;
+        l->active = l->heard = true;
         return PEEK_TAKEN;
 }
