@@ -218,6 +218,8 @@ static CtlExit serve(Handle *h) {
 }
 
 static CtlExit take_options(Handle *h, const Args *a) {
+        g_autofree char *program = NULL;
+        const char *command;
         const char *timeout = args_get(a, "--timeout-ms");
 
         h->read = args_get(a, "--read");
@@ -241,6 +243,11 @@ static CtlExit take_options(Handle *h, const Args *a) {
         if (!a->dashes || a->words->len == a->n_before)
                 return ctl_fail(CTL_USAGE, "handle: a command is missing: lwm2mctl handle PATH -- "
                                            "COMMAND");
+        command = args_word(a, a->n_before);
+        program = g_find_program_in_path(command);
+        if (!program) /* now, not when a server asks months later */
+                return ctl_fail(CTL_USAGE, "handle: '%s' is not a program that can be run",
+                                command);
         return CTL_OK;
 }
 

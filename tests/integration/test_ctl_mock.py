@@ -105,6 +105,7 @@ def test_types_come_from_the_definition(ctl, mock):
     (["frob"], 2, "unknown verb 'frob'"),
     (["read", "--frob", "/3/0/0"], 2, "unknown option '--frob'"),
     (["handle", "/3/0/4"], 2, "a command is missing"),
+    (["handle", "/3/0/4", "--", "/nonexistent/reboot"], 2, "'/nonexistent/reboot' is not a program"),
     (["unlock", "now"], 2, "unexpected argument 'now'"),
     (["--timeout=never", "sync"], 2, "expected a time"),
     (["--instance=a.b", "sync"], 2, "expected letters"),
@@ -268,13 +269,17 @@ def test_handle_execute(ctl, mock, handle, tmp_path):
     assert run.returncode == 1 and "not now" in run.stderr
 
 
-def test_handle_timeout_and_missing_command(ctl, mock, handle):
+def test_handle_timeout_and_missing_command(ctl, mock, handle, tmp_path):
     handle("/3/0/4", "--timeout-ms=100", "--", "sleep", "30")
     begun = time.monotonic()
     run = ctl.run("exec", "/3/0/4")
     assert run.returncode == 6 and "longer than 100 ms" in run.stderr and time.monotonic() - begun < 5
-    handle("/3303/0/5605", "--", "/nonexistent")
-    assert "cannot run '/nonexistent'" in ctl.run("exec", "/3303/0/5605").stderr
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    handle("/3303/0/5605", "--", str(program))
+    program.unlink()
+    assert f"cannot run '{program}'" in ctl.run("exec", "/3303/0/5605").stderr
 
 
 def test_handle_calls_run_side_by_side(ctl, mock, handle):
