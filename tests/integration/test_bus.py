@@ -603,19 +603,6 @@ def test_strangers_are_refused(kit, bus, ctl, sockets):
     assert run.returncode == 4, (run.returncode, run.stderr)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root and a second user")
-def test_policy_opens_a_second_instance_to_root_alone(make_daemon, server, bus, ctl, sockets):
-    installed, _, _ = bus.config.read_text().rpartition("  <policy")  # without the policy of the tests
-    bus.stop()
-    bus.config.write_text(installed + "</busconfig>\n")
-    bus.start()
-    make_daemon({"main": server.uri}, start=False).start("--instance=two")
-    assert "urn:test:1" in ctl("--instance=two", "status")
-    copy = shutil.copy(ctl.argv()[0], sockets / "lwm2mctl")
-    run = as_nobody([copy, *ctl.argv("--instance=two", "status")[1:]])
-    assert run.returncode == 4, (run.returncode, run.stdout, run.stderr)
-
-
 # --- life with the bus ---
 
 def test_bus_goes_and_comes(kit, server, bus, make_client):
