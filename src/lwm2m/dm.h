@@ -94,9 +94,9 @@ int dm_read(Dm *dm, const Path *p, AppDone done, void *userdata, uint64_t now_us
 /* A local change with behaviours in the way (vetoes), without asking applications. */
 int dm_apply(Dm *dm, const Op *ops, size_t n, OpError *error, uint64_t now_usec);
 
-/* tree_walk() over all that is there, asking no application: with the values that behaviours compute,
- * and with value NULL the resources without one that somebody answers for, and executable ones that
- * are mandatory or handled. -ENOENT when there is nothing at prefix. */
+/* tree_walk() over all that is there, asking no application: with the values that behaviours
+ * compute, and with value NULL the resources without one that somebody answers for, and executable
+ * ones that are mandatory or handled. -ENOENT when there is nothing at prefix. */
 int dm_walk(const Dm *dm, const Path *prefix, TreeVisit visit, void *userdata);
 
 /* --- for Data.List, ListObservations, and keeping attributes on disk --- */
