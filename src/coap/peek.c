@@ -93,6 +93,25 @@ static void acknowledge_again(Link *l) {
                 (void) link_transmit(l, buffer, sizeof(buffer));
 }
 
+/* The CoAP ping: an Empty Confirmable message, which is answered by Reset (RFC 7252, section 4.3).
+ * libcoap 4.3.1 does so most of the time, but was seen to leave one unanswered. */
+static bool is_ping(const uint8_t head[4]) {
+        return head[0] >> 6 == 1 && (head[0] >> 4 & 3) == PACKET_CON && head[1] == 0;
+}
+
+static void answer_ping(Link *l) {
+        uint8_t buffer[4];
+        size_t n = sizeof(buffer);
+        PacketOut o = PACKET_OUT_INIT;
+
+        if (!take(l, buffer, &n) || n < sizeof(buffer))
+                return;
+        o.type = PACKET_RST;
+        o.mid = (uint16_t) (buffer[2] << 8 | buffer[3]);
+        if (packet_write(&o, buffer, sizeof(buffer)) == sizeof(buffer))
+                (void) link_transmit(l, buffer, sizeof(buffer));
+}
+
 PeekResult peek_next(Link *l, uint64_t now_usec) {
         uint8_t head[4];
         ssize_t n = recv(l->socket_fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
@@ -108,6 +127,8 @@ PeekResult peek_next(Link *l, uint64_t now_usec) {
                 return PEEK_LEFT;
         if (is_unknown_method(head))
                 refuse_method(l, now_usec);
+        else if (is_ping(head))
+                answer_ping(l);
         else if (is_repeated_response(l, head))
                 acknowledge_again(l);
         else
