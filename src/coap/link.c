@@ -141,13 +141,16 @@ static int connect_any(Link *l, const struct addrinfo *list) {
 
         for (; a; a = a->ai_next)
                 n++;
+        if (n == 0)
+                return r;
         a = list;
-        for (unsigned skip = n > 0 ? n_silent(l) % n : 0; skip > 0; skip--)
+        for (unsigned skip = n_silent(l) % n; skip > 0 && a->ai_next; skip--)
                 a = a->ai_next;
-        for (unsigned i = 0; i < n; i++, a = a->ai_next ? a->ai_next : list) {
+        for (unsigned i = 0; i < n; i++) {
                 r = link_io_open(l, a->ai_addr, a->ai_addrlen);
                 if (r == 0)
                         break;
+                a = a->ai_next ? a->ai_next : list;
         }
         return r;
 }
