@@ -107,6 +107,13 @@ int reply_ok(sd_bus_message *m) {
         return sd_bus_reply_method_return(m, NULL);
 }
 
+int reply_send(sd_bus_message *reply, int r) {
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
 /* --- what happens in the client --- */
 
 static void on_event(void *userdata, const ClientEvent *event) {

@@ -67,6 +67,8 @@ int require_admin(sd_bus_message *m, const char *what, sd_bus_error *error);
 /* Objects 0 and 21 hold keys: never on the bus. Writing 1 and 2 is for administrators. */
 int check_access(sd_bus_message *m, const Path *p, bool write, sd_bus_error *error);
 int reply_ok(sd_bus_message *m);
+/* Sends what was built, unless building it failed with r; releases it. Returns as a method does. */
+int reply_send(sd_bus_message *reply, int r);
 
 /* --- subscriptions.c: unicast Changed signals --- */
 Subscriptions *subscriptions_new(Bus *b);

@@ -171,10 +171,7 @@ static int method_list_claims(sd_bus_message *m, void *userdata, sd_bus_error *e
                 claims_foreach(b->claims, append_claim, reply);
                 r = sd_bus_message_close_container(reply);
         }
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+        return reply_send(reply, r);
 }
 
 const sd_bus_vtable claims_vtable[] = {

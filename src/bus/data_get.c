@@ -169,10 +169,7 @@ int method_get_many(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = options_read(m, NULL, error);
         if (r >= 0)
                 r = sd_bus_message_close_container(w.reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, w.reply, NULL);
-        sd_bus_message_unref(w.reply);
-        return r < 0 ? r : 1;
+        return reply_send(w.reply, r);
 }
 
 /* --- List --- */
@@ -308,8 +305,5 @@ int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                               ANSWER_NODES_MAX);
         if (r >= 0)
                 r = sd_bus_message_close_container(w.reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, w.reply, NULL);
-        sd_bus_message_unref(w.reply);
-        return r < 0 ? r : 1;
+        return reply_send(w.reply, r);
 }

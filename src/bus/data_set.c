@@ -116,10 +116,7 @@ static int set_partially(Edit *e, const GArray *assignments, bool persist) {
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+        return reply_send(reply, r);
 }
 
 static int read_assignments(Edit *e, GArray *ret, sd_bus_error *error) {

@@ -107,10 +107,7 @@ static int method_get_events(sd_bus_message *m, void *userdata, sd_bus_error *er
                 client_foreach_event(b->client, append_event, reply);
                 r = sd_bus_message_close_container(reply);
         }
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+        return reply_send(reply, r);
 }
 
 /* --- the engine --- */

@@ -109,10 +109,7 @@ static int method_define(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 r = append_definition(reply, g_array_index(added, const ObjectDef *, i));
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+        return reply_send(reply, r);
 }
 
 static int parse_version(const char *text, Version *ret) {
@@ -202,10 +199,7 @@ static int method_list_definitions(sd_bus_message *m, void *userdata, sd_bus_err
                 schema_foreach(schema_of(b), list_definition, reply);
                 r = sd_bus_message_close_container(reply);
         }
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+        return reply_send(reply, r);
 }
 
 static const char *text_of(const char *text) {
@@ -279,10 +273,7 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
                 r = append_object(reply, def);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+        return reply_send(reply, r);
 }
 
 const sd_bus_vtable model_vtable[] = {

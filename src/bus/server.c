@@ -216,10 +216,7 @@ static int method_list_observations(sd_bus_message *m, void *userdata, sd_bus_er
                 dm_foreach_observation(client_dm(b->client), s.ssid, append_observation, reply);
                 r = sd_bus_message_close_container(reply);
         }
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        sd_bus_message_unref(reply);
-        return r < 0 ? r : 1;
+        return reply_send(reply, r);
 }
 
 #define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
