@@ -7,6 +7,7 @@
 
 #include "lwm2m/attr_store.h"
 #include "lwm2m/dm.h"
+#include "lwm2m/presence.h"
 
 typedef struct Observer Observer;   /* all observations: observe.h */
 typedef struct Operation Operation; /* a request that waits for applications: operation.h */
@@ -28,7 +29,10 @@ struct Peer {
         Dm *dm;
         uint16_t ssid;
         Version version;
-        Link *link;               /* NULL while not reachable */
+        Link *link; /* NULL while not reachable */
+        Presence presence;
+        PresenceWake wake;
+        void *wake_userdata;
         GHashTable *observations; /* token (GBytes) -> Observation, owned by it */
         GList node;               /* in Dm.peers */
 };

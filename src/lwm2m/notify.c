@@ -93,12 +93,22 @@ static void on_sent(void *userdata, int error, uint64_t now_usec) {
 static void on_last_sent(void *userdata, int error, uint64_t now_usec) {
 }
 
+/* False: it stays due until the server is awake (presence.h). */
+static bool may_send(Observation *o, uint64_t now_usec) {
+        if (peer_may_send(o->peer, false, now_usec))
+                return true;
+        o->changed = o->urgent = true; /* due now, hence also when it is let go */
+        return false;
+}
+
 /* What is observed is gone: tells so and ends (RFC 7641, section 4.2). */
-static void send_end(Observation *o, int error) {
+static void send_end(Observation *o, int error, uint64_t now_usec) {
         const TransportOps *transport = o->observer->dm->config.transport;
         Message m = MESSAGE_INIT(code_from_errno(error));
         Call *call;
 
+        if (!may_send(o, now_usec))
+                return;
         m.token = o->token;
         transport->notify(o->peer->link, &m, on_last_sent, NULL, &call);
         observation_end(o, error == -ENOENT ? "observed path is gone"
@@ -120,6 +130,8 @@ static void send_payload(Observation *o, GBytes *payload, uint64_t now_usec) {
                 set_timer(o, due(o));
                 return;
         }
+        if (!may_send(o, now_usec))
+                return;
         m.token = o->token;
         m.format = o->target.format;
         m.payload = payload;
@@ -170,14 +182,14 @@ void notify_on_answers(Operation *op, void *state, int error, const char *text,
         operation_free(op);
         if (r == 0)
                 r = read_collect_answered(o->observer->dm, &o->target, records, &result);
-        if (!o->peer->link || o->observer->n_suspended > 0) {
+        if (!peer_is_there(o->peer) || o->observer->n_suspended > 0) {
                 notify_mark(o, false); /* asks again when it may be sent */
                 return;
         }
         if (r == 0)
                 send_result(o, &result, now_usec);
         else if (error == 0 && is_final(r)) {
-                send_end(o, r);
+                send_end(o, r, now_usec);
                 return;
         } else
                 o->last_usec =
@@ -262,7 +274,7 @@ static void send_now(Observation *o, uint64_t now_usec) {
                 share_body(o, payload);
                 send_payload(o, payload, now_usec);
         } else if (is_final(r))
-                send_end(o, r);
+                send_end(o, r, now_usec);
         else {
                 log_full(LOG_LEVEL_WARNING, r,
                          &(LogFields){ .ssid = o->peer->ssid,
@@ -276,7 +288,7 @@ static void send_now(Observation *o, uint64_t now_usec) {
 void notify_process(Observation *o, uint64_t now_usec) {
         uint64_t due_usec;
 
-        if (!o->established || !o->peer->link || o->call || o->asking)
+        if (!o->established || !peer_is_there(o->peer) || o->call || o->asking)
                 return; /* whoever ends that comes back here */
         due_usec = due(o);
         if (due_usec <= now_usec)

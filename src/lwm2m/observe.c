@@ -308,6 +308,15 @@ void observe_link_changed(Peer *p) {
         }
 }
 
+void observe_presence_changed(Peer *p) {
+        GHashTableIter i;
+        void *o;
+
+        g_hash_table_iter_init(&i, p->observations);
+        while (g_hash_table_iter_next(&i, NULL, &o))
+                notify_queue(o);
+}
+
 void observe_suspend(Dm *dm) {
         dm->observer->n_suspended++;
 }
