@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lwm2m/code.h"
-#include "lwm2m/observation.h"
+#include "lwm2m/notify_body.h"
 #include "util/log.h"
 
 /* --- when --- */
@@ -73,6 +73,7 @@ static void on_sent(void *userdata, int error, uint64_t now_usec) {
         o->call = NULL;
         switch (error) {
         case 0:
+                notify_body_settled(o, true);
                 observe_event(o, "notify-acked", "");
                 notify_process(o, now_usec);
                 break;
@@ -86,7 +87,7 @@ static void on_sent(void *userdata, int error, uint64_t now_usec) {
         default: /* the way is broken, not the observation: the value waits for a link or for the
                     next change */
                 o->changed = true;
-                g_clear_pointer(&o->last_payload, g_bytes_unref);
+                notify_body_settled(o, false);
         }
 }
 
@@ -158,7 +159,7 @@ static void send_result(Observation *o, const ReadResult *result, uint64_t now_u
         g_autoptr(GBytes) payload = NULL;
         int r;
 
-        r = read_encode(o->observer->dm, &o->target, result, &payload);
+        r = notify_body_make(o, result, &payload);
         if (r < 0)
                 log_full(LOG_LEVEL_WARNING, r,
                          &(LogFields){ .ssid = o->peer->ssid,
@@ -209,52 +210,12 @@ static void ask_apps(Observation *o, const GArray *ask) {
                                              &context, operation_done, o->asking));
 }
 
-/* --- one body for all who observe the same --- */
-typedef struct BodyKey {
-        Path path;
-        Format format;
-} BodyKey;
-
-static guint hash_body(const void *key) {
-        const BodyKey *k = key;
-        const Path *p = &k->path;
-
-        return (guint) p->id[0] * 31 + (guint) p->id[1] * 131 + (guint) p->id[2] * 1031 +
-               (guint) p->id[3] * 8209 + (guint) k->format + p->n;
-}
-
-static gboolean equal_bodies(const void *a, const void *b) {
-        const BodyKey *x = a, *y = b;
-
-        return x->format == y->format && path_equal(&x->path, &y->path);
-}
-
-static void unref_bytes(void *bytes) {
-        g_bytes_unref(bytes);
-}
-
-static GBytes *shared_body(const Observation *o) {
-        if (!o->observer->bodies || o->target.composite)
-                return NULL;
-        return g_hash_table_lookup(o->observer->bodies, &(BodyKey){ .path = o->target.paths[0],
-                                                                    .format = o->target.format });
-}
-
-static void share_body(const Observation *o, GBytes *payload) {
-        const BodyKey key = { .path = o->target.paths[0], .format = o->target.format };
-
-        if (o->observer->bodies && !o->target.composite &&
-            path_index_count(o->observer->index, &key.path) > 1)
-                g_hash_table_insert(o->observer->bodies, g_memdup2(&key, sizeof(key)),
-                                    g_bytes_ref(payload));
-}
-
 static void send_now(Observation *o, uint64_t now_usec) {
         g_autoptr(GArray) ask = NULL;
         g_auto(ReadResult) result = { .v = NULL };
         g_autoptr(GBytes) payload = NULL;
         Dm *dm = o->observer->dm;
-        GBytes *shared = shared_body(o);
+        GBytes *shared = notify_body_shared(o);
         int r;
 
         o->changed = o->urgent = false; /* a change from here on is a new one */
@@ -269,11 +230,10 @@ static void send_now(Observation *o, uint64_t now_usec) {
                 return;
         }
         if (r == 0)
-                r = read_encode(dm, &o->target, &result, &payload);
-        if (r == 0) {
-                share_body(o, payload);
+                r = notify_body_make(o, &result, &payload);
+        if (r == 0)
                 send_payload(o, payload, now_usec);
-        } else if (is_final(r))
+        else if (is_final(r))
                 send_end(o, r, now_usec);
         else {
                 log_full(LOG_LEVEL_WARNING, r,
@@ -304,7 +264,7 @@ void notify_on_flush(void *userdata, uint64_t now_usec) {
         if (s->n_suspended > 0)
                 return;
         if (n > 1)
-                s->bodies = g_hash_table_new_full(hash_body, equal_bodies, g_free, unref_bytes);
+                notify_bodies_begin(s);
         /* Those queued meanwhile have their own turn. */
         for (; n > 0 && !g_queue_is_empty(&s->queue); n--) {
                 Observation *o = g_queue_peek_head(&s->queue);
@@ -313,7 +273,7 @@ void notify_on_flush(void *userdata, uint64_t now_usec) {
                 o->queued = false;
                 notify_process(o, now_usec);
         }
-        g_clear_pointer(&s->bodies, g_hash_table_unref);
+        notify_bodies_end(s);
         if (!g_queue_is_empty(&s->queue))
                 timer_arm(s->flush, 0);
 }

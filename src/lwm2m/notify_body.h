@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What a notification says: the one place where its body is made of what was read, and the one that
+ * hears how its way to the server ended. Bodies are shared between observations of the same path
+ * and format while a turn's notifications are sent. */
+#include "lwm2m/observation.h"
+
+void notify_bodies_begin(Observer *s);
+void notify_bodies_end(Observer *s);
+/* One that was made in this turn for the same path and format; borrowed, NULL if there is none. */
+GBytes *notify_body_shared(const Observation *o);
+/* Encodes result for o. An error as of read_encode(). */
+int notify_body_make(Observation *o, const ReadResult *result, GBytes **ret);
+/* The notification of o that was sent last has arrived (acknowledged, or non-confirmable and
+ * handed to the network), or it is not known whether it has. Not called when o ends. */
+void notify_body_settled(Observation *o, bool acknowledged);
