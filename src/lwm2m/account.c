@@ -73,6 +73,13 @@ static int find_instance(const Tree *tree, uint16_t object, uint16_t resource, u
         return -ENOENT;
 }
 
+bool account_is_muted(const Tree *tree, uint16_t ssid) {
+        uint16_t i;
+
+        return find_instance(tree, OBJECT_SERVER, SERVER_SSID, ssid, &i) < 0 ||
+               get_bool(tree, OBJECT_SERVER, i, SERVER_MUTE_SEND, true);
+}
+
 /* --- accounts --- */
 
 static void load_server(const Tree *tree, Account *a, uint32_t lifetime_sec) {
@@ -294,7 +301,10 @@ static int add_server(Tree *tree, uint16_t i, const ServerAccount *account, uint
         r = tree_create(tree, OBJECT_SERVER, i, (Version){ 0, 0 });
         if (r < 0)
                 return r;
-        if ((r = set(tree, OBJECT_SERVER, i, SERVER_SSID, number(account->ssid))) < 0 ||
+        /* Absent, it would mean true (1/x/23); who adds an account here wants what is sent here. */
+        if (tree_resource_def(tree, &PATH_OIR(OBJECT_SERVER, i, SERVER_MUTE_SEND)))
+                r = set(tree, OBJECT_SERVER, i, SERVER_MUTE_SEND, boolean(false));
+        if (r < 0 || (r = set(tree, OBJECT_SERVER, i, SERVER_SSID, number(account->ssid))) < 0 ||
             (r = set(tree, OBJECT_SERVER, i, SERVER_LIFETIME, number(lifetime_sec))) < 0 ||
             (r = set(tree, OBJECT_SERVER, i, SERVER_STORING, boolean(true))) < 0)
                 return r;

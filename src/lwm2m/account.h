@@ -69,6 +69,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Account, account_free)
 GPtrArray *accounts_load(const Tree *tree, uint32_t lifetime_sec, uint32_t max,
                          void (*problem)(void *userdata, const char *text), void *userdata);
 
+/* 1/x/23 as it stands in the tree: true where it is absent, as the definition has it. */
+bool account_is_muted(const Tree *tree, uint16_t ssid);
+
 /* Whether this build can connect there: 0, -EINVAL not of the form scheme://host[:port],
  * -EPROTONOSUPPORT. *ret_error (g_free()) says why. */
 int account_check_uri(const char *uri, char **ret_error);

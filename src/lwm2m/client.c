@@ -356,6 +356,10 @@ static int on_lifetime(void *userdata, uint16_t instance, uint32_t *ret_sec,
         return 0;
 }
 
+static void on_doubt(void *userdata, uint16_t ssid, uint64_t now_usec) {
+        (void) client_update(userdata, ssid, now_usec);
+}
+
 static bool is_version(const ClientConfig *config, uint8_t minor) {
         return config->version.major == 1 && config->version.minor == minor;
 }
@@ -415,6 +419,7 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
                               .changed = on_server_changed,
                               .userdata = c };
         add_behaviours(c);
+        dm_on_doubt(parts->dm, on_doubt, c);
         tree_on_commit(parts->tree, on_commit, c);
         follow_accounts(c, 0);
         return c;
@@ -423,6 +428,7 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
 Client *client_free(Client *c) {
         if (!c)
                 return NULL;
+        dm_on_doubt(c->parts.dm, NULL, NULL);
         g_ptr_array_unref(c->servers);
         g_ptr_array_unref(c->retired);
         timer_free(c->accounts_timer);

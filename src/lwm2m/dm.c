@@ -11,11 +11,16 @@
 #include "lwm2m/observe.h"
 #include "lwm2m/operation.h"
 #include "lwm2m/read.h"
+#include "lwm2m/send.h"
 
 #define OBSERVATIONS_MAX 20000
 #define OBSERVATIONS_PER_PEER_MAX 10000
 #define OPERATIONS_MAX 256
 #define COMPOSITE_PATHS_MAX 1000
+#define SENDS_MAX 64
+#define SEND_BYTES_MAX (4U << 20)
+#define SEND_BODY_MAX (64U << 10)
+#define SEND_TIMEOUT_USEC (3600 * USEC_PER_SEC)
 
 typedef struct BehaviourEntry {
         Behaviour behaviour;
@@ -63,6 +68,10 @@ Dm *dm_new(const DmConfig *config) {
         c->operations_max = c->operations_max ? c->operations_max : OPERATIONS_MAX;
         c->composite_paths_max =
                 c->composite_paths_max ? c->composite_paths_max : COMPOSITE_PATHS_MAX;
+        c->sends_max = c->sends_max ? c->sends_max : SENDS_MAX;
+        c->send_bytes_max = c->send_bytes_max ? c->send_bytes_max : SEND_BYTES_MAX;
+        c->send_body_max = c->send_body_max ? c->send_body_max : SEND_BODY_MAX;
+        c->send_timeout_usec = c->send_timeout_usec ? c->send_timeout_usec : SEND_TIMEOUT_USEC;
         dm->observer = observer_new(dm);
         tree_on_commit(dm->tree, on_committed, dm);
         return dm;
@@ -73,6 +82,7 @@ Dm *dm_free(Dm *dm) {
                 return NULL;
         while (dm->peers.head)
                 peer_free(dm->peers.head->data);
+        send_free_all(dm);
         while (dm->operations.head)
                 operation_free(dm->operations.head->data);
         tree_remove_listener(dm->tree, on_committed, dm);
@@ -237,6 +247,7 @@ Peer *peer_new(Dm *dm, uint16_t ssid) {
                 .version = { 1, 1 },
                 .observations = g_hash_table_new(hash_token, equal_tokens),
         };
+        p->sends = send_queue_new(p);
         p->node.data = p;
         g_queue_push_tail_link(&dm->peers, &p->node);
         return p;
@@ -247,6 +258,7 @@ Peer *peer_free(Peer *p) {
                 return NULL;
         observe_drop(p, "server removed");
         operation_drop_peer(p->dm, p);
+        send_queue_free(p->sends);
         g_queue_unlink(&p->dm->peers, &p->node);
         g_hash_table_unref(p->observations);
         g_free(p);
@@ -258,6 +270,11 @@ void peer_set_link(Peer *p, Link *link) {
                 return;
         p->link = link;
         observe_link_changed(p);
+        send_queue_link_changed(p->sends);
+}
+
+void peer_confirmed(Peer *p) {
+        send_queue_confirmed(p->sends);
 }
 
 void peer_set_version(Peer *p, Version version) {
@@ -302,6 +319,23 @@ void dm_suspend_notifications(Dm *dm) {
 
 void dm_resume_notifications(Dm *dm, uint64_t now_usec) {
         observe_resume(dm, now_usec);
+        for (GList *i = dm->peers.head; i; i = i->next)
+                send_queue_look(((Peer *) i->data)->sends);
+}
+
+bool dm_is_suspended(const Dm *dm) {
+        return observe_is_suspended(dm);
+}
+
+void dm_on_doubt(Dm *dm, void (*doubt)(void *userdata, uint16_t ssid, uint64_t now_usec),
+                 void *userdata) {
+        dm->doubt = doubt;
+        dm->doubt_userdata = userdata;
+}
+
+void dm_doubt(const Dm *dm, uint16_t ssid, uint64_t now_usec) {
+        if (dm->doubt)
+                dm->doubt(dm->doubt_userdata, ssid, now_usec);
 }
 
 int dm_execute(Dm *dm, const Path *p, const char *args, AppDone done, void *userdata,

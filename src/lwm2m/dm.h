@@ -47,6 +47,10 @@ typedef struct DmConfig {
         uint32_t observations_per_peer_max; /* 0 = 10000 */
         uint32_t operations_max; /* waiting for applications, of all servers; 0 = 256 -> 5.03 */
         uint32_t composite_paths_max; /* 0 = 1000 */
+        uint32_t sends_max;           /* waiting for one server; 0 = 64 */
+        uint64_t send_bytes_max;      /* in memory, waiting for one server; 0 = 4 MiB */
+        uint64_t send_body_max;       /* more goes in several Sends; 0 = 64 KiB */
+        uint64_t send_timeout_usec;   /* until a Send that has not got through ends; 0 = 1 h */
         /* What happened to observations, for the event stream: "observer-added", … (DBUS.md part
          * 8). */
         void (*event)(void *userdata, const char *name, uint16_t ssid, const Path *path,
@@ -71,6 +75,8 @@ Peer *peer_free(Peer *p); /* its operations are answered 5.03, its observations 
  * what is on its way. */
 void peer_set_link(Peer *p, Link *link);
 void peer_set_version(Peer *p, Version version); /* agreed enabler version 1.0, 1.1, 1.2 */
+/* The server has answered a Register or an Update: it knows us. See also presence.h. */
+void peer_confirmed(Peer *p);
 /* A full Register drops every observation of the server (TS Core 1.1.1, 6.2.1); why goes into the
  * event. */
 void peer_drop_observations(Peer *p, const char *why);
@@ -80,6 +86,10 @@ void peer_request(Peer *p, Exchange *x, const Message *request, uint64_t now_use
 void peer_reset(Peer *p, GBytes *token, uint64_t now_usec); /* LinkEvents.reset */
 
 /* --- everything --- */
+/* What is to be done when it is in doubt whether a server still knows us: an Update, as soon as
+ * possible; what is in doubt waits for peer_confirmed(). */
+void dm_on_doubt(Dm *dm, void (*doubt)(void *userdata, uint16_t ssid, uint64_t now_usec),
+                 void *userdata);
 /* While suspended (client pause, D-Bus Hold) no notification leaves; afterwards each observation
  * with changes gets one with the final values. Calls nest. */
 void dm_suspend_notifications(Dm *dm);

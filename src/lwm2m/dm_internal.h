@@ -11,6 +11,8 @@
 
 typedef struct Observer Observer;   /* all observations: observe.h */
 typedef struct Operation Operation; /* a request that waits for applications: operation.h */
+typedef struct SendQueue SendQueue; /* of one server: send_queue.h */
+typedef struct SendTask SendTask;
 
 struct Dm {
         DmConfig config;
@@ -21,6 +23,9 @@ struct Dm {
         guint n_counted;        /* those of them that operations_max bounds */
         AttrStore *attrs;
         Observer *observer;
+        GQueue sends; /* of SendJob */
+        void (*doubt)(void *userdata, uint16_t ssid, uint64_t now_usec);
+        void *doubt_userdata;
         const Op *pending; /* of the commit under way */
         size_t n_pending;
 };
@@ -33,6 +38,7 @@ struct Peer {
         Presence presence;
         PresenceWake wake;
         void *wake_userdata;
+        SendQueue *sends;
         GHashTable *observations; /* token (GBytes) -> Observation, owned by it */
         GList node;               /* in Dm.peers */
 };
@@ -62,6 +68,10 @@ void responder_fail(Responder *to, int error, const char *text /* may be NULL */
 int request_fail(Request *rq, int error, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 const void *request_payload(const Request *rq, size_t *ret_n); /* NULL when empty */
+
+/* The server leaves something unanswered, or does not know us: see dm_on_doubt(). */
+void dm_doubt(const Dm *dm, uint16_t ssid, uint64_t now_usec);
+bool dm_is_suspended(const Dm *dm); /* a hold, or the client's pause */
 
 /* -EACCES for what no server may see: objects 0 (security) and 21 (OSCORE), whatever names them. */
 int dm_access(const Path *p);

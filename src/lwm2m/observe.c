@@ -272,6 +272,10 @@ void observe_resume(Dm *dm, uint64_t now_usec) {
                 notify_on_flush(dm->observer, now_usec);
 }
 
+bool observe_is_suspended(const Dm *dm) {
+        return dm->observer->n_suspended > 0;
+}
+
 /* --- telling --- */
 void observe_foreach(const Peer *p, void (*func)(void *userdata, const ObservationInfo *info),
                      void *userdata) {

@@ -33,6 +33,7 @@ void observe_link_changed(Peer *p);
 void observe_presence_changed(Peer *p); /* what waited for it may go */
 void observe_suspend(Dm *dm);
 void observe_resume(Dm *dm, uint64_t now_usec);
+bool observe_is_suspended(const Dm *dm);
 
 void observe_foreach(const Peer *p, void (*func)(void *userdata, const ObservationInfo *info),
                      void *userdata);

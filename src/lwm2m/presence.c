@@ -3,6 +3,7 @@
 
 #include "lwm2m/dm_internal.h"
 #include "lwm2m/observe.h"
+#include "lwm2m/send_queue.h"
 
 void peer_set_waker(Peer *p, PresenceWake wake, void *userdata) {
         p->wake = wake;
@@ -13,6 +14,7 @@ void peer_set_presence(Peer *p, Presence presence) {
         if (p->presence == presence)
                 return;
         p->presence = presence;
+        send_queue_presence_changed(p->sends);
         if (presence != PRESENCE_ABSENT)
                 observe_presence_changed(p);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lwm2m/catalog.h"
+#include "lwm2m/presence.h"
 #include "lwm2m/rd_links.h"
 #include "lwm2m/registration.h"
 #include "util/log.h"
@@ -538,11 +539,22 @@ static void on_event(void *userdata, const RdEvent *event, uint64_t now_usec) {
                     (const char *const *) details->pdata);
 }
 
+static void tell_presence(Server *s) {
+        const RdState state = rd_state(s->rd);
+
+        if (!s->peer || state == RD_UPDATING) /* as it was: the answer will tell */
+                return;
+        peer_set_presence(s->peer, state == RD_REGISTERED ? PRESENCE_AWAKE : PRESENCE_ABSENT);
+        if (state == RD_REGISTERED)
+                peer_confirmed(s->peer);
+}
+
 static void on_changed(void *userdata, uint64_t now_usec) {
         Server *s = userdata;
 
         log_with(LOG_LEVEL_DEBUG, (&(LogFields){ .ssid = s->account->ssid }), "%s",
                  rd_state_name(rd_state(s->rd)));
+        tell_presence(s);
         s->env->changed(s->env->userdata, s, now_usec);
 }
 
@@ -597,6 +609,7 @@ Server *server_new(const ServerEnv *env, Account *account) {
         s->env = env;
         s->account = account;
         s->peer = peer_new(env->parts->dm, account->ssid);
+        peer_set_presence(s->peer, PRESENCE_ABSENT);
         s->disable_timer = timer_new(env->parts->timers, on_disable, s);
         set_text(&s->address, "");
         set_text(&s->location, "");

@@ -88,7 +88,7 @@ static void test_add_and_load(void **state) {
         assert_int_equal(a->retry.timer_sec, 60);
         assert_int_equal(a->retry.sequence_delay_sec, 86400);
         assert_int_equal(a->retry.sequence_count, 1);
-        assert_true(a->mute_send);
+        assert_false(a->mute_send); /* 1/x/23 is there: its absence would mute */
         a = g_ptr_array_index(accounts, 1);
         assert_int_equal(a->ssid, 65534);
         /* what a server may expect of a complete account */
@@ -113,7 +113,7 @@ static void test_resources_are_read(void **state) {
         set(d, PATH_OIR(1, 0, 13), value_uint(9));
         set(d, PATH_OIR(1, 0, 15), value_bool(true));
         set(d, PATH_OIR(1, 0, 16), value_bool(false));
-        set(d, PATH_OIR(1, 0, 23), value_bool(false));
+        set(d, PATH_OIR(1, 0, 23), value_bool(true));
         for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
                 set(d, PATH_OIR(1, 0, numbers[i]), value_uint(numbers[i] * 10U));
         accounts = load(d, 16);
@@ -130,8 +130,16 @@ static void test_resources_are_read(void **state) {
         assert_int_equal(a->retry.timer_sec, 180);
         assert_int_equal(a->retry.sequence_delay_sec, 190);
         assert_int_equal(a->retry.sequence_count, 200);
-        assert_false(a->mute_send);
+        assert_true(a->mute_send);
+        assert_true(account_is_muted(d->tree, 1));
+        assert_true(account_is_muted(d->tree, 2)); /* who is not there gets nothing */
         g_ptr_array_unref(accounts);
+        tree_begin(d->tree, ORIGIN_APP, 0);
+        assert_int_equal(tree_delete(d->tree, &PATH_OIR(1, 0, 23)), 0);
+        assert_int_equal(tree_commit(d->tree), 0);
+        assert_true(account_is_muted(d->tree, 1));
+        set(d, PATH_OIR(1, 0, 23), value_bool(false));
+        assert_false(account_is_muted(d->tree, 1));
 
         set(d, PATH_OIR(1, 0, 19), value_uint(UINT64_MAX)); /* MAX_VALUE of a wider type */
         set(d, PATH_OIR(1, 0, 1), value_int(-5));
