@@ -59,7 +59,7 @@ static int decode_paths(Request *rq, Path **ret, size_t *ret_n) {
 }
 
 int composite_read_request(Request *rq) {
-        ReadTarget target = { .composite = true };
+        ReadTarget target = { .composite = true, .ssid = rq->peer->ssid };
         int r;
 
         if (rq->path.n > 0)
@@ -82,7 +82,7 @@ static int add_record(Request *rq, Record *record, OpList *ops) {
 
         if (record->value.type == VALUE_NONE && record->path.n == 4 &&
             version_reaches(rq->peer->version, 1, 2) && tree_exists(rq->dm->tree, &record->path)) {
-                int r = dm_access(&record->path);
+                int r = request_may(rq, &record->path, ACCESS_WRITE);
 
                 if (r < 0)
                         return r;

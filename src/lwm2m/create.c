@@ -82,6 +82,9 @@ int create_request(Request *rq) {
 
         if (!def)
                 return request_fail(rq, -ENOENT, "%s: no such object", PATH_TEXT(&rq->path));
+        r = request_may(rq, &rq->path, ACCESS_CREATE);
+        if (r < 0)
+                return r;
         if (rq->path.id[0] == 1) /* accounts are made by a bootstrap server or on the device */
                 return request_fail(rq, -EPERM, "/1: not by a server");
         if (!def->multiple && tree_n_instances(rq->dm->tree, def->id) > 0)
@@ -108,6 +111,7 @@ int delete_request(Request *rq) {
         g_auto(OpList) ops = { .v = NULL };
         const ResourceDef *resource;
         const ObjectDef *def;
+        int r;
 
         if (p->n == 0)
                 return request_fail(rq, -EPERM, "Delete needs an object instance");
@@ -115,6 +119,9 @@ int delete_request(Request *rq) {
         if (!def || (p->n >= 2 && !tree_exists(tree, p)))
                 return -ENOENT;
         if (p->n == 2) {
+                r = request_may(rq, p, ACCESS_DELETE);
+                if (r < 0)
+                        return r;
                 if (p->id[0] == 1 || (def->mandatory && !def->multiple))
                         return request_fail(rq, -EPERM, "%s: must not be deleted", PATH_TEXT(p));
                 op_list_add(&ops, OP_DELETE, p, NULL);
@@ -122,6 +129,9 @@ int delete_request(Request *rq) {
         }
         if (p->n != 4 || !version_reaches(rq->peer->version, 1, 2))
                 return request_fail(rq, -EPERM, "%s: not to be deleted", PATH_TEXT(p));
+        r = request_may(rq, p, ACCESS_WRITE); /* of a resource instance: section 6.3.7 */
+        if (r < 0)
+                return r;
         resource = tree_resource_def(tree, p);
         if (!resource || !(resource->operations & OPERATION_WRITE))
                 return request_fail(rq, -EPERM, "%s: not writable", PATH_TEXT(p));

@@ -59,6 +59,14 @@ int dm_access(const Path *p) {
         return p->n > 0 && dm_is_hidden(p->id[0]) ? -EACCES : 0;
 }
 
+int request_may(Request *rq, const Path *p, unsigned right) {
+        int r = dm_may(rq->dm, rq->peer->ssid, p, right);
+
+        if (r == -EACCES)
+                return request_fail(rq, r, "%s: not for this server", PATH_TEXT(p));
+        return r == -EPERM ? request_fail(rq, r, "%s: not by a server", PATH_TEXT(p)) : r;
+}
+
 /* --- paths --- */
 /* Decimal without leading zeros, below 65535: anything else names nothing. */
 static int parse_segment(const char *text, uint16_t *ret) {

@@ -39,12 +39,24 @@ static void forget_attributes(Dm *dm, const Change *changes, size_t n) {
                 dm->config.attributes_changed(dm->config.event_userdata);
 }
 
+static void on_rights_changed(void *userdata, const Path *instance) {
+        observe_access_changed(userdata, instance);
+}
+
 static void on_committed(void *userdata, Origin origin, uint16_t ssid, const Change *changes,
                          size_t n) {
         Dm *dm = userdata;
+        bool others = access_follow(dm->access, changes, n, on_rights_changed, dm);
 
         forget_attributes(dm, changes, n);
         observe_changes(dm, changes, n);
+        if (others)
+                observe_access_changed(dm, &PATH_ROOT);
+        /* Last, since these are transactions of their own. */
+        access_drop_deleted(dm->access, changes, n);
+        access_forget_servers(dm->access);
+        if (others)
+                access_complete(dm->access);
 }
 
 static void unref_array(void *array) {
@@ -61,6 +73,7 @@ Dm *dm_new(const DmConfig *config) {
                 .behaviours =
                         g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, unref_array),
                 .attrs = attr_store_new(),
+                .access = access_new(config->tree),
         };
         c->observations_max = c->observations_max ? c->observations_max : OBSERVATIONS_MAX;
         c->observations_per_peer_max = c->observations_per_peer_max ? c->observations_per_peer_max
@@ -88,6 +101,7 @@ Dm *dm_free(Dm *dm) {
         tree_remove_listener(dm->tree, on_committed, dm);
         observer_free(dm->observer);
         attr_store_free(dm->attrs);
+        access_free(dm->access);
         g_hash_table_unref(dm->behaviours);
         g_free(dm);
         return NULL;
@@ -199,12 +213,42 @@ static int on_before(void *userdata, const Op *op) {
         return -ENOSYS;
 }
 
+/* ops, and after them what they mean for object 2: more is freed by the caller. NULL: ops alone. */
+static Op *extend(const Dm *dm, const Op *ops, size_t n, uint16_t ssid, OpList *more, int *ret) {
+        Op *all;
+
+        *ret = access_extend(dm->access, ops, n, ssid, more);
+        if (*ret < 0 || more->n == 0)
+                return NULL;
+        all = g_new(Op, n + more->n); /* the values stay where they are */
+        memcpy(all, ops, n * sizeof(Op));
+        memcpy(all + n, more->v, more->n * sizeof(Op));
+        return all;
+}
+
+static int fail_extend(const Op *ops, size_t n, int r, OpError *error) {
+        error->index = n;
+        g_snprintf(error->text, sizeof(error->text),
+                   "%s: no number is left for its Access Control instance",
+                   PATH_TEXT(&ops[0].path));
+        return r;
+}
+
 static int commit(Dm *dm, const Op *ops, size_t n, Origin origin, uint16_t ssid, OpError *error,
                   uint64_t now_usec) {
         CommitContext c = { .dm = dm, .ssid = ssid, .now_usec = now_usec };
         const OpsHook hook = { .concerns = on_concerns, .before = on_before, .userdata = &c };
+        g_auto(OpList) more = { .v = NULL };
+        g_autofree Op *all = NULL;
         int r;
 
+        all = extend(dm, ops, n, ssid, &more, &r);
+        if (r < 0)
+                return fail_extend(ops, n, r, error);
+        if (all) {
+                ops = all;
+                n += more.n;
+        }
         dm->pending = ops;
         dm->n_pending = n;
         r = ops_apply_hooked(dm->tree, ops, n, origin, ssid, &hook, error);
@@ -227,6 +271,19 @@ int dm_commit(Dm *dm, const OpList *ops, Origin origin, uint16_t ssid, OpError *
 
 int dm_apply(Dm *dm, const Op *ops, size_t n, OpError *error, uint64_t now_usec) {
         return commit(dm, ops, n, ORIGIN_APP, 0, error, now_usec);
+}
+
+/* --- access control --- */
+void dm_set_access_policy(Dm *dm, AccessPolicy *policy) {
+        access_set_policy(dm->access, policy);
+        observe_access_changed(dm, &PATH_ROOT);
+        access_complete(dm->access);
+}
+
+int dm_may(const Dm *dm, uint16_t ssid, const Path *p, unsigned right) {
+        int r = dm_access(p);
+
+        return r < 0 ? r : access_check(dm->access, ssid, p, right);
 }
 
 /* --- servers --- */

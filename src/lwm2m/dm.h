@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lwm2m/access_policy.h"
 #include "lwm2m/app.h"
 #include "lwm2m/transport.h"
 #include "model/tree.h"
@@ -67,6 +68,14 @@ void dm_add_behaviour(Dm *dm, uint16_t object, const Behaviour *behaviour, void 
 /* For Behaviour.write: the value that the same transaction sets at p, wherever it stands in it;
  * NULL if it sets none. As it was given, not converted to the schema's type yet. */
 const Value *dm_pending(const Dm *dm, const Path *p);
+
+/* --- access control (access.h has the rules) --- */
+/* What the configuration grants where no Access Control instance speaks; NULL: it says nothing.
+ * Taken over. Object instances whose rule names an owner get an Access Control instance. */
+void dm_set_access_policy(Dm *dm, AccessPolicy *policy);
+/* Whether the server may do that (ACCESS_…) with the object instance of p; 0, -EACCES, or -EPERM.
+ * Objects 0 and 21 are for no server. */
+int dm_may(const Dm *dm, uint16_t ssid, const Path *p, unsigned right);
 
 /* --- servers --- */
 Peer *peer_new(Dm *dm, uint16_t ssid);

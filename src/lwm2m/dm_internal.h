@@ -5,6 +5,7 @@
  * observe.c include it. */
 #include <glib.h>
 
+#include "lwm2m/access.h"
 #include "lwm2m/attr_store.h"
 #include "lwm2m/dm.h"
 #include "lwm2m/presence.h"
@@ -22,6 +23,7 @@ struct Dm {
         GQueue operations;      /* of Operation */
         guint n_counted;        /* those of them that operations_max bounds */
         AttrStore *attrs;
+        Access *access;
         Observer *observer;
         GQueue sends; /* of SendJob */
         void (*doubt)(void *userdata, uint16_t ssid, uint64_t now_usec);
@@ -75,6 +77,8 @@ bool dm_is_suspended(const Dm *dm); /* a hold, or the client's pause */
 
 /* -EACCES for what no server may see: objects 0 (security) and 21 (OSCORE), whatever names them. */
 int dm_access(const Path *p);
+/* What dm_may() says of the requesting server, with the reason noted. */
+int request_may(Request *rq, const Path *p, unsigned right);
 static inline bool dm_is_hidden(uint16_t object) {
         return object == 0 || object == 21;
 }

@@ -8,14 +8,18 @@
 #include "lwm2m/execute_args.h"
 #include "lwm2m/operation.h"
 
-static int check_target(const Dm *dm, const Path *p) {
+static int check_target(const Dm *dm, uint16_t ssid, const Path *p) {
         const Path instance = path_prefix(p, MIN(p->n, 2));
         const ResourceDef *def;
+        int r;
 
         if (p->n < 3)
                 return -EPERM;
         if (!tree_exists(dm->tree, &instance))
                 return -ENOENT;
+        r = dm_may(dm, ssid, &instance, ACCESS_EXECUTE);
+        if (r < 0)
+                return r;
         def = tree_resource_def(dm->tree, p);
         if (!def)
                 return -ENOENT;
@@ -67,7 +71,9 @@ int execute_request(Request *rq) {
         Operation *o;
         int r;
 
-        r = check_target(rq->dm, &rq->path);
+        r = check_target(rq->dm, rq->peer->ssid, &rq->path);
+        if (r == -EACCES)
+                return request_fail(rq, r, "%s: not for this server", PATH_TEXT(&rq->path));
         if (r < 0)
                 return r;
         r = parse_body(rq, &args, &raw);
@@ -100,7 +106,7 @@ int execute_local(Dm *dm, const Path *p, const char *text, AppDone done, void *u
         Operation *o;
         int r;
 
-        r = check_target(dm, p);
+        r = check_target(dm, 0, p);
         if (r < 0)
                 return r;
         r = execute_args_parse(text, text ? strlen(text) : 0, &args);

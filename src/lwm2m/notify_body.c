@@ -5,6 +5,7 @@
 typedef struct BodyKey {
         Path path;
         Format format;
+        uint16_t ssid; /* 0 while all servers may read the same */
 } BodyKey;
 
 static guint hash_body(const void *key) {
@@ -18,22 +19,29 @@ static guint hash_body(const void *key) {
 static gboolean equal_bodies(const void *a, const void *b) {
         const BodyKey *x = a, *y = b;
 
-        return x->format == y->format && path_equal(&x->path, &y->path);
+        return x->format == y->format && x->ssid == y->ssid && path_equal(&x->path, &y->path);
 }
 
 static void unref_bytes(void *bytes) {
         g_bytes_unref(bytes);
 }
 
+static BodyKey body_key(const Observation *o) {
+        return (BodyKey){
+                .path = o->target.paths[0],
+                .format = o->target.format,
+                .ssid = access_is_enforced(o->observer->dm->access) ? o->peer->ssid : 0,
+        };
+}
+
 GBytes *notify_body_shared(const Observation *o) {
         if (!o->observer->bodies || o->target.composite)
                 return NULL;
-        return g_hash_table_lookup(o->observer->bodies, &(BodyKey){ .path = o->target.paths[0],
-                                                                    .format = o->target.format });
+        return g_hash_table_lookup(o->observer->bodies, &(const BodyKey[]){ body_key(o) });
 }
 
 static void share_body(const Observation *o, GBytes *payload) {
-        const BodyKey key = { .path = o->target.paths[0], .format = o->target.format };
+        const BodyKey key = body_key(o);
 
         if (o->observer->bodies && !o->target.composite &&
             path_index_count(o->observer->index, &key.path) > 1)

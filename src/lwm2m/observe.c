@@ -234,6 +234,14 @@ void observe_changes(Dm *dm, const Change *changes, size_t n) {
                 all_stale(dm);
 }
 
+/* Rights withdrawn end an observation, or take instances out of it, without waiting for pmin. */
+void observe_access_changed(Dm *dm, const Path *p) {
+        bool urgent = true;
+
+        path_index_covering(dm->observer->index, p, on_changed, &urgent);
+        path_index_below(dm->observer->index, p, on_changed, &urgent);
+}
+
 void observe_link_changed(Peer *p) {
         const TransportOps *transport = p->dm->config.transport;
         GHashTableIter i;

@@ -71,6 +71,7 @@ static bool shows_empty(Format f) {
 /* --- one resource --- */
 typedef struct Collector {
         const Dm *dm;
+        uint16_t ssid;
         const RecordList *answers;
         ReadResult *result;
         GArray *ask;
@@ -201,7 +202,7 @@ static int begin_instance(Collector *c, const Path *p) {
         r = end_instance(c);
         if (r < 0)
                 return r;
-        c->skip_instance = dm_is_hidden(p->id[0]);
+        c->skip_instance = dm_may(c->dm, c->ssid, p, ACCESS_READ) < 0;
         if (c->skip_instance)
                 return 0;
         c->in_instance = true;
@@ -261,6 +262,9 @@ static int collect_walk(Collector *c, const Path *p) {
                 return -ENOENT;
         if (p->n == 2 && !tree_exists(c->dm->tree, p))
                 return -ENOENT;
+        r = p->n == 2 ? dm_may(c->dm, c->ssid, p, ACCESS_READ) : 0;
+        if (r < 0)
+                return r;
         r = tree_walk(c->dm->tree, p, on_visit, c);
         return r < 0 ? r : end_instance(c);
 }
@@ -282,6 +286,9 @@ static int collect_resource(Collector *c, const Path *p) {
 
         if (!tree_exists(c->dm->tree, &instance))
                 return -ENOENT;
+        r = dm_may(c->dm, c->ssid, &instance, ACCESS_READ);
+        if (r < 0)
+                return r;
         def = tree_resource_def(c->dm->tree, p);
         if (!def || (p->n == 4 && !def->multiple))
                 return -ENOENT;
@@ -328,6 +335,11 @@ static void remove_overlaps(ReadResult *r) {
         r->n = n + 1;
 }
 
+/* Of several paths: those that are not there, not readable, or not for this server. */
+static bool is_left_out(int r) {
+        return r == -ENOENT || r == -EPERM || r == -EACCES;
+}
+
 static bool is_single(const Dm *dm, const Path *p) {
         return p->n == 4 || (p->n == 3 && !tree_resource_def(dm->tree, p)->multiple);
 }
@@ -337,22 +349,25 @@ int read_collect(const Dm *dm, const ReadTarget *target, const RecordList *answe
         g_auto(ReadResult) result = { .v = NULL };
         Collector c = {
                 .dm = dm,
+                .ssid = target->ssid,
                 .answers = answers,
                 .result = &result,
                 .ask = ask,
                 .show_empty = shows_empty(target->format),
         };
         const guint n_asked = ask ? ask->len : 0;
-        int r;
+        int r, missing = -ENOENT;
 
         for (size_t i = 0; i < target->n; i++) {
                 r = collect(&c, &target->paths[i]);
-                if (r < 0 && !(target->composite && (r == -ENOENT || r == -EPERM)))
+                if (r < 0 && !(target->composite && is_left_out(r)))
                         return r;
+                if (r == -EACCES)
+                        missing = r;
         }
         if (target->composite) {
                 if (result.n == 0 && (!ask || ask->len == n_asked))
-                        return -ENOENT;
+                        return missing;
                 remove_overlaps(&result);
         } else if (result.n == 0 && answers && is_single(dm, &target->paths[0]))
                 return -ENOENT; /* its application has no value either */
@@ -482,7 +497,7 @@ int read_start(Request *rq, ReadTarget *target, bool observe) {
 int read_request(Request *rq) {
         const ResourceDef *def =
                 rq->path.n >= 3 ? tree_resource_def(rq->dm->tree, &rq->path) : NULL;
-        ReadTarget target = { .n = 1 };
+        ReadTarget target = { .n = 1, .ssid = rq->peer->ssid };
         int r;
 
         if (rq->path.n == 0)
@@ -500,7 +515,7 @@ int read_request(Request *rq) {
                 target.paths = &rq->path;
                 target.format = FORMAT_TLV;
                 e = read_collect(rq->dm, &target, NULL, &result, NULL);
-                return e == -ENOENT || e == -EPERM ? e : r;
+                return is_left_out(e) ? e : r;
         }
         target.paths = g_memdup2(&rq->path, sizeof(Path));
         return read_start(rq, &target, rq->message->observe == 0);

@@ -23,6 +23,7 @@ typedef struct ReadTarget {
         size_t n;
         bool composite; /* paths that are missing or unreadable are left out */
         Format format;  /* of the answer */
+        uint16_t ssid;  /* who asks: what it may not read is left out; 0: the device itself */
 } ReadTarget;
 
 /* The format of an answer. accept is the option's number or -1. Without one: for 1.0 TLV (TS
@@ -34,7 +35,7 @@ int read_format(Version version, const Path *base, const ResourceDef *def, int a
 
 /* Gathers the values of target. answers holds what applications said, NULL when none were asked
  * yet; ask, if any, receives the paths (n = 3 or 4) they must be asked for first. -ENOENT nothing
- * there, -EPERM not readable, -EACCES hidden. */
+ * there, -EPERM not readable, -EACCES hidden, or not for this server. */
 int read_collect(const Dm *dm, const ReadTarget *target, const RecordList *answers, ReadResult *ret,
                  GArray *ask);
 /* The second gathering, with what the applications have answered (any order, NULL for nothing). */

@@ -173,6 +173,9 @@ int write_add_record(Request *rq, Record *record, bool is_new, OpList *ops) {
         if (!is_new && !tree_exists(tree, &instance))
                 return request_fail(rq, -ENOENT, "%s: no such object instance",
                                     PATH_TEXT(&instance));
+        r = is_new ? 0 : request_may(rq, &instance, ACCESS_WRITE);
+        if (r < 0)
+                return r;
         def = tree_resource_def(tree, &record->path);
         if (!def)
                 return request_fail(rq, -ENOENT, "%s: no such resource", PATH_TEXT(&record->path));
@@ -239,10 +242,14 @@ static int build_ops(Request *rq, RecordList *records, bool replace, OpList *ops
 static int check_target(Request *rq, const ResourceDef **ret) {
         const Path instance = path_prefix(&rq->path, 2);
         const ResourceDef *def = NULL;
+        int r;
 
         if (!tree_exists(rq->dm->tree, &instance))
                 return request_fail(rq, -ENOENT, "%s: no such object instance",
                                     PATH_TEXT(&instance));
+        r = request_may(rq, &instance, ACCESS_WRITE);
+        if (r < 0)
+                return r;
         if (rq->path.n >= 3) {
                 def = tree_resource_def(rq->dm->tree, &rq->path);
                 if (!def || (rq->path.n == 4 && !def->multiple))
@@ -297,9 +304,13 @@ static int check_attributes_target(Request *rq, const ResourceDef **ret) {
                 return -ENOENT;
         if (p->n >= 2) {
                 const Path instance = path_prefix(p, 2);
+                int r;
 
                 if (!tree_exists(rq->dm->tree, &instance))
                         return -ENOENT;
+                r = request_may(rq, &instance, ACCESS_READ); /* on an object: no right needed */
+                if (r < 0)
+                        return r;
         }
         if (p->n >= 3) {
                 def = tree_resource_def(rq->dm->tree, p);

@@ -185,7 +185,8 @@ static void on_attributes_changed(void *userdata) {
 }
 
 int fixture_setup(void **state) {
-        static const char *const files[] = { "0-1_1.xml", "1-1_1.xml", "3-1_1.xml", "3303.xml" };
+        static const char *const files[] = { "0-1_1.xml", "1-1_1.xml", "2-1_1.xml", "3-1_1.xml",
+                                             "3303.xml" };
         Fixture *f = g_new0(Fixture, 1);
 
         f->schema = schema_new();
