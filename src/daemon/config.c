@@ -330,6 +330,21 @@ static void add_persist(Reading *in, const char *name, const char *text) {
                 g_array_append_val(in->config->persist, p);
 }
 
+/* "Default" is the rule for all that no other is about. */
+static void add_access(Reading *in, const char *name, const char *text) {
+        bool is_default = strcmp(name, "Default") == 0;
+        g_autofree char *why = NULL;
+        Path path = PATH_ROOT;
+
+        if (!is_default && (path_parse(name, &path) < 0 || path.n == 0)) {
+                complain(in, "AccessControl", name,
+                         "neither Default nor the path of an object or Object Instance");
+                return;
+        }
+        if (access_policy_add(in->config->access, &path, text, &why) < 0)
+                complain(in, "AccessControl", name, "%s", why);
+}
+
 static void read_entry(Reading *in, const char *group, const char *name, const char *text) {
         const Key *key = find_key(group, name);
         g_autofree char *known = NULL;
@@ -340,6 +355,8 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
                 add_seed(in, name, text);
         else if (strcmp(group, "Persist") == 0)
                 add_persist(in, name, text);
+        else if (strcmp(group, "AccessControl") == 0)
+                add_access(in, name, text);
         else if (strcmp(group, "Objects") == 0 && strcmp(name, "Path") == 0) {
                 g_strfreev(in->config->object_paths);
                 in->config->object_paths = g_strsplit(text, ";", -1);
@@ -351,8 +368,8 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
 
 static void read_group(Reading *in, const char *group) {
         g_auto(GStrv) names = g_key_file_get_keys(in->keyfile, group, NULL, NULL);
-        static const char *const groups[] = { "Client",  "Limits", "Persist",
-                                              "Objects", "Values", NULL };
+        static const char *const groups[] = { "Client", "Limits",        "Persist", "Objects",
+                                              "Values", "AccessControl", NULL };
         ServerConfig *server = NULL;
 
         if (g_str_has_prefix(group, "Server ") && group[strlen("Server ")])
@@ -360,9 +377,11 @@ static void read_group(Reading *in, const char *group) {
         else if (!g_strv_contains(groups, group)) {
                 complain(in, group, NULL,
                          "unknown group (known: Client, Server NAME, Objects, Values, Limits, "
-                         "Persist)");
+                         "Persist, AccessControl)");
                 return;
         }
+        if (strcmp(group, "AccessControl") == 0 && !in->config->access)
+                in->config->access = access_policy_new();
         for (char **name = names; name && *name; name++) {
                 g_autoptr(GError) error = NULL;
                 g_autofree char *text = g_key_file_get_string(in->keyfile, group, *name, &error);
@@ -488,6 +507,7 @@ Config *config_free(Config *c) {
         g_ptr_array_unref(c->servers_list);
         g_ptr_array_unref(c->seeds);
         g_array_unref(c->persist);
+        access_policy_unref(c->access);
         g_strfreev(c->object_paths);
         g_free(c);
         return NULL;

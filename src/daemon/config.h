@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "codec/path.h"
+#include "lwm2m/access_policy.h"
 #include "model/schema.h"
 #include "model/store.h"
 
@@ -46,6 +47,7 @@ typedef struct Config {
         GPtrArray *servers_list; /* ServerConfig */
         GPtrArray *seeds;        /* SeedConfig, in file order */
         GArray *persist;         /* PersistConfig */
+        AccessPolicy *access;    /* [AccessControl]; NULL without that group */
         char **object_paths;     /* [Objects] Path=, NULL-terminated; may be NULL */
 } Config;
 

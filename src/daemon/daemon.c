@@ -357,6 +357,9 @@ static int populate(Daemon *d, const Config *config, char **ret_error) {
                 r = seed_apply(config, d->tree, ret_error);
         if (r < 0 && n == 0)
                 remove_accounts(d);
+        if (r >= 0) /* after the instances it is about */
+                dm_set_access_policy(d->dm,
+                                     config->access ? access_policy_ref(config->access) : NULL);
         return r;
 }
 

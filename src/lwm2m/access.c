@@ -218,7 +218,7 @@ Access *access_new(Tree *tree) {
 Access *access_free(Access *a) {
         if (!a)
                 return NULL;
-        access_policy_free(a->policy);
+        access_policy_unref(a->policy);
         g_hash_table_unref(a->by_target);
         g_hash_table_unref(a->by_instance);
         g_array_unref(a->accounts);
@@ -228,7 +228,7 @@ Access *access_free(Access *a) {
 }
 
 void access_set_policy(Access *a, AccessPolicy *policy) {
-        access_policy_free(a->policy);
+        access_policy_unref(a->policy);
         a->policy = policy;
 }
 

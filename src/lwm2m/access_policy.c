@@ -8,6 +8,7 @@
 #include "util/parse.h"
 
 struct AccessPolicy {
+        unsigned n_refs;
         GHashTable *rules; /* Path -> AccessRule */
 };
 
@@ -21,13 +22,19 @@ static void rule_free(void *rule) {
 AccessPolicy *access_policy_new(void) {
         AccessPolicy *p = g_new(AccessPolicy, 1);
 
-        p->rules = path_table_new(rule_free);
+        *p = (AccessPolicy){ .n_refs = 1, .rules = path_table_new(rule_free) };
         return p;
 }
 
-AccessPolicy *access_policy_free(AccessPolicy *p) {
-        if (p)
-                g_hash_table_unref(p->rules);
+AccessPolicy *access_policy_ref(AccessPolicy *p) {
+        p->n_refs++;
+        return p;
+}
+
+AccessPolicy *access_policy_unref(AccessPolicy *p) {
+        if (!p || --p->n_refs > 0)
+                return NULL;
+        g_hash_table_unref(p->rules);
         g_free(p);
         return NULL;
 }

@@ -35,8 +35,9 @@ typedef struct AccessRule {
 typedef struct AccessPolicy AccessPolicy;
 
 AccessPolicy *access_policy_new(void);
-AccessPolicy *access_policy_free(AccessPolicy *p);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccessPolicy, access_policy_free)
+AccessPolicy *access_policy_ref(AccessPolicy *p);
+AccessPolicy *access_policy_unref(AccessPolicy *p);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccessPolicy, access_policy_unref)
 /* A rule for path (the root: for all that no other rule is about), in place of a former one. text
  * has words "101:RW", "*:R", "102:none" and "owner:101"; without any, nobody may do anything.
  * -EINVAL with *ret_why (g_free()): path is no object or object instance or one that rules cannot

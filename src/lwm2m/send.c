@@ -138,12 +138,44 @@ static void hand_over(Share *s, SendContent *content) {
                 end_share(s, SEND_FULL, 0, NULL);
 }
 
+/* What the server may read of it (TS Core 1.1.1, section 8.2); NULL: all, so that it can be shared
+ * with others. */
+static SendContent *restrict_content(const SendJob *j, uint16_t ssid, const SendContent *all) {
+        g_auto(RecordList) records = { .v = NULL };
+        size_t n = 0;
+
+        for (size_t i = 0; i < all->records.n; i++)
+                n += dm_may(j->dm, ssid, &all->records.v[i].path, ACCESS_READ) == 0;
+        if (n == all->records.n)
+                return NULL;
+        for (size_t i = 0; i < all->records.n; i++) {
+                const Record *r = &all->records.v[i];
+                Value v;
+
+                if (dm_may(j->dm, ssid, &r->path, ACCESS_READ) < 0)
+                        continue;
+                v = value_copy(&r->value);
+                record_list_add(&records, &r->path, &v, r->time_ns);
+        }
+        return send_content_new(all->format, &records);
+}
+
 static void distribute(SendJob *j, RecordList *records) {
         g_autoptr(SendContent) content = send_content_new(j->request.format, records);
 
-        for (size_t i = 0; i < j->n_shares; i++)
-                if (!j->shares[i].over)
-                        hand_over(&j->shares[i], content);
+        for (size_t i = 0; i < j->n_shares; i++) {
+                Share *s = &j->shares[i];
+                g_autoptr(SendContent) part = NULL;
+
+                if (s->over)
+                        continue;
+                if (access_is_enforced(j->dm->access))
+                        part = restrict_content(j, s->outcome.ssid, content);
+                if (part && part->records.n == 0)
+                        end_share(s, SEND_DENIED, 0, NULL);
+                else
+                        hand_over(s, part ? part : content);
+        }
 }
 
 static bool takes_sends(const Peer *p, Format f) {

@@ -95,10 +95,36 @@ static void test_everything(void **state) {
         assert_int_equal(g_array_index(c->persist, PersistConfig, 0).policy, PERSIST_ALWAYS);
 }
 
+static void test_access(void **state) {
+        g_auto(Folder) f = folder_new();
+        g_autoptr(Config) c = NULL, empty = NULL;
+        g_autofree char *error = NULL;
+        const AccessRule *rule;
+
+        folder_write(&f, "lwm2md.conf", "[AccessControl]\nDefault=*:R\n/3303=*:RWE\n");
+        folder_write(&f, "lwm2md.conf.d/20.conf", "[AccessControl]\n/3303=owner:101 *:R\n");
+        assert_int_equal(config_load(f.file, false, &c, &error), 0);
+        rule = access_policy_find(c->access, &PATH_OI(3303, 7));
+        assert_int_equal(rule->owner, 101);
+        assert_int_equal(access_rule_rights(rule, 102), ACCESS_READ);
+        assert_int_equal(access_rule_rights(access_policy_find(c->access, &PATH_OI(3, 0)), 101),
+                         ACCESS_READ);
+        /* The group alone says something, too: nobody may do anything. */
+        folder_write(&f, "lwm2md.conf", "[AccessControl]\n");
+        folder_write(&f, "lwm2md.conf.d/20.conf", "");
+        assert_int_equal(config_load(f.file, false, &empty, &error), 0);
+        assert_non_null(empty->access);
+        assert_null(access_policy_find(empty->access, &PATH_OI(3, 0)));
+}
+
 /* Each bad file, and the line and words its message must have. */
 static const struct {
         const char *text, *where, *what;
 } bad[] = {
+        { "[AccessControl]\nDefault=R\n", "lwm2md.conf:2: ", "'R' is not SERVER:RIGHTS" },
+        { "[AccessControl]\n/2=*:R\n", "lwm2md.conf:2: ", "its owner" },
+        { "[AccessControl]\n/3303/0/1=*:R\n", "lwm2md.conf:2: ", "object instances" },
+        { "[AccessControl]\nOwner=1\n", "lwm2md.conf:2: ", "neither Default nor the path" },
         { "[Client]\nLifetime=soon\n", "lwm2md.conf:2: ", "'soon' is not a time in whole seconds" },
         { "[Client]\nLifetime=1.5s\n", "lwm2md.conf:2: ", "whole seconds" },
         { "\n[Client]\n\nEndpont=x\n", "lwm2md.conf:4: ", "unknown key (known: Endpoint, " },
@@ -166,8 +192,11 @@ static void test_too_large(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything),
-                cmocka_unit_test(test_bad),       cmocka_unit_test(test_every_mistake_is_told),
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_access),
+                cmocka_unit_test(test_bad),
+                cmocka_unit_test(test_every_mistake_is_told),
                 cmocka_unit_test(test_too_large),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

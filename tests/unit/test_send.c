@@ -664,6 +664,37 @@ static void test_body_sizes(void **state) {
         }
 }
 
+/* --- rights --- */
+/* Each server gets what it may read (object 2), and one that may read nothing gets nothing. */
+static void test_rights(void **state) {
+        static const char *const lines[] = { "/0/2/10=2",  "/1/2/0=2",    "/2/0/0=3303",
+                                             "/2/0/1=0",   "/2/0/2/1=1",  "/2/0/3=65535",
+                                             "/2/1/0=3",   "/2/1/1=0",    "/2/1/2/1=31",
+                                             "/2/1/2/2=1", "/2/1/3=65535" };
+        Bed *b = *state;
+        Peer *second;
+
+        create(b->f, "/0/2");
+        create(b->f, "/1/2");
+        create(b->f, "/2/0");
+        create(b->f, "/2/1");
+        for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+                g_auto(GStrv) line = g_strsplit(lines[i], "=", 2);
+
+                set_integer(b->f, line[0], atoi(line[1]));
+        }
+        second = peer_new(b->f->dm, 2);
+        assert_int_equal(send_json(b, "/3/0/0 /3303/1 /3303/0"), 0);
+        expect_body(b, "[{\"bn\":\"/3/0/\",\"n\":\"0\",\"vs\":\"ACME\"},"
+                       "{\"bn\":\"/3303/0/\",\"n\":\"5700\",\"v\":21.5}]");
+        answer(b, CODE(2, 4));
+        expect(b, "muted 1:acked 2:muted; ");
+        assert_int_equal(send_json(b, "/3303/1"), 0);
+        expect(b, "denied 1:denied 2:muted; ");
+        nothing_under_way(b);
+        peer_free(second);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 SEND_TEST(test_acked),
@@ -694,6 +725,7 @@ int main(void) {
                 SEND_TEST(test_too_large_for_the_server),
                 SEND_TEST(test_records),
                 SEND_TEST(test_body_sizes),
+                SEND_TEST(test_rights),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
