@@ -9,6 +9,9 @@
 #define BLOCK_SZX_MAX 6u       /* 1024 bytes; 7 is reserved over UDP */
 #define BLOCK_NUM_MAX 0xfffffu /* 20 bits */
 
+/* How long a peer may take for its next block: MAX_TRANSMIT_WAIT (RFC 7252, section 4.8.2). */
+#define BLOCK_PATIENCE_USEC (UINT64_C(93) * 1000000)
+
 typedef struct Block {
         uint32_t num;
         bool more;

@@ -184,6 +184,15 @@ uint64_t block1_expire(Block1 *b, uint64_t now_usec) {
         return next;
 }
 
+uint64_t block1_busy_until(const Block1 *b, uint64_t now_usec) {
+        uint64_t until = 0;
+
+        for (guint i = 0; i < b->transfers->len; i++)
+                until = MAX(until, ((const Transfer *) b->transfers->pdata[i])->last_usec);
+        until += until > 0 ? MIN(BLOCK_PATIENCE_USEC, b->config.lifetime_usec) : 0;
+        return until > now_usec ? until : 0;
+}
+
 unsigned block1_count(const Block1 *b) {
         return b->transfers->len;
 }

@@ -43,4 +43,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Block1, block1_free)
 void block1_receive(Block1 *b, const Block1Request *request, uint64_t now_usec, Block1Result *ret);
 /* Forgets abandoned transfers. When to call again; UINT64_MAX when none is open. */
 uint64_t block1_expire(Block1 *b, uint64_t now_usec);
+/* Until when a further block of what is open may come; 0: nothing is open, or it is too late. */
+uint64_t block1_busy_until(const Block1 *b, uint64_t now_usec);
 unsigned block1_count(const Block1 *b);

@@ -6,7 +6,8 @@
 typedef struct Kept {
         Body body;
         GBytes *key;
-        uint64_t payload_hash, expires_usec;
+        uint64_t payload_hash, last_usec, expires_usec;
+        bool read; /* to its end */
 } Kept;
 
 typedef struct Observed {
@@ -126,6 +127,7 @@ void block2_keep(Block2 *b, const Block2Key *key, const Body *body, uint64_t now
         k->body.bytes = g_bytes_ref(body->bytes);
         k->key = g_bytes_new(key->v, key->n);
         k->payload_hash = key->payload_hash;
+        k->last_usec = now_usec;
         k->expires_usec = now_usec + b->config.lifetime_usec;
         g_queue_push_tail(&b->kept, k);
         b->bytes += n;
@@ -141,6 +143,7 @@ const Body *block2_find(Block2 *b, const Block2Key *key, uint64_t now_usec) {
                 drop(b, l);
                 return NULL;
         }
+        k->last_usec = now_usec;
         k->expires_usec = now_usec + b->config.lifetime_usec;
         g_queue_unlink(&b->kept, l); /* the youngest again */
         g_queue_push_tail_link(&b->kept, l);
@@ -150,8 +153,10 @@ const Body *block2_find(Block2 *b, const Block2Key *key, uint64_t now_usec) {
 void block2_read(Block2 *b, const Block2Key *key, uint64_t now_usec) {
         GList *l = find(b, key, key->payload_hash == 0);
 
-        if (l)
-                ((Kept *) l->data)->expires_usec = now_usec + BLOCK2_READ_USEC;
+        if (!l)
+                return;
+        ((Kept *) l->data)->expires_usec = now_usec + BLOCK2_READ_USEC;
+        ((Kept *) l->data)->read = true;
 }
 
 uint64_t block2_expire(Block2 *b, uint64_t now_usec) {
@@ -167,6 +172,19 @@ uint64_t block2_expire(Block2 *b, uint64_t now_usec) {
                         next = MIN(next, due);
         }
         return next;
+}
+
+uint64_t block2_busy_until(const Block2 *b, uint64_t now_usec) {
+        uint64_t until = 0;
+
+        for (GList *l = b->kept.head; l; l = l->next) {
+                const Kept *k = l->data;
+
+                if (!k->read)
+                        until = MAX(until,
+                                    MIN(k->last_usec + BLOCK_PATIENCE_USEC, k->expires_usec));
+        }
+        return until > now_usec ? until : 0;
 }
 
 size_t block2_bytes(const Block2 *b) {

@@ -54,6 +54,8 @@ const Body *block2_find(Block2 *b, const Block2Key *key, uint64_t now_usec);
 /* The last block has been read. */
 void block2_read(Block2 *b, const Block2Key *key, uint64_t now_usec);
 uint64_t block2_expire(Block2 *b, uint64_t now_usec);
+/* Until when a further block of a body not yet read to its end may be asked for; 0: of none. */
+uint64_t block2_busy_until(const Block2 *b, uint64_t now_usec);
 size_t block2_bytes(const Block2 *b);
 
 void block2_observe(Block2 *b, const Token *token, const Block2Key *key);

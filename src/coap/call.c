@@ -59,7 +59,7 @@ void call_cancel(Call *c) {
         Link *l = c->link;
 
         call_drop(c);
-        if (l->withdraw && l->depth == 0)
+        if (l->depth == 0)
                 link_defer(l);
 }
 

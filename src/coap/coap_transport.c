@@ -4,6 +4,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_io.h"
+#include "coap/sleep.h"
 
 static CoapConfig with_defaults(const CoapConfig *c) {
         CoapConfig r = *c;
@@ -66,7 +67,10 @@ const TransportOps *coap_transport_ops(void) {
                                           .notify = call_notify,
                                           .cancel = call_cancel,
                                           .respond = exchange_respond,
-                                          .peer = link_peer };
+                                          .peer = link_peer,
+                                          .busy_until = link_busy_until,
+                                          .sleep = link_sleep,
+                                          .wake = link_wake };
 
         return &ops;
 }

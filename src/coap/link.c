@@ -7,6 +7,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_io.h"
+#include "coap/sleep.h"
 
 #define HOUSEKEEPING_USEC                                                                          \
         (60 * USEC_PER_SEC) /* coarse, so that an idle daemon is not woken for it */
@@ -119,6 +120,9 @@ void link_settle(Link *l, uint64_t now_usec) {
                 if (!more && !l->withdraw && l->finished.length == 0)
                         break;
         }
+        if (l->was_open && !l->closed && !link_is_open(l))
+                l->active = true;
+        l->was_open = !l->closed && link_is_open(l);
         if (!l->closed && l->active) {
                 l->active = false;
                 if (l->events.activity)

@@ -60,6 +60,8 @@ struct Link {
         Timer *housekeeping;
         unsigned depth;
         bool closed, dirty, active;
+        bool asleep, deaf; /* sleep.h */
+        bool was_open;     /* something waited when last looked at */
         bool socket_stale; /* libcoap may have taken another socket */
 
         /* requests of the server */

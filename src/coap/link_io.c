@@ -11,6 +11,7 @@
 #include "coap/exchange.h"
 #include "coap/pdu.h"
 #include "coap/peek.h"
+#include "coap/sleep.h"
 #include "util/log.h"
 
 #define EVENTS_MAX 4
@@ -128,17 +129,19 @@ static int drop_socket_events(struct epoll_event *events, int n) {
         return kept;
 }
 
+void link_io_find_socket(Link *l) {
+        if (l->socket_stale)
+                l->socket_fd = peek_find_socket(l->session, l->socket_fd);
+        l->socket_stale = false;
+}
+
 /* libcoap reads one datagram a time; while there are more the events of the first round are good
  * for the next one, which saves asking for them again. */
 static void run_libcoap(Link *l) {
         struct epoll_event events[EVENTS_MAX];
         int n = epoll_wait(l->epoll_fd, events, EVENTS_MAX, 0);
 
-        if (l->socket_stale) {
-                l->socket_fd = peek_find_socket(l->session, l->socket_fd);
-                l->socket_stale = false;
-        }
-
+        link_io_find_socket(l);
         for (unsigned i = 0; i < ROUNDS_MAX && n > 0 && !l->closed; i++) {
                 PeekResult next = l->socket_fd >= 0 ? peek_next(l, link_now(l))
                                   : i > 0           ? PEEK_EMPTY
@@ -182,6 +185,13 @@ static void on_prepare(void *userdata) {
          * by a callback would come too late for this sleep. */
         if (l->fate != FATE_OPEN)
                 link_defer(l);
+}
+
+void link_io_watch(Link *l, bool on) {
+        l->source = loop_source_free(l->source);
+        if (on)
+                l->source =
+                        loop_add_fd(l->transport->loop, l->epoll_fd, POLLIN, on_fd, on_prepare, l);
 }
 
 /* --- open and close --- */
@@ -257,7 +267,7 @@ int link_io_open(Link *l, const struct sockaddr *address, socklen_t n) {
         set_transmission(l);
         l->socket_fd = peek_find_socket(l->session, -1);
         l->peer = name_peer(address, n);
-        l->source = loop_add_fd(l->transport->loop, l->epoll_fd, POLLIN, on_fd, on_prepare, l);
+        link_io_watch(l, true);
         return 0;
 }
 
@@ -294,6 +304,7 @@ static int send_once(Link *l, const uint8_t *bytes, size_t n) {
 int link_transmit(Link *l, const uint8_t *bytes, size_t n) {
         int r;
 
+        link_wake(l); /* the answer would not be heard */
         l->active = l->dirty = true;
         r = send_once(l, bytes, n);
         /* The socket hands out an ICMP error of an earlier message once, instead of sending this

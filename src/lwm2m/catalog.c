@@ -17,6 +17,7 @@ static const struct {
         { "deregister-failure", "417c1c00ffa34d7aa793486030b25b37" },
         { "disconnect", "6acc8cd3f8ee46e783ca3249a1777f80" },
         { "server-disabled", "4232692d2c9e4b9ea686eb7a8b5935a7" },
+        { "queue-mode-rx-off", "85729d2cdbf54b4190a80704b34b0e47" },
         { "network-error", "3e83fd20b74346d4812521fa5ded38ce" },
 };
 

@@ -74,7 +74,7 @@ const char *client_state(const Client *c) {
         for (guint i = 0; i < c->servers->len; i++) {
                 RdState s = rd_state(server_rd(at(c->servers, i)));
 
-                if (s == RD_REGISTERED || s == RD_UPDATING)
+                if (s == RD_REGISTERED || s == RD_UPDATING || s == RD_ASLEEP)
                         return "online";
                 if (s == RD_CONNECTING || s == RD_REGISTERING || s == RD_DELAYED || s == RD_HELD)
                         registering = true;
@@ -399,6 +399,8 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
         c->config = *config;
         c->config.endpoint = g_strdup(config->endpoint);
         c->config.sms = g_strdup(config->sms);
+        c->config.options =
+                g_memdup2(config->options, config->n_options * sizeof(*config->options));
         c->parts = *parts;
         if (!c->parts.wall_clock_ns)
                 c->parts.wall_clock_ns = system_wall_ns;
@@ -440,6 +442,7 @@ Client *client_free(Client *c) {
         g_free(c->endpoint);
         g_free(c->config.endpoint);
         g_free(c->config.sms);
+        g_free((void *) c->config.options);
         g_free(c);
         return NULL;
 }
@@ -643,6 +646,32 @@ int client_disable(Client *c, uint16_t ssid, uint32_t seconds, uint64_t now_usec
 
 int client_enable(Client *c, uint16_t ssid, uint64_t now_usec) {
         return command(c, ssid, RD_ENABLE, now_usec);
+}
+
+int client_hold_awake(Client *c, uint16_t ssid) {
+        Server *s = find_server(c, ssid);
+
+        if (ssid == 0)
+                c->env.n_holds++;
+        else if (s)
+                awake_hold(server_awake(s));
+        else
+                return -ENOENT;
+        return 0;
+}
+
+int client_release_awake(Client *c, uint16_t ssid, uint64_t now_usec) {
+        Server *s = find_server(c, ssid);
+
+        if (ssid > 0) {
+                if (s)
+                        awake_release(server_awake(s), now_usec);
+                return s ? 0 : -ENOENT;
+        }
+        if (c->env.n_holds > 0 && --c->env.n_holds == 0)
+                for (guint i = 0; i < c->servers->len; i++)
+                        awake_look(server_awake(at(c->servers, i)), now_usec);
+        return 0;
 }
 
 int client_add_account(Client *c, const ServerAccount *account, char **ret_error,

@@ -7,10 +7,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lwm2m/awake.h"
 #include "lwm2m/dm.h"
 #include "model/store.h"
 
 typedef struct Client Client;
+
+/* What no object holds, of the account with this Short Server ID, whoever made it. */
+typedef struct ServerOptions {
+        uint16_t ssid;
+        bool has_queue_mode, queue_mode; /* has: in place of the client's and of 1/x/7 */
+        AwakeConfig awake;
+} ServerOptions;
 
 typedef struct ClientConfig {
         char *endpoint;
@@ -19,7 +27,10 @@ typedef struct ClientConfig {
         uint32_t update_period_sec;       /* 0 = by lifetime alone */
         uint32_t update_early_sec;        /* before the lifetime ends */
         uint32_t update_interval_min_sec; /* at most one Update in this time unless forced; 15 */
-        bool queue_mode;
+        bool queue_mode;                  /* with every server, not only where 1/x/7 says so */
+        AwakeConfig awake;
+        const ServerOptions *options; /* copied; where one is, it holds instead */
+        size_t n_options;
         char *sms;                        /* MSISDN for the registration; NULL */
         uint64_t deregister_timeout_usec; /* bound on a stop; 5 s */
         uint32_t backoff_max_sec; /* cap of retries after the sequences of 1/x/17-20 are used up;
@@ -88,6 +99,9 @@ typedef struct ServerInfo {
         uint16_t ssid;
         const char *uri, *security, *binding, *state; /* idle resolving connecting registering
                                                          registered updating disabled failed */
+        const char *queue; /* queue mode: "none", "awake", "asleep" until next_update_usec or until
+                              something is to be sent */
+        const char *queue_socket; /* while asleep: "stop-polling", "listen", "close" */
         const char *location, *peer, *last_error_code, *last_error_text; /* "" when none */
         Version version;
         int64_t last_registered_ns; /* wall clock; 0 never */
@@ -104,6 +118,10 @@ int client_register(Client *c, uint16_t ssid, uint64_t now_usec);
 int client_deregister(Client *c, uint16_t ssid, uint64_t now_usec);
 int client_disable(Client *c, uint16_t ssid, uint32_t seconds, uint64_t now_usec);
 int client_enable(Client *c, uint16_t ssid, uint64_t now_usec);
+/* Queue mode: a download, say, keeps awake who is awake, until it is given back. ssid 0: all, also
+ * those that come later. They nest. */
+int client_hold_awake(Client *c, uint16_t ssid);
+int client_release_awake(Client *c, uint16_t ssid, uint64_t now_usec);
 
 typedef struct ServerAccount {
         const char *uri;       /* coap://…; other schemes -EPROTONOSUPPORT for now */

@@ -272,21 +272,26 @@ static void update_unanswered(Rd *r, uint64_t now_usec) {
         connect_link(r, now_usec);
 }
 
+/* Nothing is under way: the timer is that of the next Update. */
+static bool is_settled(const Rd *r) {
+        return r->state == RD_REGISTERED || r->state == RD_ASLEEP;
+}
+
 static void want_now(Rd *r, uint64_t now_usec) {
         r->forced = true;
-        if (r->state == RD_REGISTERED)
+        if (is_settled(r))
                 schedule(r, now_usec);
 }
 
 static void want_soon(Rd *r, uint64_t now_usec) {
         r->wanted_usec = MIN(r->wanted_usec, now_usec);
-        if (r->state == RD_REGISTERED)
+        if (is_settled(r))
                 schedule(r, now_usec);
 }
 
 static void want_coalesced(Rd *r, uint64_t now_usec) {
         r->news_usec = MIN(r->news_usec, now_usec + RD_COALESCE_USEC);
-        if (r->state == RD_REGISTERED)
+        if (is_settled(r))
                 schedule(r, now_usec);
 }
 
@@ -443,6 +448,21 @@ static void suspend_leaving(Rd *r, uint64_t now_usec) {
         suspend(r, now_usec);
 }
 
+/* The timer goes on. */
+static void close_to_sleep(Rd *r, uint64_t now_usec) {
+        r->ops->disconnect(r->userdata);
+}
+
+static void wake_to_register(Rd *r, uint64_t now_usec) {
+        forget(r, "registering anew");
+        connect_fresh(r, now_usec);
+}
+
+static void wake_to_disable(Rd *r, uint64_t now_usec) {
+        connect_to_leave(r, now_usec);
+        r->leave = LEAVE_DISABLED;
+}
+
 static void rearm_disabled(Rd *r, uint64_t now_usec) {
         timer_arm(r->timer, r->disabled_usec);
 }
@@ -490,11 +510,13 @@ static const Edge edges[] = {
         { RD_CONNECTING,    RD_DOWN,      ALWAYS,             unanswered,           RD_FAILING },
         { RD_CONNECTING,    RD_TIMER,     IF(leaving),        deregister_timed_out, RD_LEFT },
         { RD_CONNECTING,    RD_TIMER,     ALWAYS,             timed_out,            RD_FAILING },
-        { RD_CONNECTING,    RD_STOP,      IF(leaving),        NULL,                 RD_CONNECTING },
+        { RD_CONNECTING,    RD_STOP,      IF(leaving),        stop_instead,         RD_CONNECTING },
         { RD_CONNECTING,    RD_STOP,      IF(alive),          stop_later,           RD_CONNECTING },
         { RD_CONNECTING,    RD_STOP,      ALWAYS,             rest,                 RD_IDLE },
         { RD_CONNECTING,    RD_DISABLE,   IF(leaving),        NULL,                 RD_CONNECTING },
         { RD_CONNECTING,    RD_DISABLE,   ALWAYS,             stay_away,            RD_DISABLED },
+        { RD_CONNECTING,    RD_ENABLE,    IF(to_disable),     enable_early,         RD_CONNECTING },
+        { RD_CONNECTING,    RD_PAUSE,     IF(to_disable),     suspend_leaving,      RD_PAUSED },
         { RD_CONNECTING,    RD_PAUSE,     IF(leaving),        NULL,                 RD_CONNECTING },
         { RD_CONNECTING,    RD_PAUSE,     ALWAYS,             suspend,              RD_PAUSED },
 
@@ -529,6 +551,21 @@ static const Edge edges[] = {
         { RD_REGISTERED,    RD_STOP,      ALWAYS,             stop_now,             RD_DEREGISTERING },
         { RD_REGISTERED,    RD_DISABLE,   ALWAYS,             disable_now,          RD_DEREGISTERING },
         { RD_REGISTERED,    RD_PAUSE,     ALWAYS,             suspend,              RD_PAUSED },
+
+        { RD_REGISTERED,    RD_SLEEP,     ALWAYS,             close_to_sleep,       RD_ASLEEP },
+
+        /* on RD_UP follows an Update, or a Register when the lifetime has passed */
+        { RD_ASLEEP,        RD_TIMER,     IF(nothing_new),    tell_nothing,         RD_ASLEEP },
+        { RD_ASLEEP,        RD_TIMER,     ALWAYS,             connect_link,         RD_CONNECTING },
+        { RD_ASLEEP,        RD_UPDATE,    ALWAYS,             want_now,             RD_ASLEEP },
+        { RD_ASLEEP,        RD_TRIGGER,   ALWAYS,             want_soon,            RD_ASLEEP },
+        { RD_ASLEEP,        RD_CHANGED,   ALWAYS,             want_coalesced,       RD_ASLEEP },
+        { RD_ASLEEP,        RD_REGISTER,  ALWAYS,             wake_to_register,     RD_CONNECTING },
+        { RD_ASLEEP,        RD_STOP,      IF(alive),          connect_to_leave,     RD_CONNECTING },
+        { RD_ASLEEP,        RD_STOP,      ALWAYS,             rest,                 RD_IDLE },
+        { RD_ASLEEP,        RD_DISABLE,   IF(alive),          wake_to_disable,      RD_CONNECTING },
+        { RD_ASLEEP,        RD_DISABLE,   ALWAYS,             stay_away,            RD_DISABLED },
+        { RD_ASLEEP,        RD_PAUSE,     ALWAYS,             suspend,              RD_PAUSED },
 
         { RD_UPDATING,      RD_OK,        ALWAYS,             updated,              RD_REGISTERED },
         { RD_UPDATING,      RD_REFUSED,   ALWAYS,             register_refused,     RD_REGISTERING },
@@ -758,6 +795,7 @@ const char *rd_state_name(RdState s) {
                 [RD_CONNECTING] = "connecting",
                 [RD_REGISTERING] = "registering",
                 [RD_REGISTERED] = "registered",
+                [RD_ASLEEP] = "asleep",
                 [RD_UPDATING] = "updating",
                 [RD_DEREGISTERING] = "deregistering",
                 [RD_DISABLED] = "disabled",

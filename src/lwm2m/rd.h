@@ -24,6 +24,7 @@ typedef enum RdState {
         RD_CONNECTING,
         RD_REGISTERING,
         RD_REGISTERED,
+        RD_ASLEEP, /* registered, in queue mode, with the link closed */
         RD_UPDATING,
         RD_DEREGISTERING,
         RD_DISABLED,
@@ -55,7 +56,8 @@ typedef enum RdInput {
         RD_ENABLE,
         RD_PAUSE,
         RD_RESUME,
-        RD_NEXT, /* internal: leaves a state that is passed through */
+        RD_SLEEP, /* queue mode: the link is closed until the next Update */
+        RD_NEXT,  /* internal: leaves a state that is passed through */
         _RD_INPUT_MAX,
 } RdInput;
 

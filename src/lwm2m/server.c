@@ -6,10 +6,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "lwm2m/catalog.h"
 #include "lwm2m/presence.h"
 #include "lwm2m/rd_links.h"
 #include "lwm2m/registration.h"
+#include "lwm2m/server_tell.h"
 #include "util/log.h"
 
 #define DIAGNOSTIC_MAX 256 /* bytes of a server's error text that are kept */
@@ -19,6 +19,7 @@ struct Server {
         Account *account;
         Rd *rd;
         Peer *peer; /* NULL once retired */
+        Awake *awake;
         Link *link;
         Call *call;
         RdRequest call_what;
@@ -181,6 +182,7 @@ static void drop_link(void *userdata) {
                 return;
         if (s->peer)
                 peer_set_link(s->peer, NULL);
+        awake_set_link(s->awake, NULL);
         transport(s)->close(s->link);
         s->link = NULL;
         set_text(&s->address, "");
@@ -194,6 +196,7 @@ static void on_up(void *owner, uint64_t now_usec) {
                 peer_set_version(s->peer, rd_version(s->rd));
                 peer_set_link(s->peer, s->link);
         }
+        awake_set_link(s->awake, s->link);
         (void) rd_input(s->rd, RD_UP, now_usec);
 }
 
@@ -222,11 +225,18 @@ static void on_reset(void *owner, GBytes *token, uint64_t now_usec) {
                 peer_reset(s->peer, token, now_usec);
 }
 
+static void on_activity(void *owner, uint64_t now_usec) {
+        Server *s = owner;
+
+        awake_note_activity(s->awake, now_usec);
+}
+
 static const LinkEvents link_events = {
         .up = on_up,
         .down = on_down,
         .request = on_request,
         .reset = on_reset,
+        .activity = on_activity,
 };
 
 static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec) {
@@ -252,6 +262,24 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
 
 /* --- requests --- */
 
+static const ServerOptions *options(const Server *s) {
+        const ClientConfig *config = s->env->config;
+
+        for (size_t i = 0; i < config->n_options; i++)
+                if (config->options[i].ssid == s->account->ssid)
+                        return &config->options[i];
+        return NULL;
+}
+
+static void set_binding(const Server *s, Registration *r) {
+        const ServerOptions *o = options(s);
+
+        if (o && o->has_queue_mode)
+                registration_set_binding(r, NULL, o->queue_mode);
+        else
+                registration_set_binding(r, s->account->binding, s->env->config->queue_mode);
+}
+
 static Registration *describe(const Server *s, char **ret_links) {
         const ClientConfig *config = s->env->config;
         Registration *r = registration_new();
@@ -261,7 +289,7 @@ static Registration *describe(const Server *s, char **ret_links) {
         r->version = rd_version(s->rd);
         r->lifetime_sec = s->account->lifetime_sec;
         r->sms = g_strdup(config->sms);
-        registration_set_binding(r, s->account->binding, config->queue_mode);
+        set_binding(s, r);
         *ret_links = rd_links_format(s->env->parts->tree, r->version);
         r->links_digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, *ret_links, -1);
         return r;
@@ -405,6 +433,7 @@ static int send_what(void *userdata, RdRequest what, uint64_t now_usec) {
         s->call_what = what;
         if (!s->link || (what != RD_SEND_REGISTER && !s->known))
                 return -ENOTCONN;
+        awake_contact(s->awake, now_usec);
         switch (what) {
         case RD_SEND_REGISTER:
                 return send_register(s);
@@ -432,29 +461,12 @@ static void on_lost(void *userdata, const char *why) {
 
 /* --- events --- */
 
-static const char *error_name(int error) {
-        static const struct {
-                int error;
-                const char *name;
-        } names[] = {
-                { -ETIMEDOUT, "timeout" },       { -ECONNREFUSED, "refused" },
-                { -ECONNRESET, "reset" },        { -EHOSTUNREACH, "unreachable" },
-                { -ENETUNREACH, "unreachable" }, { -EPROTONOSUPPORT, "not-supported" },
-                { -EBADMSG, "bad-answer" },      { -ENOENT, "name" },
-        };
-
-        for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-                if (names[i].error == error)
-                        return names[i].name;
-        return "network";
-}
-
 static void note_error(Server *s, const RdEvent *event) {
         g_autofree char *code = NULL;
 
         if (event->code >= CODE(4, 0))
                 code = g_strdup_printf("%u.%02u", event->code >> 5, event->code & 31U);
-        set_text(&s->error_code, code ? code : error_name(event->error));
+        set_text(&s->error_code, code ? code : tell_error_name(event->error));
         if (event->text)
                 set_text(&s->error_text, event->text);
         else if (event->error)
@@ -463,64 +475,12 @@ static void note_error(Server *s, const RdEvent *event) {
                 set_text(&s->error_text, "the server refused");
 }
 
-static void put(GPtrArray *details, const char *key, char *value /* taken over */) {
-        g_ptr_array_add(details, g_strdup(key));
-        g_ptr_array_add(details, value);
-}
-
-static GPtrArray *details_of(const Server *s, const RdEvent *event, uint64_t now_usec) {
-        GPtrArray *d = g_ptr_array_new_with_free_func(g_free);
-
-        if (event->failure) {
-                put(d, event->code ? "code" : "error", g_strdup(s->error_code));
-                put(d, "text", g_strdup(s->error_text));
-        }
-        if (strcmp(event->name, "registration-complete") == 0) {
-                put(d, "location", g_strdup(s->location));
-                put(d, "version",
-                    g_strdup_printf("%u.%u", rd_version(s->rd).major, rd_version(s->rd).minor));
-                put(d, "lifetime", g_strdup_printf("%u", s->account->lifetime_sec));
-        }
-        if (event->next_usec != USEC_INFINITY)
-                put(d,
-                    event->failure || strcmp(event->name, "server-disabled") == 0 ? "retry-at"
-                                                                                  : "next-update",
-                    g_strdup_printf("%" G_GINT64_FORMAT,
-                                    server_wall_ns(s->env) +
-                                            (int64_t) (event->next_usec - now_usec) * 1000));
-        return d;
-}
-
-/* One line for people: what happened, with whom, and what comes next. */
-static void log_event(const Server *s, const RdEvent *event, uint64_t now_usec) {
-        g_autoptr(GString) line = g_string_new(event->name);
-        const bool comes_back = event->failure || strcmp(event->name, "server-disabled") == 0;
-
-        if (event->failure) {
-                g_string_append(line, ": ");
-                if (event->code)
-                        g_string_append_printf(line, "%s ", s->error_code);
-                g_string_append_printf(line, "%s (%s)", s->error_text, s->account->uri);
-        } else if (strcmp(event->name, "registration-complete") == 0)
-                g_string_append_printf(line, ": %s as %s, location %s, LwM2M %u.%u, lifetime %u s",
-                                       s->account->uri, s->env->endpoint, s->location,
-                                       rd_version(s->rd).major, rd_version(s->rd).minor,
-                                       s->account->lifetime_sec);
-        if (event->next_usec != USEC_INFINITY && event->next_usec > now_usec)
-                g_string_append_printf(line, "%s%s in %" PRIu64 " s", event->failure ? ", " : "; ",
-                                       comes_back ? "next attempt" : "next update",
-                                       (event->next_usec - now_usec + USEC_PER_SEC / 2) /
-                                               USEC_PER_SEC);
-        log_with(event->failure ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-                 (&(LogFields){ .ssid = s->account->ssid,
-                                .event = event->name,
-                                .id = catalog_id(event->name) }),
-                 "%s", line->str);
-}
+static ServerInfo brief(const Server *s);
 
 static void on_event(void *userdata, const RdEvent *event, uint64_t now_usec) {
         Server *s = userdata;
         g_autoptr(GPtrArray) details = NULL;
+        ServerInfo info;
 
         if (event->failure)
                 note_error(s, event);
@@ -532,21 +492,24 @@ static void on_event(void *userdata, const RdEvent *event, uint64_t now_usec) {
                 log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = s->account->ssid }),
                          "1/%u/16 asks for a bootstrap, which this build does not have yet",
                          s->account->server_instance);
-        details = details_of(s, event, now_usec);
-        g_ptr_array_add(details, NULL);
-        log_event(s, event, now_usec);
+        info = brief(s);
+        details = tell_details(&info, event, server_wall_ns(s->env), now_usec);
+        tell_log(&info, s->env->endpoint, event, now_usec);
         events_emit(s->env->events, server_wall_ns(s->env), event->name, s->account->ssid,
                     (const char *const *) details->pdata);
 }
 
-static void tell_presence(Server *s) {
-        const RdState state = rd_state(s->rd);
+/* Going to sleep is an event; waking is told by the Update's, if there is one, and as a property.
+ */
+static void on_awake_changed(void *userdata, AwakeState before, uint64_t now_usec) {
+        Server *s = userdata;
+        const RdEvent off = { .name = "queue-mode-rx-off", .next_usec = rd_next_usec(s->rd) };
 
-        if (!s->peer || state == RD_UPDATING) /* as it was: the answer will tell */
-                return;
-        peer_set_presence(s->peer, state == RD_REGISTERED ? PRESENCE_AWAKE : PRESENCE_ABSENT);
-        if (state == RD_REGISTERED)
-                peer_confirmed(s->peer);
+        if (awake_state(s->awake) == AWAKE_ASLEEP)
+                on_event(s, &off, now_usec);
+        /* Where rd has changed its state as well, that is told. */
+        if (rd_state(s->rd) == RD_REGISTERED && (before == AWAKE_UP || before == AWAKE_ASLEEP))
+                s->env->changed(s->env->userdata, s, now_usec);
 }
 
 static void on_changed(void *userdata, uint64_t now_usec) {
@@ -554,7 +517,9 @@ static void on_changed(void *userdata, uint64_t now_usec) {
 
         log_with(LOG_LEVEL_DEBUG, (&(LogFields){ .ssid = s->account->ssid }), "%s",
                  rd_state_name(rd_state(s->rd)));
-        tell_presence(s);
+        awake_follow(s->awake, s->rd, s->known && s->known->queue, now_usec);
+        if (s->peer && rd_state(s->rd) == RD_REGISTERED)
+                peer_confirmed(s->peer);
         s->env->changed(s->env->userdata, s, now_usec);
 }
 
@@ -603,13 +568,21 @@ static void new_machine(Server *s) {
         s->rd = rd_new(&config, &rd_ops, s, s->env->parts->timers, s->env->rnd);
 }
 
+static void configure_awake(Server *s) {
+        const ServerOptions *o = options(s);
+
+        awake_set_config(s->awake, o ? &o->awake : &s->env->config->awake);
+}
+
 Server *server_new(const ServerEnv *env, Account *account) {
         Server *s = g_new0(Server, 1);
 
         s->env = env;
         s->account = account;
         s->peer = peer_new(env->parts->dm, account->ssid);
-        peer_set_presence(s->peer, PRESENCE_ABSENT);
+        s->awake = awake_new(env->parts->timers, env->parts->transport, s->peer, &env->n_holds,
+                             on_awake_changed, s);
+        configure_awake(s);
         s->disable_timer = timer_new(env->parts->timers, on_disable, s);
         set_text(&s->address, "");
         set_text(&s->location, "");
@@ -624,6 +597,7 @@ Server *server_free(Server *s) {
         if (!s)
                 return NULL;
         drop_link(s);
+        awake_free(s->awake);
         rd_free(s->rd);
         timer_free(s->disable_timer);
         if (s->peer)
@@ -641,6 +615,10 @@ Server *server_free(Server *s) {
 
 const Account *server_account(const Server *s) {
         return s->account;
+}
+
+Awake *server_awake(Server *s) {
+        return s->awake;
 }
 
 Rd *server_rd(Server *s) {
@@ -693,6 +671,7 @@ void server_retire(Server *s, uint64_t now_usec) {
         }
         if (s->peer)
                 peer_forget_attributes(s->peer);
+        awake_forget_peer(s->awake);
         s->peer = peer_free(s->peer);
         (void) rd_input(s->rd, RD_STOP, now_usec);
 }
@@ -722,6 +701,7 @@ static const char *state_text(const Server *s) {
         case RD_REGISTERING:
                 return "registering";
         case RD_REGISTERED:
+        case RD_ASLEEP:
                 return "registered";
         case RD_UPDATING:
                 return "updating";
@@ -749,15 +729,17 @@ static void count_pending(void *userdata, const ObservationInfo *info) {
                 (*(uint32_t *) userdata)++;
 }
 
-void server_info(const Server *s, ServerInfo *ret) {
-        bool online = rd_state(s->rd) == RD_REGISTERED;
+static ServerInfo brief(const Server *s) {
+        bool online = rd_state(s->rd) == RD_REGISTERED || rd_state(s->rd) == RD_ASLEEP;
 
-        *ret = (ServerInfo){
+        return (ServerInfo){
                 .ssid = s->account->ssid,
                 .uri = s->account->uri,
                 .security = s->account->security_mode == SECURITY_MODE_NOSEC ? "nosec" : "other",
                 .binding = s->account->binding ? s->account->binding : "U",
                 .state = state_text(s),
+                .queue = awake_text(s->awake),
+                .queue_socket = awake_socket_text(s->awake),
                 .location = s->location,
                 .peer = s->address,
                 .last_error_code = s->error_code,
@@ -769,6 +751,10 @@ void server_info(const Server *s, ServerInfo *ret) {
                 .lifetime_sec = s->account->lifetime_sec,
                 .send_muted = s->account->mute_send,
         };
+}
+
+void server_info(const Server *s, ServerInfo *ret) {
+        *ret = brief(s);
         dm_foreach_observation(s->env->parts->dm, s->account->ssid, count_pending,
                                &ret->queued_notifications);
 }

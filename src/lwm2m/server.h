@@ -3,6 +3,7 @@
 /* One LwM2M server: its account, its link, its registration machine, and its Peer in dm. Turns what
  * the machine decides into CoAP requests and events, and keeps the registration on disk. */
 #include "lwm2m/account.h"
+#include "lwm2m/awake.h"
 #include "lwm2m/client.h"
 #include "lwm2m/events.h"
 #include "lwm2m/rd.h"
@@ -14,6 +15,7 @@ typedef struct ServerEnv { /* borrowed, outlives the servers */
         const ClientParts *parts;
         Events *events;
         GRand *rnd;
+        unsigned n_holds;     /* of queue mode, for all servers: client_hold_awake() */
         const char *endpoint; /* may be replaced between server_start() calls */
         /* The machine is in another state; told last, the server may not be freed from within. */
         void (*changed)(void *userdata, Server *s, uint64_t now_usec);
@@ -26,6 +28,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Server, server_free)
 
 const Account *server_account(const Server *s);
 Rd *server_rd(Server *s);
+Awake *server_awake(Server *s);
 /* held: waits for RD_TURN. A registration kept on disk for the same endpoint and URI is continued.
  */
 void server_start(Server *s, bool held, uint64_t now_usec);

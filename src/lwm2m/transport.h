@@ -57,7 +57,8 @@ typedef struct LinkEvents {
         void (*request)(void *owner, Exchange *x, const Message *request, uint64_t now_usec);
         /* The peer rejected a notification (confirmable or not) with Reset. */
         void (*reset)(void *owner, GBytes *token, uint64_t now_usec);
-        /* Something was sent to or received from the server (queue mode's clock). */
+        /* Something was sent to or received from the server, or the last that was open has ended
+         * (queue mode's clock). */
         void (*activity)(void *owner, uint64_t now_usec);
 } LinkEvents;
 
@@ -86,4 +87,15 @@ typedef struct TransportOps {
         void (*respond)(Exchange *x, const Message *response);
         /* "address:port" of the peer, for people; NULL before up. */
         const char *(*peer)(const Link *link);
+
+        /* Queue mode. Until when something is open on the link: a request of the server that is not
+         * answered, one of ours, a message not acknowledged (UINT64_MAX: until it ends, which is
+         * told as activity), a body half transferred (93 s after its last block). 0: nothing. */
+        uint64_t (*busy_until)(const Link *link, uint64_t now_usec);
+        /* No timer of the link runs until wake() or, unless deaf, until something comes in. Deaf:
+         * what comes is dropped unseen. -EBUSY: something is open or has just come in, nothing has
+         * changed then. A closed link is another way to sleep; with security the transport keeps
+         * the session of a closed link, for open() to the same server to resume. */
+        int (*sleep)(Link *link, bool deaf, uint64_t now_usec);
+        void (*wake)(Link *link); /* one that is awake is fine */
 } TransportOps;

@@ -124,6 +124,7 @@ static Call *add_call(Link *l, const Message *m, void *userdata) {
 static int fake_request(Link *l, const Message *m, ResponseFunc done, void *userdata, Call **ret) {
         if (l->transport->send_error)
                 return l->transport->send_error;
+        g_assert_false(l->asleep && l->deaf); /* its end would not be heard */
         *ret = add_call(l, m, userdata);
         (*ret)->response = done;
         return 0;
@@ -132,6 +133,7 @@ static int fake_request(Link *l, const Message *m, ResponseFunc done, void *user
 static int fake_notify(Link *l, const Message *m, NotifyFunc done, void *userdata, Call **ret) {
         if (l->transport->send_error)
                 return l->transport->send_error;
+        g_assert_false(l->asleep && l->deaf); /* its end would not be heard */
         *ret = add_call(l, m, userdata);
         (*ret)->notified = done;
         return 0;
@@ -154,6 +156,30 @@ static const char *fake_peer(const Link *l) {
         return "192.0.2.1:5683";
 }
 
+static uint64_t fake_busy_until(const Link *l, uint64_t now_usec) {
+        for (guint i = 0; i < l->transport->sent->len; i++) {
+                const Call *c = l->transport->sent->pdata[i];
+
+                if (c->link == l && c->open)
+                        return UINT64_MAX;
+        }
+        return l->transport->busy_until;
+}
+
+static int fake_sleep(Link *l, bool deaf, uint64_t now_usec) {
+        if (l->transport->sleep_error)
+                return l->transport->sleep_error;
+        g_assert_false(l->asleep);
+        g_assert_true(fake_busy_until(l, now_usec) <= now_usec);
+        l->asleep = true;
+        l->deaf = deaf;
+        return 0;
+}
+
+static void fake_wake(Link *l) {
+        l->asleep = false;
+}
+
 const TransportOps fake_transport_ops = {
         .open = fake_open,
         .close = fake_close,
@@ -162,6 +188,9 @@ const TransportOps fake_transport_ops = {
         .cancel = fake_cancel,
         .respond = fake_respond,
         .peer = fake_peer,
+        .busy_until = fake_busy_until,
+        .sleep = fake_sleep,
+        .wake = fake_wake,
 };
 
 Exchange *fake_exchange_new(FakeTransport *t) {

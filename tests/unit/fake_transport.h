@@ -22,6 +22,8 @@ typedef struct FakeTransport {
                 sent; /* of Call: requests and notifications in the order sent, finished ones too */
         GPtrArray *answers;         /* of FakeMessage: what respond() got */
         unsigned n_exchanges;       /* exchanges not answered yet */
+        uint64_t busy_until;        /* what busy_until() says */
+        int sleep_error;            /* what sleep() fails with; 0 */
         int open_error, send_error; /* what open(), and request() and notify(), fail with; 0 */
 } FakeTransport;
 
@@ -31,6 +33,7 @@ struct Link {
         LinkEvents events;
         void *owner;
         uint16_t ssid;
+        bool asleep, deaf;
 };
 
 struct Call {

@@ -176,6 +176,7 @@ static bool command(Bed *b, const char *word) {
                 { "update", RD_UPDATE },     { "trigger", RD_TRIGGER }, { "changed", RD_CHANGED },
                 { "register", RD_REGISTER }, { "stop", RD_STOP },       { "force", RD_FORCE },
                 { "enable", RD_ENABLE },     { "pause", RD_PAUSE },     { "resume", RD_RESUME },
+                { "doze", RD_SLEEP },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
@@ -315,6 +316,38 @@ static const struct {
         { "start up 2.01 | pause",                "paused",        "" },
         { "start up 2.01 | force",                "idle",          "" },
         { "start up 2.01 force start | up",       "updating",      "reg-update UPDATE" },
+
+        /* asleep with the link closed: an Update at its time, or a Register when it is too late for that */
+        { "start up 2.01 | doze",                 "asleep",        "" },
+        { "start up 2.01 doze | +289s",           "asleep",        "" },
+        { "start up 2.01 doze | +290s",           "connecting",    "connect" },
+        { "start up 2.01 doze timer | up",        "updating",      "reg-update UPDATE" },
+        { "start up 2.01 doze sleep302 +0s | up", "registering",   "lost REGISTER" },
+        { "start up 2.01 doze timer | down",      "retrying",      "registration-failure:113" },
+        { "start up 2.01 doze update +0s down timer | up", "updating", "reg-update UPDATE" },
+        { "start up 2.01 doze timer up | 4.04",   "registering",   "registration-failure:4.04 lost REGISTER" },
+        { "start up 2.01 doze timer up | 2.04 doze", "asleep",     "reg-update-complete" },
+        { "start up 2.01 doze | update +0s up",   "updating",      "connect reg-update UPDATE" },
+        { "start up 2.01 doze | trigger +0s up",  "updating",      "connect reg-update UPDATE" },
+        { "start up 2.01 doze | changed +0s",     "asleep",        "" },
+        { "start up 2.01 doze | changed +1s up",  "updating",      "connect reg-update UPDATE" },
+        { "@no-news start up 2.01 doze | changed +1s", "asleep",   "" },
+        { "@no-news start up 2.01 doze | changed +290s", "connecting", "connect" },
+        { "start up 2.01 doze | register up",     "registering",   "lost connect REGISTER" },
+        { "start up 2.01 doze | stop up",         "deregistering", "connect deregister DEREGISTER" },
+        { "start up 2.01 doze | stop down",       "idle",          "connect deregister-failure:113 lost" },
+        { "start up 2.01 doze sleep301 | stop",   "idle",          "" },
+        { "start up 2.01 doze | disable up 2.02", "disabled",      "connect deregister DEREGISTER lost disconnect server-disabled" },
+        { "start up 2.01 doze | disable down",    "disabled",      "connect deregister-failure:113 lost server-disabled" },
+        { "start up 2.01 doze | disable stop up", "deregistering", "connect deregister DEREGISTER" },
+        { "start up 2.01 doze disable stop up | 2.02", "idle",     "lost disconnect" },
+        { "start up 2.01 doze disable | enable up 2.02 +0s", "connecting", "deregister DEREGISTER lost disconnect server-disabled connect" },
+        { "start up 2.01 doze disable | pause",   "paused",        "lost" },
+        { "start up 2.01 doze disable pause | resume", "disabled", "" },
+        { "start up 2.01 doze sleep301 | disable", "disabled",     "lost server-disabled" },
+        { "start up 2.01 doze | pause",           "paused",        "" },
+        { "start up 2.01 doze pause resume | up", "updating",      "reg-update UPDATE" },
+        { "start up 2.01 doze | force",           "idle",          "" },
 
         /* updating */
         { "start up 2.01 timer | 2.04",           "registered",    "reg-update-complete" },

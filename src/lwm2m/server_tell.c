@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lwm2m/server_tell.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "lwm2m/catalog.h"
+#include "util/log.h"
+
+const char *tell_error_name(int error) {
+        static const struct {
+                int error;
+                const char *name;
+        } names[] = {
+                { -ETIMEDOUT, "timeout" },       { -ECONNREFUSED, "refused" },
+                { -ECONNRESET, "reset" },        { -EHOSTUNREACH, "unreachable" },
+                { -ENETUNREACH, "unreachable" }, { -EPROTONOSUPPORT, "not-supported" },
+                { -EBADMSG, "bad-answer" },      { -ENOENT, "name" },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+                if (names[i].error == error)
+                        return names[i].name;
+        return "network";
+}
+
+static bool is(const RdEvent *event, const char *name) {
+        return strcmp(event->name, name) == 0;
+}
+
+/* What comes next is another attempt, not an Update. */
+static bool comes_back(const RdEvent *event) {
+        return event->failure || is(event, "server-disabled");
+}
+
+static void put(GPtrArray *details, const char *key, char *value /* taken over */) {
+        g_ptr_array_add(details, g_strdup(key));
+        g_ptr_array_add(details, value);
+}
+
+GPtrArray *tell_details(const ServerInfo *info, const RdEvent *event, int64_t wall_ns,
+                        uint64_t now_usec) {
+        GPtrArray *d = g_ptr_array_new_with_free_func(g_free);
+
+        if (event->failure) {
+                put(d, event->code ? "code" : "error", g_strdup(info->last_error_code));
+                put(d, "text", g_strdup(info->last_error_text));
+        }
+        if (is(event, "registration-complete")) {
+                put(d, "location", g_strdup(info->location));
+                put(d, "version",
+                    g_strdup_printf("%u.%u", info->version.major, info->version.minor));
+                put(d, "lifetime", g_strdup_printf("%u", info->lifetime_sec));
+        }
+        if (is(event, "queue-mode-rx-off"))
+                put(d, "socket", g_strdup(info->queue_socket));
+        if (event->next_usec != USEC_INFINITY)
+                put(d, comes_back(event) ? "retry-at" : "next-update",
+                    g_strdup_printf("%" G_GINT64_FORMAT,
+                                    wall_ns + (int64_t) (event->next_usec - now_usec) * 1000));
+        g_ptr_array_add(d, NULL);
+        return d;
+}
+
+static void append_next(GString *line, const RdEvent *event, uint64_t now_usec) {
+        if (event->next_usec == USEC_INFINITY || event->next_usec <= now_usec)
+                return;
+        g_string_append_printf(line, "%s%s in %" PRIu64 " s", event->failure ? ", " : "; ",
+                               comes_back(event) ? "next attempt" : "next update",
+                               (event->next_usec - now_usec + USEC_PER_SEC / 2) / USEC_PER_SEC);
+}
+
+/* One line for people: what happened, with whom, and what comes next. */
+void tell_log(const ServerInfo *info, const char *endpoint, const RdEvent *event,
+              uint64_t now_usec) {
+        g_autoptr(GString) line = g_string_new(event->name);
+
+        if (event->failure) {
+                g_string_append(line, ": ");
+                if (event->code)
+                        g_string_append_printf(line, "%s ", info->last_error_code);
+                g_string_append_printf(line, "%s (%s)", info->last_error_text, info->uri);
+        } else if (is(event, "registration-complete"))
+                g_string_append_printf(line, ": %s as %s, location %s, LwM2M %u.%u, lifetime %u s",
+                                       info->uri, endpoint, info->location, info->version.major,
+                                       info->version.minor, info->lifetime_sec);
+        append_next(line, event, now_usec);
+        log_with(event->failure ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                 (&(LogFields){
+                         .ssid = info->ssid, .event = event->name, .id = catalog_id(event->name) }),
+                 "%s", line->str);
+}
