@@ -9,6 +9,7 @@
 #include "bus/handlers.h"
 #include "bus/owners.h"
 #include "bus/variant.h"
+#include "lwm2m/send.h"
 
 typedef struct Subscriptions Subscriptions;
 typedef struct Holds Holds;
@@ -90,12 +91,14 @@ void monitors_attach(Monitors *s, Tree *tree);
 void monitors_event(Monitors *s, const ClientEvent *event);
 int method_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
-/* --- jobs.c: kind is "update", "register" or "deregister"; replies with the job's number, or later
- * with wait --- */
+/* --- jobs.c: kind is "update", "register" or "deregister"; both reply with the job's number, or
+ * later with wait --- */
 Jobs *jobs_new(Bus *b);
 Jobs *jobs_free(Jobs *jobs);
 int jobs_add(Jobs *jobs, sd_bus_message *m, uint16_t ssid, const char *kind, bool wait,
              sd_bus_error *error);
+int jobs_send(Jobs *jobs, sd_bus_message *m, const SendRequest *request, bool wait,
+              sd_bus_error *error);
 void jobs_event(Jobs *jobs, const ClientEvent *event);
 
 /* --- manager.c, server.c --- */

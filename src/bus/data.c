@@ -25,6 +25,8 @@ const sd_bus_vtable data_vtable[] = {
                                 SD_BUS_NO_RESULT, method_delete, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Execute", SD_BUS_ARGS("s", path, "s", arguments, "a{sv}", options),
                                 SD_BUS_NO_RESULT, method_execute, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Send", SD_BUS_ARGS("as", prefixes, "a{sv}", options),
+                                SD_BUS_RESULT("u", job), method_send, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetFd", SD_BUS_ARGS("s", path, "a{sv}", options),
                                 SD_BUS_RESULT("h", file), method_get_fd,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -9,6 +9,7 @@ int method_apply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_create(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_set_fd(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_send(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_execute(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_configure(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_get(sd_bus_message *m, void *userdata, sd_bus_error *error);

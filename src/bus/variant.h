@@ -38,14 +38,15 @@ typedef enum OptionType {
         OPTION_U32 = 'u',
         OPTION_U16 = 'q',
         OPTION_TEXT = 's',
-        OPTION_U64 = 't'
+        OPTION_U64 = 't',
+        OPTION_I64 = 'x',
 } OptionType;
 
 typedef struct Option {
         const char *name; /* NULL ends the table */
         OptionType type;
-        void *ret; /* bool, uint32_t, uint16_t, uint64_t or const char * (borrowed from the message)
-                    */
+        void *ret; /* bool, uint32_t, uint16_t, uint64_t, int64_t or const char * (borrowed from the
+                      message) */
 } Option;
 
 /* Reads a trailing a{sv}. Keys that are not in options (may be NULL) are an InvalidOption error,

@@ -57,6 +57,15 @@ static const Option handle_options[] = {
         { "--timeout-ms", NULL, "N", "end a run after N ms, 10000 if not given" },
         { 0 },
 };
+static const Option send_options[] = {
+        { "--server", NULL, "ID", "to this server; to every one if not given" },
+        { "--format", NULL, "FORMAT", "senml-cbor (default), senml-json or lwm2m-cbor" },
+        { "--time", NULL, NULL, "stamp the values with the present time" },
+        { "--now", NULL, NULL, "do not wait for a server in queue mode to wake" },
+        { "--queue", NULL, NULL, "wait for a server that is not registered" },
+        { "--no-wait", NULL, NULL, "print the job's number, do not wait for its end" },
+        { 0 },
+};
 static const Option lock_options[] = {
         { "--max", NULL, "TIME", "end the hold after TIME; 60 s if not given" }, { 0 }
 };
@@ -82,6 +91,8 @@ const Verb verbs[] = {
           2, false, true, verb_put },
         { "fetch", "PATH [FILE]", "Copy an opaque resource to a file or the standard output", NULL,
           1, 2, false, true, verb_fetch },
+        { "send", "PATH...", "Send values to the servers, and print the status", send_options, 1,
+          WORDS_ANY, false, true, verb_send },
         { "watch", "PATH...", "Print values as they change", watch_options, 1, WORDS_ANY, false,
           false, verb_watch },
         { "handle", "PATH... -- COMMAND...", "Run a command for what servers do with PATH",

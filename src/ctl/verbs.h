@@ -37,6 +37,8 @@ int verb_exec(Ctl *c, const Args *a);
 int verb_ls(Ctl *c, const Args *a);
 int verb_create(Ctl *c, const Args *a);
 int verb_delete(Ctl *c, const Args *a);
+/* verb_send.c */
+int verb_send(Ctl *c, const Args *a);
 /* verb_obs.c */
 int verb_obs(Ctl *c, const Args *a);
 /* verb_file.c */

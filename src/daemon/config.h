@@ -40,6 +40,7 @@ typedef struct Config {
         /* [Limits] */
         uint64_t instances, value_bytes, body_bytes, transfers, exchanges, separate_after_usec;
         uint64_t observations, observations_per_server, operations, composite_paths, records, depth;
+        uint64_t sends, send_bytes, send_body_bytes, send_timeout_usec;
         uint64_t servers, events, claims_per_user, subscriptions_per_user, bus_queue;
         /* [Persist] */
         uint64_t journal_bytes, batch_usec;

@@ -371,8 +371,9 @@ static int check_format(SendJob *j, char **ret_error) {
 
 static int job_new(Dm *dm, const SendRequest *request, SendDone done, void *userdata, SendJob **ret,
                    char **ret_error, uint64_t now_usec) {
+        const uint64_t longest = dm->config.send_timeout_usec;
         const uint64_t timeout =
-                request->timeout_usec ? request->timeout_usec : dm->config.send_timeout_usec;
+                request->timeout_usec ? MIN(request->timeout_usec, longest) : longest;
         SendJob *j = g_new(SendJob, 1);
         int r;
 

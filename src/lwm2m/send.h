@@ -14,7 +14,7 @@ typedef struct SendRequest {
         size_t n_paths;
         Format format;         /* SenML CBOR, SenML JSON, LwM2M CBOR; FORMAT_NONE: SenML CBOR */
         int64_t time_ns;       /* of values without a time of their own; RECORD_NO_TIME: none */
-        uint64_t timeout_usec; /* for all of it; 0: DmConfig.send_timeout_usec */
+        uint64_t timeout_usec; /* for all of it; 0: the longest, DmConfig.send_timeout_usec */
         bool now;              /* do not wait for a sleeping server to be told first */
         bool queue;            /* wait for a server that is not registered, too */
 } SendRequest;

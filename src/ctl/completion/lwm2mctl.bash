@@ -75,7 +75,7 @@ _lwm2mctl() {
                 "server "*) _lwm2mctl_reply < <(_lwm2mctl_ask server list | sed 's/ .*//') ;;
                 "model add") compopt -o default 2>/dev/null ;;
                 "model show") _lwm2mctl_reply < <(_lwm2mctl_ask model list | sed 's/ .*//') ;;
-                ls | read | write | exec | create | delete | get | set | put | fetch | watch | handle)
+                ls | read | write | exec | create | delete | get | set | put | fetch | send | watch | handle)
                         _lwm2mctl_reply < <(_lwm2mctl_ask ls -l | sed 's/ .*//')
                         [[ $verb == put || $verb == fetch ]] && compopt -o default 2>/dev/null
                         [[ $verb == set ]] && compopt -o nospace 2>/dev/null
