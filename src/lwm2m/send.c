@@ -217,12 +217,27 @@ static void look_ahead(Share *s) {
 
         if (!p)
                 end_share(s, SEND_GONE, 0, NULL);
+        else if (!takes_sends(p, rq->format))
+                end_share(s, SEND_NOT_SUPPORTED, 0, NULL);
         else if (account_is_muted(p->dm->tree, p->ssid))
                 end_share(s, SEND_MUTED, 0, NULL);
         else if (p->presence == PRESENCE_ABSENT && !rq->queue)
                 end_share(s, SEND_NOT_REGISTERED, 0, NULL);
-        else if (!takes_sends(p, rq->format))
-                end_share(s, SEND_NOT_SUPPORTED, 0, NULL);
+}
+
+/* What was named itself is not left out silently (TS Core 1.1.1, section 8.2). */
+static void check_rights(Share *s) {
+        const SendJob *j = s->job;
+
+        for (size_t i = 0; i < j->request.n_paths && !s->over; i++) {
+                const Path *p = &j->paths[i];
+                g_autofree char *why = NULL;
+
+                if (p->n < 2 || dm_may(j->dm, s->outcome.ssid, p, ACCESS_READ) == 0)
+                        continue;
+                why = g_strdup_printf("it may not read %s", PATH_TEXT(p));
+                end_share(s, SEND_DENIED, 0, why);
+        }
 }
 
 /* --- gathering --- */
@@ -419,6 +434,8 @@ int send_start(Dm *dm, const SendRequest *request, SendDone done, void *userdata
                 job_free(j);
                 return r;
         }
+        for (size_t i = 0; i < j->n_shares; i++)
+                check_rights(&j->shares[i]);
         if (!all_over(j) && ask->len > 0)
                 ask_apps(j, ask);
         else if (!all_over(j))

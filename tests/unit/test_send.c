@@ -665,7 +665,8 @@ static void test_body_sizes(void **state) {
 }
 
 /* --- rights --- */
-/* Each server gets what it may read (object 2), and one that may read nothing gets nothing. */
+/* Each server gets what it may read (object 2), and one that may not read what was named nothing.
+ */
 static void test_rights(void **state) {
         static const char *const lines[] = { "/0/2/10=2",  "/1/2/0=2",    "/2/0/0=3303",
                                              "/2/0/1=0",   "/2/0/2/1=1",  "/2/0/3=65535",
@@ -684,13 +685,14 @@ static void test_rights(void **state) {
                 set_integer(b->f, line[0], atoi(line[1]));
         }
         second = peer_new(b->f->dm, 2);
-        assert_int_equal(send_json(b, "/3/0/0 /3303/1 /3303/0"), 0);
+        assert_int_equal(send_json(b, "/3/0/0 /3303"), 0);
         expect_body(b, "[{\"bn\":\"/3/0/\",\"n\":\"0\",\"vs\":\"ACME\"},"
                        "{\"bn\":\"/3303/0/\",\"n\":\"5700\",\"v\":21.5}]");
         answer(b, CODE(2, 4));
         expect(b, "muted 1:acked 2:muted; ");
         assert_int_equal(send_json(b, "/3303/1"), 0);
-        expect(b, "denied 1:denied 2:muted; ");
+        /* What is named itself is not left out silently. */
+        expect(b, "denied 1:denied(it may not read /3303/1) 2:muted; ");
         nothing_under_way(b);
         peer_free(second);
 }
