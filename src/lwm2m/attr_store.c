@@ -78,14 +78,34 @@ void attr_store_inherit(const AttrStore *s, uint16_t ssid, const Path *p, Attrs 
         }
 }
 
+/* Server 0 has no attributes: the search ends before the first entry of p. */
+static GSequenceIter *first_at(const AttrStore *s, const Path *p) {
+        return g_sequence_search(s->entries, &(Entry){ .path = *p }, compare, NULL);
+}
+
+void attr_store_foreach(const AttrStore *s, uint16_t ssid, const Path *p,
+                        void (*func)(void *userdata, const Path *path, const Attrs *a),
+                        void *userdata) {
+        if (g_sequence_is_empty(s->entries))
+                return;
+        for (GSequenceIter *i = first_at(s, p); !g_sequence_iter_is_end(i);
+             i = g_sequence_iter_next(i)) {
+                const Entry *e = g_sequence_get(i);
+
+                if (!path_covers(p, &e->path))
+                        break;
+                if (e->ssid == ssid)
+                        func(userdata, &e->path, &e->attrs);
+        }
+}
+
 size_t attr_store_drop(AttrStore *s, const Path *p) {
         GSequenceIter *i;
         size_t n = 0;
 
         if (g_sequence_is_empty(s->entries))
                 return 0;
-        /* Server 0 has no attributes: the search ends before the first entry of p. */
-        i = g_sequence_search(s->entries, &(Entry){ .path = *p }, compare, NULL);
+        i = first_at(s, p);
         while (!g_sequence_iter_is_end(i) && path_covers(p, &((Entry *) g_sequence_get(i))->path)) {
                 GSequenceIter *next = g_sequence_iter_next(i);
 

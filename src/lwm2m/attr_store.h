@@ -22,6 +22,10 @@ int attr_store_put(AttrStore *s, uint16_t ssid, const Path *p, const Attrs *a);
 /* Lays what is written at the object, the instance, the resource and the resource instance over *a.
  */
 void attr_store_inherit(const AttrStore *s, uint16_t ssid, const Path *p, Attrs *a);
+/* Runs func for each path at or below p at which the server has written, in path order. */
+void attr_store_foreach(const AttrStore *s, uint16_t ssid, const Path *p,
+                        void (*func)(void *userdata, const Path *path, const Attrs *a),
+                        void *userdata);
 /* Forgets p and what is below, of every server; how many there were. */
 size_t attr_store_drop(AttrStore *s, const Path *p);
 /* Forgets all of one server. */

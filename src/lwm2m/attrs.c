@@ -86,6 +86,25 @@ int attrs_parse(const char *const *query, AttrsUpdate *ret, const char **ret_bad
         return 0;
 }
 
+int attrs_check_version(const AttrsUpdate *u, Version version, const char **ret_name) {
+        static const struct {
+                unsigned names;
+                uint8_t minor;
+        } since[] = { { 1U << ATTR_EPMIN | 1U << ATTR_EPMAX, 1 },
+                      { 1U << ATTR_EDGE | 1U << ATTR_CON | 1U << ATTR_HQMAX, 2 } };
+        const unsigned names = u->set.set | u->remove;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(since); i++) {
+                const unsigned unknown = names & since[i].names;
+
+                if (unknown && version.major == 1 && version.minor < since[i].minor) {
+                        *ret_name = attr_infos[g_bit_nth_lsf(unknown, -1)].name;
+                        return -EINVAL;
+                }
+        }
+        return 0;
+}
+
 int attrs_check_target(const AttrsUpdate *u, const Path *p, const ResourceDef *def) {
         const unsigned numeric = 1U << ATTR_GT | 1U << ATTR_LT | 1U << ATTR_ST;
         const unsigned names = u->set.set | u->remove;
@@ -97,6 +116,13 @@ int attrs_check_target(const AttrsUpdate *u, const Path *p, const ResourceDef *d
         if (names & 1U << ATTR_EDGE && (!def || def->type != VALUE_BOOLEAN))
                 return -EINVAL;
         return p->n >= 1 ? 0 : -EINVAL;
+}
+
+bool attrs_equal(const Attrs *a, const Attrs *b) {
+        for (int i = 0; i < _ATTR_MAX; i++)
+                if (attrs_has(a, (AttrName) i) && a->value[i] != b->value[i])
+                        return false;
+        return a->set == b->set;
 }
 
 void attrs_update(Attrs *a, const AttrsUpdate *u) {
@@ -116,23 +142,33 @@ static bool is_reversed(const Attrs *a, AttrName min, AttrName max) {
                a->value[min] > a->value[max];
 }
 
-int attrs_check(const Attrs *a, const char **ret_why) {
+int attrs_check_conditions(const Attrs *a, const char **ret_why) {
         const double *v = a->value;
+        const char *why = NULL;
+
+        if (!attrs_has(a, ATTR_GT) || !attrs_has(a, ATTR_LT))
+                return 0;
+        if (v[ATTR_LT] >= v[ATTR_GT])
+                why = "lt is not below gt";
+        else if (attrs_has(a, ATTR_ST) && v[ATTR_LT] + 2 * v[ATTR_ST] >= v[ATTR_GT])
+                why = "lt + 2 st is not below gt";
+        if (why && ret_why)
+                *ret_why = why;
+        return why ? -EINVAL : 0;
+}
+
+int attrs_check(const Attrs *a, const char **ret_why) {
         const char *why = NULL;
 
         if (is_reversed(a, ATTR_PMIN, ATTR_PMAX))
                 why = "pmin is above pmax";
         else if (is_reversed(a, ATTR_EPMIN, ATTR_EPMAX))
                 why = "epmin is above epmax";
-        else if (attrs_has(a, ATTR_GT) && attrs_has(a, ATTR_LT)) {
-                if (v[ATTR_LT] >= v[ATTR_GT])
-                        why = "lt is not below gt";
-                else if (attrs_has(a, ATTR_ST) && v[ATTR_LT] + 2 * v[ATTR_ST] >= v[ATTR_GT])
-                        why = "lt + 2 st is not below gt";
-        }
-        if (why && ret_why)
+        if (!why)
+                return attrs_check_conditions(a, ret_why);
+        if (ret_why)
                 *ret_why = why;
-        return why ? -EINVAL : 0;
+        return -EINVAL;
 }
 
 void attrs_append(const Attrs *a, GString *out, char separator, bool lead) {

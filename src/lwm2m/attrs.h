@@ -42,13 +42,19 @@ static inline bool attrs_has(const Attrs *a, AttrName name) {
 /* The elements of a query ("pmin=10"), NULL-terminated. -EINVAL: empty, a name unknown or given
  * twice, a value that is none; *ret_bad, if not NULL, is then the element at fault (borrowed). */
 int attrs_parse(const char *const *query, AttrsUpdate *ret, const char **ret_bad);
+/* Whether an enabler of this version knows the names: epmin and epmax came with 1.1, edge, con and
+ * hqmax with 1.2. -EINVAL and the first that it does not know. */
+int attrs_check_version(const AttrsUpdate *u, Version version, const char **ret_name);
 /* Whether the names may be written at p: gt, lt and st belong to numeric resources and their
  * instances, edge to Boolean ones. def is NULL above resources. -EINVAL. */
 int attrs_check_target(const AttrsUpdate *u, const Path *p, const ResourceDef *def);
+bool attrs_equal(const Attrs *a, const Attrs *b);
 void attrs_update(Attrs *a, const AttrsUpdate *u);
 /* pmin <= pmax, epmin <= epmax, lt < gt, lt + 2 st < gt, as far as they are there; -EINVAL and what
  * is wrong. */
 int attrs_check(const Attrs *a, const char **ret_why);
+/* The part of it that is about values: lt < gt, lt + 2 st < gt. */
+int attrs_check_conditions(const Attrs *a, const char **ret_why);
 /* Lays those of top over a: the lower level wins (section 5.1.2, precedence). */
 void attrs_overlay(Attrs *a, const Attrs *top);
 

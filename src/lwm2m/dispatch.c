@@ -14,6 +14,7 @@
 #include "lwm2m/observe.h"
 #include "lwm2m/read.h"
 #include "lwm2m/write.h"
+#include "lwm2m/write_attributes.h"
 
 /* --- answers --- */
 void responder_send(Responder *to, const Message *response) {
@@ -143,7 +144,7 @@ static int on_put(Request *rq) {
         int r;
 
         if (rq->message->format < 0 && (has_query(rq) || !rq->message->payload))
-                return write_attributes(rq);
+                return write_attributes_request(rq);
         r = refuse_query(rq);
         return r < 0 ? r : write_request(rq, true);
 }

@@ -31,10 +31,15 @@ typedef struct BehaviourEntry {
 static void forget_attributes(Dm *dm, const Change *changes, size_t n) {
         size_t dropped = 0;
 
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+                const size_t former = dropped;
+
                 if (changes[i].kind == CHANGE_DELETED && changes[i].path.n == 2 &&
                     !tree_exists(dm->tree, &changes[i].path))
                         dropped += attr_store_drop(dm->attrs, &changes[i].path);
+                for (GList *p = dropped > former ? dm->peers.head : NULL; p; p = p->next)
+                        observe_attributes_changed(dm, ((Peer *) p->data)->ssid, &changes[i].path);
+        }
         if (dropped > 0 && dm->config.attributes_changed)
                 dm->config.attributes_changed(dm->config.event_userdata);
 }

@@ -52,6 +52,7 @@ typedef struct DmConfig {
         uint64_t send_bytes_max;      /* in memory, waiting for one server; 0 = 4 MiB */
         uint64_t send_body_max;       /* more goes in several Sends; 0 = 64 KiB */
         uint64_t send_timeout_usec;   /* until a Send that has not got through ends; 0 = 1 h */
+        bool non_confirmable;         /* notifications, where con does not say */
         /* What happened to observations, for the event stream: "observer-added", … (DBUS.md part
          * 8). */
         void (*event)(void *userdata, const char *name, uint16_t ssid, const Path *path,

@@ -10,6 +10,7 @@
 #include "lwm2m/dm.h"
 #include "lwm2m/presence.h"
 
+typedef struct Observation Observation;
 typedef struct Observer Observer;   /* all observations: observe.h */
 typedef struct Operation Operation; /* a request that waits for applications: operation.h */
 typedef struct SendQueue SendQueue; /* of one server: send_queue.h */
@@ -42,7 +43,11 @@ struct Peer {
         void *wake_userdata;
         SendQueue *sends;
         GHashTable *observations; /* token (GBytes) -> Observation, owned by it */
-        GList node;               /* in Dm.peers */
+        guint n_on_way;           /* confirmable notifications on their way … */
+        GQueue ready;             /* … and observations that are due meanwhile, in order */
+        Attrs defaults;           /* 1/x/2 and 1/x/3, when defaults_known */
+        bool defaults_known;
+        GList node; /* in Dm.peers */
 };
 
 /* Whom to answer. Whoever holds exchange answers exactly once. */

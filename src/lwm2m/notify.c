@@ -1,64 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a notification is due and how it gets out: the second half of observe.h. */
+/* When a notification is due and how it gets out: part of observation.h. */
 #include <errno.h>
 #include <string.h>
 
 #include "lwm2m/code.h"
+#include "lwm2m/evaluate.h"
+#include "lwm2m/judge.h"
 #include "lwm2m/notify_body.h"
 #include "util/log.h"
 
+/* One confirmable notification of a server is on its way at a time (NSTART, RFC 7252, section 4.7).
+ * More in the transport's queue would only grow old there: what waits here is read when it goes. */
+#define ON_WAY_MAX 1
+
+/* After a notification could not be handed to the network, or read. */
+#define RETRY_USEC (30 * USEC_PER_SEC)
+
+/* RFC 7641, section 4.5: at least every 24 hours a notification has to be confirmable, so that an
+ * observer that went away is found. */
+#define CONFIRM_USEC (24 * 3600 * USEC_PER_SEC)
+
 /* --- when --- */
+static void unqueue(Observation *o) {
+        if (o->in)
+                g_queue_unlink(o->in, &o->queue_node);
+        o->in = NULL;
+}
+
+static void push(Observation *o, GQueue *queue) {
+        unqueue(o);
+        o->in = queue;
+        g_queue_push_tail_link(queue, &o->queue_node);
+}
+
 void notify_queue(Observation *o) {
         Observer *s = o->observer;
 
-        if (o->queued)
+        if (o->in == &s->queue)
                 return;
-        o->queued = true;
-        g_queue_push_tail_link(&s->queue, &o->queue_node);
+        push(o, &s->queue);
         if (s->n_suspended == 0)
                 timer_arm(s->flush, 0);
 }
 
-void notify_mark(Observation *o, bool urgent) {
-        o->changed = true;
-        o->urgent = o->urgent || urgent;
-        notify_queue(o);
+static bool trigger(Observation *o, size_t i) {
+        if (o->path_states[i].triggered)
+                return false;
+        o->path_states[i].triggered = o->stale_pmin = true;
+        return true;
 }
 
-static void refresh(Observation *o) {
-        Attrs a;
+/* Whether one of the paths was not triggered yet. */
+static bool trigger_paths(Observation *o, const Path *path, bool below) {
+        bool any = false;
 
-        if (!o->stale)
+        for (size_t i = 0; o->path_states && i < o->target.n; i++) {
+                const Path *p = &o->target.paths[i];
+
+                if (!path || path_covers(p, path) || (below && path_covers(path, p)))
+                        any = trigger(o, i) || any;
+        }
+        return any;
+}
+
+void notify_mark(Observation *o, Pending pending, const Path *path, bool below) {
+        const Pending former = o->pending;
+
+        if (pending == PENDING_NONE)
                 return;
-        o->stale = false;
-        observation_effective(o, &a);
-        o->pmin_usec = attrs_has(&a, ATTR_PMIN) ? (uint64_t) a.value[ATTR_PMIN] * USEC_PER_SEC : 0;
-        o->pmax_usec = attrs_has(&a, ATTR_PMAX) ? (uint64_t) a.value[ATTR_PMAX] * USEC_PER_SEC : 0;
-        if (o->pmax_usec < o->pmin_usec) /* such a pmax is ignored: section 5.1.2 */
-                o->pmax_usec = 0;
+        o->pending = MAX(former, pending);
+        /* What pends already has its timer, its place in a queue, or waits for what is under
+         * way. */
+        if (!trigger_paths(o, path, below) && former >= pending)
+                return;
+        if (o->in != &o->peer->ready)
+                notify_queue(o);
 }
 
 static uint64_t due(Observation *o) {
-        uint64_t t = USEC_INFINITY;
-
-        refresh(o);
-        if (o->changed)
-                t = o->urgent || o->pmin_usec == 0 ? 0 : o->last_usec + o->pmin_usec;
-        if (o->pmax_usec > 0)
-                t = MIN(t, o->last_usec + o->pmax_usec);
-        return t;
+        observation_refresh(o);
+        return timing_due(&o->periods, &o->moments, o->pending, o->elsewhere);
 }
 
 static void on_timer(void *userdata, uint64_t now_usec) {
-        Observation *o = userdata;
-
-        if (o->observer->n_suspended > 0)
-                notify_queue(o);
-        else
-                notify_process(o, now_usec);
+        notify_process(userdata, now_usec);
 }
 
-static void set_timer(Observation *o, uint64_t due_usec) {
+static void set_timer(Observation *o) {
+        const uint64_t due_usec = due(o);
+
         if (!o->timer && due_usec == USEC_INFINITY)
                 return;
         if (!o->timer)
@@ -66,15 +96,62 @@ static void set_timer(Observation *o, uint64_t due_usec) {
         timer_arm(o->timer, due_usec);
 }
 
+/* Nothing pends but what happened since the values were asked for. */
+static void settle(Observation *o) {
+        if (o->pending != PENDING_NONE)
+                return;
+        for (size_t i = 0; o->path_states && i < o->target.n; i++)
+                o->path_states[i].triggered = false;
+        o->stale_pmin = o->path_states != NULL;
+}
+
+static void retry_later(Observation *o, uint64_t now_usec) {
+        o->moments.retry_usec = now_usec + RETRY_USEC;
+        set_timer(o);
+}
+
 /* --- sending --- */
+static bool is_confirmable(const Observation *o, uint64_t now_usec) {
+        const bool wanted =
+                o->confirmable >= 0 ? o->confirmable > 0 : !o->observer->dm->config.non_confirmable;
+
+        return wanted || now_usec - o->last_confirmed_usec >= CONFIRM_USEC;
+}
+
+static void call_over(Observation *o) {
+        o->call = NULL;
+        if (o->call_confirmable)
+                o->peer->n_on_way--;
+        o->call_confirmable = false;
+}
+
+/* The way is free: for who waits longest. */
+static void send_ready(Peer *p, uint64_t now_usec) {
+        while (p->n_on_way < ON_WAY_MAX && !g_queue_is_empty(&p->ready)) {
+                Observation *o = g_queue_peek_head(&p->ready);
+
+                unqueue(o);
+                notify_process(o, now_usec);
+        }
+}
+
+void notify_lost(Observation *o) {
+        notify_body_settled(o, false);
+        o->pending = PENDING_NEWS;
+        trigger_paths(o, NULL, true);
+}
+
 static void on_sent(void *userdata, int error, uint64_t now_usec) {
         Observation *o = userdata;
+        const bool confirmable = o->call_confirmable;
+        Peer *peer = o->peer;
 
-        o->call = NULL;
+        call_over(o);
         switch (error) {
         case 0:
                 notify_body_settled(o, true);
-                observe_event(o, "notify-acked", "");
+                if (confirmable)
+                        observe_event(o, "notify-acked", "");
                 notify_process(o, now_usec);
                 break;
         case -ETIMEDOUT:
@@ -84,22 +161,26 @@ static void on_sent(void *userdata, int error, uint64_t now_usec) {
         case -ECONNRESET:
                 observation_end(o, "rejected by the server");
                 break;
-        default: /* the way is broken, not the observation: the value waits for a link or for the
-                    next change */
-                o->changed = true;
-                notify_body_settled(o, false);
+        default: /* the way is broken, not the observation */
+                notify_lost(o);
+                retry_later(o, now_usec);
         }
+        send_ready(peer, now_usec);
+}
+
+void notify_withdraw(Observation *o) {
+        Observation *next = g_queue_peek_head(&o->peer->ready);
+
+        unqueue(o);
+        if (!o->call)
+                return;
+        o->observer->dm->config.transport->cancel(o->call);
+        call_over(o);
+        if (next && next != o)
+                notify_queue(next);
 }
 
 static void on_last_sent(void *userdata, int error, uint64_t now_usec) {
-}
-
-/* False: it stays due until the server is awake (presence.h). */
-static bool may_send(Observation *o, uint64_t now_usec) {
-        if (peer_may_send(o->peer, false, now_usec))
-                return true;
-        o->changed = o->urgent = true; /* due now, hence also when it is let go */
-        return false;
 }
 
 /* What is observed is gone: tells so and ends (RFC 7641, section 4.2). */
@@ -108,153 +189,208 @@ static void send_end(Observation *o, int error, uint64_t now_usec) {
         Message m = MESSAGE_INIT(code_from_errno(error));
         Call *call;
 
-        if (!may_send(o, now_usec))
-                return;
+        if (!peer_may_send(o->peer, false, now_usec))
+                return; /* due again when the server is awake */
         m.token = o->token;
         transport->notify(o->peer->link, &m, on_last_sent, NULL, &call);
         observation_end(o, error == -ENOENT ? "observed path is gone"
                                             : "observed path cannot be read");
 }
 
-static bool is_news(const Observation *o, GBytes *payload, uint64_t now_usec) {
-        if (o->pmax_usec > 0 && now_usec >= o->last_usec + o->pmax_usec)
-                return true;
-        return !o->last_payload || !g_bytes_equal(o->last_payload, payload);
-}
-
-static void send_payload(Observation *o, GBytes *payload, uint64_t now_usec) {
-        const TransportOps *transport = o->observer->dm->config.transport;
+static int hand_over(Observation *o, const Body *body, uint64_t now_usec) {
         Message m = MESSAGE_INIT(CODE(2, 5));
         int r;
 
-        if (!is_news(o, payload, now_usec)) {
-                set_timer(o, due(o));
-                return;
-        }
-        if (!may_send(o, now_usec))
-                return;
+        m.confirmable = is_confirmable(o, now_usec);
         m.token = o->token;
         m.format = o->target.format;
-        m.payload = payload;
+        m.payload = body->payload;
         m.observe = (int) (++o->sequence & OBSERVE_MASK);
-        o->last_usec = now_usec;
-        r = transport->notify(o->peer->link, &m, on_sent, o, &o->call);
+        r = o->observer->dm->config.transport->notify(o->peer->link, &m, on_sent, o, &o->call);
         if (r < 0) {
-                log_full(LOG_LEVEL_DEBUG, r,
-                         &(LogFields){ .ssid = o->peer->ssid,
-                                       .path = PATH_TEXT(&o->target.paths[0]) },
-                         "Cannot send a notification, waiting for the next change: %m");
                 o->call = NULL;
-                o->changed = true;
-                return;
+                return r;
         }
-        o->last_sent_usec = now_usec;
+        o->call_confirmable = m.confirmable;
+        if (m.confirmable) {
+                o->peer->n_on_way++;
+                o->last_confirmed_usec = now_usec;
+        }
+        o->moments.told_usec = now_usec;
+        o->moments.retry_usec = 0;
         o->n_sent++;
-        g_clear_pointer(&o->last_payload, g_bytes_unref);
-        if (g_bytes_get_size(payload) <= LAST_PAYLOAD_MAX)
-                o->last_payload = g_bytes_ref(payload);
+        return 0;
 }
 
-static void send_result(Observation *o, const ReadResult *result, uint64_t now_usec) {
-        g_autoptr(GBytes) payload = NULL;
+static void fail(Observation *o, int error, const char *what, uint64_t now_usec) {
+        log_full(LOG_LEVEL_DEBUG, error,
+                 &(LogFields){ .ssid = o->peer->ssid, .path = PATH_TEXT(&o->target.paths[0]) },
+                 "Cannot %s a notification, trying again later: %m", what);
+        retry_later(o, now_usec);
+}
+
+static bool send_body(Observation *o, const Body *body, uint64_t now_usec) {
         int r;
 
-        r = notify_body_make(o, result, &payload);
+        if (!peer_may_send(o->peer, false, now_usec))
+                return false; /* stays due until the server is awake (presence.h) */
+        r = hand_over(o, body, now_usec);
         if (r < 0)
-                log_full(LOG_LEVEL_WARNING, r,
-                         &(LogFields){ .ssid = o->peer->ssid,
-                                       .path = PATH_TEXT(&o->target.paths[0]) },
-                         "Cannot encode a notification: %m");
-        else
-                send_payload(o, payload, now_usec);
+                fail(o, r, "send", now_usec);
+        return r == 0;
+}
+
+/* --- what there is to tell --- */
+static bool is_news(const Observation *o, Pending pending, uint64_t digest, uint64_t now_usec) {
+        return pending == PENDING_NEWS || timing_is_repeat(&o->periods, &o->moments, now_usec) ||
+               (pending == PENDING_CHANGE && o->digest != digest);
+}
+
+static bool tell(Observation *o, const ReadResult *result, uint64_t now_usec) {
+        g_auto(Body) body = { .payload = NULL };
+        int r;
+
+        r = notify_body_make(o, result, &body);
+        if (r < 0) {
+                fail(o, r, "encode", now_usec);
+                return false;
+        }
+        if (!send_body(o, &body, now_usec))
+                return false;
+        judge_told(o, result);
+        return true;
+}
+
+/* An evaluation for epmax does not know which path its news are of: the smallest pmin counts. */
+static bool pending_path_unknown(const Observation *o) {
+        for (size_t i = 0; i < o->target.n; i++)
+                if (o->path_states[i].triggered)
+                        return false;
+        return true;
+}
+
+/* The values are known; pending says why they were looked at, o->pending what happened since. */
+static void conclude(Observation *o, const ReadResult *result, Pending pending, uint64_t now_usec) {
+        const Pending since = o->pending;
+
+        o->elsewhere = result->elsewhere;
+        o->moments.evaluated_usec = now_usec;
+        o->moments.retry_usec = 0;
+        if (o->elsewhere && pending != PENDING_NEWS)
+                pending = MAX(pending, judge_result(o, result));
+        if (!is_news(o, pending, judge_digest(result), now_usec)) {
+                judge_seen(o, result);
+                settle(o);
+                set_timer(o);
+                return;
+        }
+        o->pending = MAX(since, pending);
+        if (o->path_states && pending_path_unknown(o))
+                trigger_paths(o, NULL, true);
+        observation_refresh(o);
+        if (!timing_is_repeat(&o->periods, &o->moments, now_usec) &&
+            !timing_may_tell(&o->periods, &o->moments, now_usec))
+                set_timer(o); /* it was looked at within pmin, because of epmax */
+        else if (tell(o, result, now_usec)) {
+                o->pending = since;
+                settle(o);
+        }
 }
 
 static bool is_final(int error) {
         return error == -ENOENT || error == -EPERM || error == -EACCES;
 }
 
-void notify_on_answers(Operation *op, void *state, int error, const char *text,
-                       const RecordList *records, uint64_t now_usec) {
+void notify_on_evaluated(Observation *o, int error, const RecordList *records, uint64_t now_usec) {
         g_auto(ReadResult) result = { .v = NULL };
-        Observation *o = state;
+        const Pending asked = o->asked;
         int r = error;
 
-        o->asking = NULL;
-        operation_free(op);
         if (r == 0)
                 r = read_collect_answered(o->observer->dm, &o->target, records, &result);
         if (!peer_is_there(o->peer) || o->observer->n_suspended > 0) {
-                notify_mark(o, false); /* asks again when it may be sent */
-                return;
-        }
-        if (r == 0)
-                send_result(o, &result, now_usec);
-        else if (error == 0 && is_final(r)) {
-                send_end(o, r, now_usec);
-                return;
-        } else
-                o->last_usec =
-                        now_usec; /* the application is asked again at the next change or pmax */
-        if (!o->call)
-                set_timer(o, due(o));
-}
-
-static void ask_apps(Observation *o, const GArray *ask) {
-        Dm *dm = o->observer->dm;
-        const AppContext context = { .ssid = o->peer->ssid };
-
-        o->asking = operation_new_silent(dm, o->peer, notify_on_answers, o);
-        operation_wait(o->asking,
-                       dm->config.apps->read(dm->config.apps_userdata,
-                                             (const Path *) (const void *) ask->data, ask->len,
-                                             &context, operation_done, o->asking));
-}
-
-static void send_now(Observation *o, uint64_t now_usec) {
-        g_autoptr(GArray) ask = NULL;
-        g_auto(ReadResult) result = { .v = NULL };
-        g_autoptr(GBytes) payload = NULL;
-        Dm *dm = o->observer->dm;
-        GBytes *shared = notify_body_shared(o);
-        int r;
-
-        o->changed = o->urgent = false; /* a change from here on is a new one */
-        if (shared) {
-                send_payload(o, shared, now_usec);
-                return;
-        }
-        ask = g_array_new(FALSE, FALSE, sizeof(Path));
-        r = read_collect(dm, &o->target, NULL, &result, ask);
-        if (r == 0 && ask->len > 0) {
-                ask_apps(o, ask);
-                return;
-        }
-        if (r == 0)
-                r = notify_body_make(o, &result, &payload);
-        if (r == 0)
-                send_payload(o, payload, now_usec);
-        else if (is_final(r))
+                o->pending = MAX(o->pending, asked); /* asks again when it may be sent */
+                notify_queue(o);
+        } else if (r == 0)
+                conclude(o, &result, asked, now_usec);
+        else if (error == 0 && is_final(r))
                 send_end(o, r, now_usec);
         else {
-                log_full(LOG_LEVEL_WARNING, r,
-                         &(LogFields){ .ssid = o->peer->ssid,
-                                       .path = PATH_TEXT(&o->target.paths[0]) },
-                         "Cannot read for a notification: %m");
-                o->last_usec = now_usec;
-                set_timer(o, due(o));
+                o->pending = MAX(o->pending, asked);
+                fail(o, r, "read for", now_usec);
         }
+}
+
+/* Somebody else's notification of the same values was made in this turn. */
+static bool look_at_shared(Observation *o, uint64_t now_usec) {
+        const Body *shared = o->conditioned || o->elsewhere ? NULL : notify_body_shared(o);
+
+        if (!shared)
+                return false;
+        if (!is_news(o, o->pending, shared->digest, now_usec)) {
+                o->pending = PENDING_NONE;
+                set_timer(o);
+        } else if (send_body(o, shared, now_usec)) {
+                o->pending = PENDING_NONE;
+                o->digest = shared->digest;
+        }
+        return true;
+}
+
+static void look(Observation *o, uint64_t now_usec) {
+        g_autoptr(GArray) ask = NULL;
+        g_auto(ReadResult) result = { .v = NULL };
+        int r;
+
+        if (look_at_shared(o, now_usec))
+                return;
+        ask = g_array_new(FALSE, FALSE, sizeof(Path));
+        r = read_collect(o->observer->dm, &o->target, NULL, &result, ask);
+        if (r == 0 && ask->len > 0)
+                evaluate(o, ask, now_usec);
+        else if (r == 0) {
+                const Pending pending = o->pending;
+
+                o->pending = PENDING_NONE;
+                conclude(o, &result, pending, now_usec);
+        } else if (is_final(r))
+                send_end(o, r, now_usec);
+        else
+                fail(o, r, "read for", now_usec);
+}
+
+/* Whether the path that was deleted is there no more. Not a matter of pmin: nothing can be told of
+ * it. */
+static bool is_gone(Observation *o, int *ret_error) {
+        g_autoptr(GArray) ask = NULL;
+        g_auto(ReadResult) result = { .v = NULL };
+
+        if (!o->check_gone)
+                return false;
+        o->check_gone = false;
+        ask = g_array_new(FALSE, FALSE, sizeof(Path));
+        *ret_error = read_collect(o->observer->dm, &o->target, NULL, &result, ask);
+        return is_final(*ret_error);
 }
 
 void notify_process(Observation *o, uint64_t now_usec) {
-        uint64_t due_usec;
+        int error;
 
-        if (!o->established || !peer_is_there(o->peer) || o->call || o->asking)
+        if (o->observer->n_suspended > 0) {
+                notify_queue(o);
+                return;
+        }
+        if (!o->established || !peer_is_there(o->peer) || o->call || o->evaluation)
                 return; /* whoever ends that comes back here */
-        due_usec = due(o);
-        if (due_usec <= now_usec)
-                send_now(o, now_usec);
+        if (is_gone(o, &error)) {
+                o->check_gone = true; /* still, if the end has to wait */
+                send_end(o, error, now_usec);
+        } else if (due(o) > now_usec)
+                set_timer(o);
+        else if (o->peer->n_on_way >= ON_WAY_MAX && is_confirmable(o, now_usec))
+                push(o, &o->peer->ready);
         else
-                set_timer(o, due_usec);
+                look(o, now_usec);
 }
 
 void notify_on_flush(void *userdata, uint64_t now_usec) {
@@ -269,8 +405,7 @@ void notify_on_flush(void *userdata, uint64_t now_usec) {
         for (; n > 0 && !g_queue_is_empty(&s->queue); n--) {
                 Observation *o = g_queue_peek_head(&s->queue);
 
-                g_queue_unlink(&s->queue, &o->queue_node);
-                o->queued = false;
+                unqueue(o);
                 notify_process(o, now_usec);
         }
         notify_bodies_end(s);

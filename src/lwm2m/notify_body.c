@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lwm2m/notify_body.h"
 
+#include "lwm2m/judge.h"
+
+void body_clear(Body *b) {
+        g_clear_pointer(&b->payload, g_bytes_unref);
+}
+
 /* --- one body for all who observe the same --- */
 typedef struct BodyKey {
         Path path;
@@ -8,7 +14,7 @@ typedef struct BodyKey {
         uint16_t ssid; /* 0 while all servers may read the same */
 } BodyKey;
 
-static guint hash_body(const void *key) {
+static guint hash_key(const void *key) {
         const BodyKey *k = key;
         const Path *p = &k->path;
 
@@ -16,14 +22,17 @@ static guint hash_body(const void *key) {
                (guint) p->id[3] * 8209 + (guint) k->format + p->n;
 }
 
-static gboolean equal_bodies(const void *a, const void *b) {
+static gboolean equal_keys(const void *a, const void *b) {
         const BodyKey *x = a, *y = b;
 
         return x->format == y->format && x->ssid == y->ssid && path_equal(&x->path, &y->path);
 }
 
-static void unref_bytes(void *bytes) {
-        g_bytes_unref(bytes);
+static void body_free(void *userdata) {
+        Body *b = userdata;
+
+        body_clear(b);
+        g_free(b);
 }
 
 static BodyKey body_key(const Observation *o) {
@@ -34,43 +43,44 @@ static BodyKey body_key(const Observation *o) {
         };
 }
 
-GBytes *notify_body_shared(const Observation *o) {
-        if (!o->observer->bodies || o->target.composite)
-                return NULL;
-        return g_hash_table_lookup(o->observer->bodies, &(const BodyKey[]){ body_key(o) });
-}
-
-static void share_body(const Observation *o, GBytes *payload) {
-        const BodyKey key = body_key(o);
-
-        if (o->observer->bodies && !o->target.composite &&
-            path_index_count(o->observer->index, &key.path) > 1)
-                g_hash_table_insert(o->observer->bodies, g_memdup2(&key, sizeof(key)),
-                                    g_bytes_ref(payload));
-}
-
 void notify_bodies_begin(Observer *s) {
-        s->bodies = g_hash_table_new_full(hash_body, equal_bodies, g_free, unref_bytes);
+        s->bodies = g_hash_table_new_full(hash_key, equal_keys, g_free, body_free);
 }
 
 void notify_bodies_end(Observer *s) {
         g_clear_pointer(&s->bodies, g_hash_table_unref);
 }
 
-int notify_body_make(Observation *o, const ReadResult *result, GBytes **ret) {
-        g_autoptr(GBytes) payload = NULL;
+const Body *notify_body_shared(const Observation *o) {
+        if (!o->observer->bodies || o->target.composite)
+                return NULL;
+        return g_hash_table_lookup(o->observer->bodies, &(const BodyKey[]){ body_key(o) });
+}
+
+static void share(const Observation *o, const Body *b) {
+        const BodyKey key = body_key(o);
+        Body copy = { .payload = g_bytes_ref(b->payload), .digest = b->digest };
+
+        g_hash_table_insert(o->observer->bodies, g_memdup2(&key, sizeof(key)),
+                            g_memdup2(&copy, sizeof(copy)));
+}
+
+/* --- making and hearing of them --- */
+int notify_body_make(Observation *o, const ReadResult *result, Body *ret) {
+        Body b = { .digest = judge_digest(result) };
         int r;
 
-        r = read_encode(o->observer->dm, &o->target, result, &payload);
+        r = read_encode(o->observer->dm, &o->target, result, &b.payload);
         if (r < 0)
                 return r;
-        if (!result->owned)
-                share_body(o, payload);
-        *ret = g_steal_pointer(&payload);
+        if (o->observer->bodies && !o->target.composite && !result->elsewhere &&
+            path_index_count(o->observer->index, &o->target.paths[0]) > 1)
+                share(o, &b);
+        *ret = b;
         return 0;
 }
 
 void notify_body_settled(Observation *o, bool acknowledged) {
         if (!acknowledged)
-                g_clear_pointer(&o->last_payload, g_bytes_unref);
+                o->digest = 0;
 }

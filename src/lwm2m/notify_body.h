@@ -5,12 +5,20 @@
  * and format while a turn's notifications are sent. */
 #include "lwm2m/observation.h"
 
+typedef struct Body {
+        GBytes *payload;
+        uint64_t digest; /* of the values in it: judge_digest() */
+} Body;
+
+void body_clear(Body *b);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Body, body_clear)
+
 void notify_bodies_begin(Observer *s);
 void notify_bodies_end(Observer *s);
 /* One that was made in this turn for the same path and format; borrowed, NULL if there is none. */
-GBytes *notify_body_shared(const Observation *o);
+const Body *notify_body_shared(const Observation *o);
 /* Encodes result for o. An error as of read_encode(). */
-int notify_body_make(Observation *o, const ReadResult *result, GBytes **ret);
+int notify_body_make(Observation *o, const ReadResult *result, Body *ret);
 /* The notification of o that was sent last has arrived (acknowledged, or non-confirmable and
  * handed to the network), or it is not known whether it has. Not called when o ends. */
 void notify_body_settled(Observation *o, bool acknowledged);

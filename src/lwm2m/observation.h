@@ -1,52 +1,77 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* One observation, as observe.c (who and where) and notify.c (when and what) share it. */
+/* One observation, as the modules behind observe.h share it: observe.c (who and where),
+ * observe_attrs.c (by which attributes), judge.c (what is worth telling), evaluate.c (asking
+ * applications), notify.c (when, and getting it out) and notify_body.c (what it says). */
 #include "lwm2m/observe.h"
-#include "lwm2m/operation.h"
 #include "lwm2m/path_index.h"
+#include "lwm2m/reference.h"
+#include "lwm2m/timing.h"
 
-#define OBSERVE_MASK 0xffffff       /* 24 bits: RFC 7641, section 2 */
-#define LAST_PAYLOAD_MAX (4U << 10) /* bytes; a longer body is not compared but always sent */
+#define OBSERVE_MASK 0xffffff /* 24 bits: RFC 7641, section 2 */
+
+typedef struct Evaluation Evaluation; /* evaluate.h */
 
 struct Observer {
         Dm *dm;
         PathIndex *index;
         guint n;
-        GQueue queue; /* of Observation: something may have to be sent */
+        GQueue queue; /* of Observation: to be looked at in this turn of the loop */
         Timer *flush;
         unsigned n_suspended;
-        GHashTable *bodies; /* while flushing: (path, format) -> GBytes, for paths observed more
-                               than once */
+        GHashTable *bodies; /* notify_body.c, while flushing */
 };
+
+/* The paths of a composite observation have periods of their own. */
+typedef struct PathState {
+        uint32_t pmin;  /* seconds */
+        bool triggered; /* what is pending is (also) about this path */
+} PathState;
 
 struct Observation {
         Peer *peer;
         Observer *observer;
         GBytes *token;
         ReadTarget target;
-        Attrs own; /* of the Observe request itself, LwM2M 1.2 */
-        GBytes *last_payload;
+        Attrs *own;             /* of the Observe request itself, LwM2M 1.2; NULL none */
+        PathState *path_states; /* composite: as target.paths; NULL else */
+        References *references; /* of values with conditions (judge.c) */
+        uint64_t digest;        /* of the values told last; 0: not known what the server has */
+        uint64_t n_sent, last_confirmed_usec; /* …: of the last confirmable one, or the request */
+        Moments moments;
+        Periods periods; /* effective unless stale; a composite's pmin is in path_states */
         uint32_t sequence;
-        uint64_t n_sent, last_sent_usec;
-        uint64_t last_usec;            /* last sent or tried: pmin and pmax count from here */
-        uint64_t pmin_usec, pmax_usec; /* effective; pmax 0: none */
-        bool established, changed, urgent, queued,
-                stale;     /* stale: pmin and pmax have to be found again */
-        Observation **job; /* of the answer that will establish it */
-        Call *call;        /* notification on its way */
-        Operation *asking; /* applications, for the next notification */
-        Timer *timer;      /* made when first needed */
+        uint8_t pending, asked; /* Pending; asked: what the evaluation under way is about */
+        int8_t confirmable;     /* as attributes say; -1 when they do not */
+        bool established;
+        bool stale,
+                stale_pmin; /* periods and the like, a composite's pmin, are to be found again */
+        bool conditioned;   /* some value in it may have conditions */
+        bool elsewhere;     /* some value in it has to be asked for */
+        bool check_gone;    /* the observed path was deleted, if only for a moment */
+        bool call_confirmable;
+        Observation **job;      /* of the answer that will establish it */
+        Call *call;             /* notification on its way */
+        Evaluation *evaluation; /* of applications, for the next notification */
+        Timer *timer;           /* made when first needed */
+        GQueue *in;             /* where queue_node is: observer->queue, peer->ready or nowhere */
         GList queue_node;
 };
 
 /* notify.c */
-void notify_queue(Observation *o);                      /* looks at it in this turn of the loop */
-void notify_mark(Observation *o, bool urgent);          /* a value changed */
+void notify_queue(Observation *o); /* looks at it in this turn of the loop */
+/* Something at path is to be told (NULL: at any), or may have to be; below: and below it. */
+void notify_mark(Observation *o, Pending pending, const Path *path, bool below);
 void notify_process(Observation *o, uint64_t now_usec); /* sends or sets its timer; may end o */
 void notify_on_flush(void *userdata, uint64_t now_usec);
-void notify_on_answers(Operation *op, void *state, int error, const char *text,
-                       const RecordList *records, uint64_t now_usec);
+/* What an evaluation brought; error as of AppDone. May end o. */
+void notify_on_evaluated(Observation *o, int error, const RecordList *records, uint64_t now_usec);
+void notify_withdraw(Observation *o); /* takes back what is on its way, leaves its queue */
+void notify_lost(Observation *o);     /* what was sent may not have arrived: tells again */
 /* observe.c */
 void observation_end(Observation *o, const char *why); /* with its event; frees o */
-void observation_effective(const Observation *o, Attrs *ret);
 void observe_event(const Observation *o, const char *name, const char *why);
+/* observe_attrs.c */
+void observation_effective(const Observation *o, Attrs *ret); /* of a composite: the sum of all */
+void observation_refresh(Observation *o);                     /* periods and the like, if stale */
+bool observe_defaults_differ(Peer *p); /* 1/x/2 and 1/x/3 are not what they were; looks again */

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 
+#include "lwm2m/evaluate.h"
+#include "lwm2m/judge.h"
 #include "lwm2m/notify_body.h"
+#include "lwm2m/write_attributes.h"
 
 Observer *observer_new(Dm *dm) {
         Observer *s = g_new(Observer, 1);
@@ -38,19 +41,16 @@ static void unindex(Observation *o) {
 }
 
 static void observation_free(Observation *o) {
-        const TransportOps *transport = o->observer->dm->config.transport;
-
         unindex(o);
-        if (o->queued)
-                g_queue_unlink(&o->observer->queue, &o->queue_node);
+        notify_withdraw(o);
+        evaluation_leave(o);
         if (o->job)
                 *o->job = NULL;
-        if (o->call)
-                transport->cancel(o->call);
-        operation_free(o->asking);
         timer_free(o->timer);
-        g_clear_pointer(&o->last_payload, g_bytes_unref);
+        references_free(o->references);
         g_clear_pointer(&o->token, g_bytes_unref);
+        g_free(o->own);
+        g_free(o->path_states);
         g_free(o->target.paths);
         g_free(o);
 }
@@ -67,27 +67,6 @@ void observation_end(Observation *o, const char *why) {
         end(o);
 }
 
-static int take_attributes(Request *rq, const ReadTarget *target, Attrs *ret) {
-        const ResourceDef *def = NULL;
-        const char *bad = "", *why = "";
-        AttrsUpdate update = { .remove = 0 };
-
-        if (!rq->message->query || !rq->message->query[0])
-                return 0;
-        if (!version_reaches(rq->peer->version, 1, 2))
-                return request_fail(rq, -EINVAL, "Observe has attributes since LwM2M 1.2 only");
-        if (attrs_parse(rq->message->query, &update, &bad) < 0 || update.remove)
-                return request_fail(rq, -EINVAL, "Bad attribute '%s'", bad);
-        if (!target->composite && target->paths[0].n >= 3)
-                def = tree_resource_def(rq->dm->tree, &target->paths[0]);
-        if (!target->composite && attrs_check_target(&update, &target->paths[0], def) < 0)
-                return request_fail(rq, -EINVAL, "An attribute does not fit the target");
-        if (attrs_check(&update.set, &why) < 0)
-                return request_fail(rq, -EINVAL, "%s", why);
-        *ret = update.set;
-        return 0;
-}
-
 static bool is_full(const Request *rq) {
         const DmConfig *config = &rq->dm->config;
 
@@ -98,12 +77,12 @@ static bool is_full(const Request *rq) {
 int observe_begin(Request *rq, const ReadTarget *target, Observation **ret) {
         g_autoptr(GBytes) token =
                 rq->message->token ? g_bytes_ref(rq->message->token) : g_bytes_new(NULL, 0);
-        Attrs own = { .set = 0 };
+        g_autofree Attrs *own = NULL;
         uint32_t sequence = 0;
         Observation *o;
         int r;
 
-        r = take_attributes(rq, target, &own);
+        r = write_attributes_of_observe(rq, target, &own);
         if (r < 0)
                 return r;
         o = g_hash_table_lookup(rq->peer->observations, token);
@@ -120,12 +99,14 @@ int observe_begin(Request *rq, const ReadTarget *target, Observation **ret) {
                 .observer = rq->dm->observer,
                 .token = g_bytes_ref(token),
                 .target = *target,
-                .own = own,
+                .own = g_steal_pointer(&own),
                 .sequence = sequence,
                 .stale = true,
         };
         o->queue_node.data = o;
         o->target.paths = g_memdup2(target->paths, target->n * sizeof(Path));
+        if (target->composite)
+                o->path_states = g_new0(PathState, target->n);
         for (size_t i = 0; i < target->n; i++)
                 path_index_add(o->observer->index, &target->paths[i], o);
         o->observer->n++;
@@ -134,12 +115,14 @@ int observe_begin(Request *rq, const ReadTarget *target, Observation **ret) {
         return 0;
 }
 
-int observation_establish(Observation *o, GBytes *payload, uint64_t now_usec) {
+int observation_establish(Observation *o, const ReadResult *result, uint64_t now_usec) {
         o->job = NULL;
+        (void) judge_rewritten(o);
         o->established = true;
-        o->last_usec = o->last_sent_usec = now_usec;
-        if (g_bytes_get_size(payload) <= LAST_PAYLOAD_MAX)
-                o->last_payload = g_bytes_ref(payload);
+        o->elsewhere = result->elsewhere;
+        o->moments = (Moments){ .told_usec = now_usec, .evaluated_usec = now_usec };
+        o->last_confirmed_usec = now_usec;
+        judge_told(o, result);
         observe_event(o, "observer-added", "");
         notify_queue(o); /* for pmax, and for what changed while applications were asked */
         return (int) (o->sequence & OBSERVE_MASK);
@@ -174,37 +157,36 @@ void observe_drop(Peer *p, const char *why) {
 }
 
 /* --- attributes --- */
-static void on_stale(void *userdata, void *thing) {
+static void on_rewritten(void *userdata, void *thing) {
         const uint16_t *ssid = userdata;
         Observation *o = thing;
 
-        if (o->peer->ssid == *ssid) {
-                o->stale = true;
-                notify_queue(o);
-        }
+        if (o->peer->ssid != *ssid)
+                return;
+        o->stale = true;
+        notify_mark(o, judge_rewritten(o), NULL, true);
+        notify_queue(o);
 }
 
 void observe_attributes_changed(Dm *dm, uint16_t ssid, const Path *p) {
-        path_index_covering(dm->observer->index, p, on_stale, &ssid);
-        path_index_below(dm->observer->index, p, on_stale, &ssid);
+        path_index_covering(dm->observer->index, p, on_rewritten, &ssid);
+        path_index_below(dm->observer->index, p, on_rewritten, &ssid);
 }
 
-/* --- changes --- */
-static void on_changed(void *userdata, void *thing) {
-        notify_mark(thing, *(const bool *) userdata);
-}
-
+/* 1/x/0, 1/x/2, 1/x/3 or the whole instance. */
 static bool is_default_change(const Change *c) {
         return c->path.id[0] == 1 &&
                (c->path.n == 2 || c->path.id[2] == 0 || c->path.id[2] == 2 || c->path.id[2] == 3);
 }
 
-static void all_stale(Dm *dm) {
+static void check_defaults(Dm *dm) {
         for (GList *i = dm->peers.head; i; i = i->next) {
                 Peer *p = i->data;
                 GHashTableIter j;
                 void *o;
 
+                if (!observe_defaults_differ(p))
+                        continue;
                 g_hash_table_iter_init(&j, p->observations);
                 while (g_hash_table_iter_next(&j, NULL, &o)) {
                         ((Observation *) o)->stale = true;
@@ -213,37 +195,73 @@ static void all_stale(Dm *dm) {
         }
 }
 
-void observe_changes(Dm *dm, const Change *changes, size_t n) {
-        const PathIndex *index = dm->observer->index;
-        bool defaults = false;
+/* --- changes --- */
+typedef struct Changed {
+        const Path *path;
+        const Value *value; /* what was set; NULL: something else happened */
+} Changed;
 
-        if (path_index_is_empty(index))
-                return;
-        for (size_t i = 0; i < n; i++) {
-                const Change *c = &changes[i];
-                bool urgent = c->kind == CHANGE_DELETED && c->path.n == 2;
+static void on_changed(void *userdata, void *thing) {
+        const Changed *c = userdata;
+        Observation *o = thing;
 
-                if (dm_is_hidden(c->path.id[0]))
-                        continue;
-                path_index_covering(index, &c->path, on_changed, &urgent);
-                if (c->kind == CHANGE_DELETED)
-                        path_index_below(index, &c->path, on_changed, &urgent);
-                defaults = defaults || is_default_change(c);
-        }
-        if (defaults)
-                all_stale(dm);
+        notify_mark(o, c->value ? judge_set(o, c->path, c->value) : PENDING_CHANGE, c->path, false);
 }
 
-/* Rights withdrawn end an observation, or take instances out of it, without waiting for pmin. */
-void observe_access_changed(Dm *dm, const Path *p) {
-        bool urgent = true;
+static void on_changed_above(void *userdata, void *thing) {
+        const Changed *c = userdata;
+        Observation *o = thing;
 
-        path_index_covering(dm->observer->index, p, on_changed, &urgent);
-        path_index_below(dm->observer->index, p, on_changed, &urgent);
+        o->check_gone = !o->target.composite;
+        notify_mark(o, PENDING_CHANGE, c->path, true);
+        notify_queue(o);
+}
+
+/* Set to what it was. Where an application answers for it, that says nothing. */
+static bool is_same(const Dm *dm, const Change *c, const Value *now) {
+        return c->old && now && value_equal(c->old, now) && !(dm_claimed(dm, &c->path) & APP_READ);
+}
+
+static void apply_change(Dm *dm, const Change *c) {
+        const PathIndex *index = dm->observer->index;
+        Changed changed = { .path = &c->path };
+
+        if (c->kind == CHANGE_SET && tree_get(dm->tree, &c->path, &changed.value) < 0)
+                changed.value = NULL;
+        if (c->kind == CHANGE_SET && is_same(dm, c, changed.value))
+                return;
+        path_index_covering(index, &c->path, on_changed, &changed);
+        if (c->kind == CHANGE_DELETED) /* emptied is deleted, one by one: tree.h */
+                path_index_at(index, &c->path, on_changed_above, &changed);
+        if (!changed.value && c->kind != CHANGE_CREATED)
+                path_index_below(index, &c->path, on_changed_above, &changed);
+}
+
+void observe_changes(Dm *dm, const Change *changes, size_t n) {
+        bool defaults = false;
+
+        for (size_t i = 0; i < n; i++)
+                defaults = defaults || is_default_change(&changes[i]);
+        if (defaults)
+                check_defaults(dm);
+        if (path_index_is_empty(dm->observer->index))
+                return;
+        for (size_t i = 0; i < n; i++)
+                if (!dm_is_hidden(changes[i].path.id[0]))
+                        apply_change(dm, &changes[i]);
+}
+
+/* Rights withdrawn end an observation at once, or take instances out of it. */
+void observe_access_changed(Dm *dm, const Path *p) {
+        const PathIndex *index = dm->observer->index;
+        Changed changed = { .path = p };
+
+        path_index_covering(index, p, on_changed, &changed);
+        path_index_at(index, p, on_changed_above, &changed);
+        path_index_below(index, p, on_changed_above, &changed);
 }
 
 void observe_link_changed(Peer *p) {
-        const TransportOps *transport = p->dm->config.transport;
         GHashTableIter i;
         void *value;
 
@@ -252,9 +270,8 @@ void observe_link_changed(Peer *p) {
                 Observation *o = value;
 
                 if (o->call) { /* whether it arrived will not be known */
-                        transport->cancel(g_steal_pointer(&o->call));
-                        o->changed = true;
-                        notify_body_settled(o, false);
+                        notify_withdraw(o);
+                        notify_lost(o);
                 }
                 if (p->link)
                         notify_queue(o);
@@ -300,18 +317,19 @@ void observe_foreach(const Peer *p, void (*func)(void *userdata, const Observati
                         continue;
                 observation_effective(o, &a);
                 text = attrs_format(&a);
-                func(userdata, &(ObservationInfo){
-                                       .ssid = p->ssid,
-                                       .paths = o->target.paths,
-                                       .n_paths = o->target.n,
-                                       .composite = o->target.composite,
-                                       .pending = o->changed || o->call || o->asking,
-                                       .format = o->target.format,
-                                       .last_sent_usec = o->last_sent_usec,
-                                       .n_sent = o->n_sent,
-                                       .token = o->token,
-                                       .attributes = text,
-                               });
+                func(userdata,
+                     &(ObservationInfo){
+                             .ssid = p->ssid,
+                             .paths = o->target.paths,
+                             .n_paths = o->target.n,
+                             .composite = o->target.composite,
+                             .pending = o->pending != PENDING_NONE || o->call || o->evaluation,
+                             .format = o->target.format,
+                             .last_sent_usec = o->moments.told_usec,
+                             .n_sent = o->n_sent,
+                             .token = o->token,
+                             .attributes = text,
+                     });
         }
 }
 

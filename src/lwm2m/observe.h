@@ -8,8 +8,6 @@
 #include "lwm2m/dm_internal.h"
 #include "lwm2m/read.h"
 
-typedef struct Observation Observation;
-
 Observer *observer_new(Dm *dm);
 Observer *observer_free(Observer *s); /* the peers are gone by then */
 
@@ -19,7 +17,7 @@ Observer *observer_free(Observer *s); /* the peers are gone by then */
  * bad attributes in the query. */
 int observe_begin(Request *rq, const ReadTarget *target, Observation **ret);
 /* The first answer goes out; returns its Observe value. */
-int observation_establish(Observation *o, GBytes *payload, uint64_t now_usec);
+int observation_establish(Observation *o, const ReadResult *result, uint64_t now_usec);
 void observation_abandon(Observation *o); /* there will be no answer of success */
 /* *slot is set to NULL if the observation ends before it was established or abandoned. */
 void observation_set_job(Observation *o, Observation **slot);

@@ -93,6 +93,13 @@ static void run(const Node *n, PathIndexFunc func, void *userdata) {
                 func(userdata, n->things->pdata[i]);
 }
 
+void path_index_at(const PathIndex *x, const Path *p, PathIndexFunc func, void *userdata) {
+        const Node *n = g_hash_table_lookup(x->nodes, p);
+
+        if (n)
+                run(n, func, userdata);
+}
+
 void path_index_covering(const PathIndex *x, const Path *p, PathIndexFunc func, void *userdata) {
         if (path_index_is_empty(x))
                 return;

@@ -19,6 +19,7 @@ void path_index_add(PathIndex *x, const Path *p, void *thing);
 void path_index_remove(PathIndex *x, const Path *p, void *thing);
 guint path_index_count(const PathIndex *x, const Path *p); /* at p itself */
 bool path_index_is_empty(const PathIndex *x);
+void path_index_at(const PathIndex *x, const Path *p, PathIndexFunc func, void *userdata);
 /* At p and at each of its ancestors up to the root. */
 void path_index_covering(const PathIndex *x, const Path *p, PathIndexFunc func, void *userdata);
 /* Below p, without p itself. */

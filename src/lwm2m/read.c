@@ -138,6 +138,7 @@ static int collect_elsewhere(Collector *c, const Path *p, const ResourceDef *def
                 r = dm_behaviour_read(c->dm, p, &v);
                 if (r == 0) {
                         add_owned(c->result, p, &v, RECORD_NO_TIME);
+                        c->result->elsewhere = true;
                         return 1;
                 }
                 if (r != -ENOSYS)
@@ -145,6 +146,7 @@ static int collect_elsewhere(Collector *c, const Path *p, const ResourceDef *def
         }
         if (!(dm_claimed(c->dm, p) & APP_READ))
                 return 0;
+        c->result->elsewhere = true;
         if (c->answers) {
                 r = add_answers(c, p, def);
                 return r < 0 ? r : 1;
@@ -432,8 +434,8 @@ static int answer(ReadJob *job, Responder *to, const ReadResult *result, uint64_
         m.format = job->target.format;
         m.payload = payload;
         if (job->observation)
-                m.observe = observation_establish(g_steal_pointer(&job->observation), payload,
-                                                  now_usec);
+                m.observe =
+                        observation_establish(g_steal_pointer(&job->observation), result, now_usec);
         responder_send(to, &m);
         return 0;
 }

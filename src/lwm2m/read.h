@@ -12,7 +12,8 @@
 typedef struct ReadResult {
         Record *v;
         size_t n, n_allocated;
-        GArray *owned; /* of Value */
+        GArray *owned;  /* of Value */
+        bool elsewhere; /* some come, or have to, from an application or a behaviour */
 } ReadResult;
 
 void read_result_clear(ReadResult *r);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "codec/format.h"
-#include "lwm2m/observe.h"
 #include "lwm2m/operation.h"
 
 /* --- the common end of all changes --- */
@@ -291,67 +290,4 @@ int write_request(Request *rq, bool replace) {
                         return r;
         }
         return write_submit(rq, &ops, &(WriteAnswer){ .code = CODE(2, 4) });
-}
-
-/* --- Write-Attributes --- */
-static int check_attributes_target(Request *rq, const ResourceDef **ret) {
-        const Path *p = &rq->path;
-        const ResourceDef *def = NULL;
-
-        if (p->n == 0)
-                return request_fail(rq, -EPERM, "Write-Attributes needs a path");
-        if (p->n == 1 && !tree_object_def(rq->dm->tree, p->id[0], -1))
-                return -ENOENT;
-        if (p->n >= 2) {
-                const Path instance = path_prefix(p, 2);
-                int r;
-
-                if (!tree_exists(rq->dm->tree, &instance))
-                        return -ENOENT;
-                r = request_may(rq, &instance, ACCESS_READ); /* on an object: no right needed */
-                if (r < 0)
-                        return r;
-        }
-        if (p->n >= 3) {
-                def = tree_resource_def(rq->dm->tree, p);
-                if (!def || (p->n == 4 && !tree_exists(rq->dm->tree, p)))
-                        return -ENOENT;
-                if (!(def->operations & OPERATION_READ))
-                        return request_fail(rq, -EPERM, "%s: not readable", PATH_TEXT(p));
-        }
-        *ret = def;
-        return 0;
-}
-
-int write_attributes(Request *rq) {
-        const Attrs *former = attr_store_get(rq->dm->attrs, rq->peer->ssid, &rq->path);
-        Attrs attrs = former ? *former : (Attrs){ .set = 0 };
-        const char *bad = "", *why = "";
-        const ResourceDef *def = NULL;
-        AttrsUpdate update;
-        int r;
-
-        r = check_attributes_target(rq, &def);
-        if (r < 0)
-                return r;
-        r = attrs_parse(rq->message->query, &update, &bad);
-        if (r < 0)
-                return request_fail(rq, r, "Bad attribute '%s'", bad);
-        r = attrs_check_target(&update, &rq->path, def);
-        if (r < 0)
-                return request_fail(rq, r, "%s: attribute does not fit the target",
-                                    PATH_TEXT(&rq->path));
-        attrs_update(&attrs, &update);
-        r = attrs_check(&attrs, &why);
-        if (r < 0)
-                return request_fail(rq, r, "%s: %s", PATH_TEXT(&rq->path), why);
-        r = attr_store_put(rq->dm->attrs, rq->peer->ssid, &rq->path, &attrs);
-        if (r < 0)
-                return r;
-
-        observe_attributes_changed(rq->dm, rq->peer->ssid, &rq->path);
-        if (rq->dm->config.attributes_changed)
-                rq->dm->config.attributes_changed(rq->dm->config.event_userdata);
-        responder_code(&rq->to, CODE(2, 4));
-        return 0;
 }

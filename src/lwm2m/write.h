@@ -14,7 +14,6 @@ typedef struct WriteAnswer {
 } WriteAnswer;
 
 int write_request(Request *rq, bool replace);
-int write_attributes(Request *rq);
 
 /* The number of a request's Content-Format option as a format for base: -EMEDIUMTYPE if we cannot
  * take it. */

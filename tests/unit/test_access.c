@@ -447,7 +447,7 @@ static void test_withdrawn(void **state) {
         assert_int_equal(observe_object(f, "/3303", "b"), CODE(2, 5));
         pass(f, 0);
         set_integer(f, "/2/0/2/2", 0);
-        pass(f, 0);
+        pass(f, 600);
         assert_int_equal(on_way(f, 0)->code, CODE(2, 5));
         fake_call_end(fake_open_call(f->transport, 0), 0, f->now);
         /* What it may not read is no news to it. */

@@ -314,8 +314,16 @@ static void test_attributes(void **state) {
                 { "/3303", "pmin=1&pmax=9", CODE(2, 4) },
                 { "/3303/0", "pmin=2", CODE(2, 4) },
                 { "/3303/0/5700", "gt=30&lt=-5&st=0.5", CODE(2, 4) },
-                { "/3/0/7/1", "pmax=100&epmin=1&epmax=2&con=1&hqmax=5", CODE(2, 4) },
-                { "/33000/0/7", "edge=1", CODE(2, 4) },
+                { "/3/0/7/1", "pmax=100&epmin=1&epmax=2", CODE(2, 4) },
+                { "/3/0/7/1", "con=1", CODE(4, 0) }, /* since 1.2 */
+                { "/3/0/7/1", "hqmax", CODE(4, 0) },
+                { "/33000/0/7", "edge=1", CODE(4, 0) },
+                { "/3/0/7", "gt=10", CODE(2, 4) },
+                { "/3/0/7/1", "lt=9&st=1", CODE(4, 0) }, /* with the gt of the resource */
+                { "/3/0/7/1", "lt=7&st=1", CODE(2, 4) },
+                { "/3/0/7", "gt=9", CODE(4, 0) }, /* with those of the resource instance */
+                { "/3/0/7", "gt=9.5", CODE(2, 4) },
+                { "/3/0/7", "gt", CODE(2, 4) },
                 { "/3303", "pmin=10", CODE(4, 0) }, /* above the pmax that is there */
                 { "/3303", "pmin=x", CODE(4, 0) },
                 { "/3303", "pmim=1", CODE(4, 0) },
@@ -344,7 +352,7 @@ static void test_attributes(void **state) {
                         fail_msg("%s?%s: %u.%02u", cases[i].path, cases[i].query, code >> 5,
                                  code & 31);
         }
-        assert_int_equal(f->n_attributes_changed, 5);
+        assert_int_equal(f->n_attributes_changed, 8);
         assert_attributes(f, "/3303", "pmin=1&pmax=9");
         assert_attributes(f, "/3303/0", "pmin=2");
         assert_attributes(f, "/3303/0/5700", "gt=30&lt=-5&st=0.5");
@@ -353,6 +361,31 @@ static void test_attributes(void **state) {
         assert_attributes(f, "/3303", "pmax=4");
         assert_int_equal(attributes(f, "/3303", "pmax"), CODE(2, 4));
         assert_attributes(f, "/3303", "");
+}
+
+static void test_attributes_of_versions(void **state) {
+        static const struct {
+                const char *path, *query;
+                uint8_t since;
+        } cases[] = {
+                { "/3303/0/5700", "pmin=1", 0 },  { "/3303/0/5700", "gt=1", 0 },
+                { "/3303/0/5700", "epmin=1", 1 }, { "/3303/0/5700", "epmax=5", 1 },
+                { "/33000/0/7", "edge=1", 2 },    { "/3303", "con=1", 2 },
+                { "/3303", "hqmax=5", 2 },        { "/3303", "hqmax", 2 },
+        };
+        Fixture *f = *state;
+
+        for (uint8_t minor = 0; minor <= 2; minor++) {
+                peer_set_version(f->peer, (Version){ 1, minor });
+                for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+                        if (attributes(f, cases[i].path, cases[i].query) !=
+                            (minor >= cases[i].since ? CODE(2, 4) : CODE(4, 0)))
+                                fail_msg("%s in 1.%u", cases[i].query, minor);
+        }
+        assert_int_equal(attributes(f, "/33000/0/7", "edge=2"), CODE(4, 0));
+        assert_int_equal(attributes(f, "/33000/0/1", "edge=1"), CODE(4, 0));
+        assert_int_equal(attributes(f, "/3303", "con=2"), CODE(4, 0));
+        assert_int_equal(attributes(f, "/3303", "hqmax=-1"), CODE(4, 0));
 }
 
 /* They go with the instance, and only with it. */
@@ -394,6 +427,7 @@ int main(void) {
                 DM_TEST(test_prepare_overtaken),
                 DM_TEST(test_disk_full),
                 DM_TEST(test_attributes),
+                DM_TEST(test_attributes_of_versions),
                 DM_TEST(test_attributes_end),
                 DM_TEST(test_attributes_kept),
                 DM_TEST(test_peer_goes),
