@@ -129,7 +129,7 @@ static void server_changed(Bus *b, uint16_t ssid) {
 
         server_path(ssid, path);
         sd_bus_emit_properties_changed(b->bus, path, BUS_NAME ".Server", "State", "Location",
-                                       "LastError", "LastRegistered", "NextUpdate",
+                                       "LastError", "LastRegistered", "NextUpdate", "QueueMode",
                                        "QueuedNotifications", "SendMuted", "LwM2MVersion", NULL);
 }
 

@@ -97,13 +97,14 @@ static int property_get(sd_bus *bus, const char *path, const char *interface, co
         if (strcmp(property, "SendMuted") == 0)
                 return sd_bus_message_append(reply, "b", s.send_muted);
         return sd_bus_message_append(reply, "s",
-                                     or_empty(strcmp(property, "Uri") == 0        ? s.uri
-                                              : strcmp(property, "Security") == 0 ? s.security
-                                              : strcmp(property, "Binding") == 0  ? s.binding
-                                              : strcmp(property, "State") == 0    ? s.state
-                                              : strcmp(property, "Location") == 0 ? s.location
-                                              : strcmp(property, "Peer") == 0     ? s.peer
-                                                                                  : version));
+                                     or_empty(strcmp(property, "Uri") == 0         ? s.uri
+                                              : strcmp(property, "Security") == 0  ? s.security
+                                              : strcmp(property, "Binding") == 0   ? s.binding
+                                              : strcmp(property, "State") == 0     ? s.state
+                                              : strcmp(property, "Location") == 0  ? s.location
+                                              : strcmp(property, "Peer") == 0      ? s.peer
+                                              : strcmp(property, "QueueMode") == 0 ? s.queue
+                                                                                   : version));
 }
 
 static int begin(sd_bus_message *m, Bus *b, ServerInfo *ret, sd_bus_error *error) {
@@ -236,6 +237,7 @@ const sd_bus_vtable server_vtable[] = {
         SD_BUS_PROPERTY("LastError", "(ss)", property_get, 0, EMITS),
         SD_BUS_PROPERTY("LastRegistered", "x", property_get, 0, EMITS),
         SD_BUS_PROPERTY("NextUpdate", "x", property_get, 0, EMITS),
+        SD_BUS_PROPERTY("QueueMode", "s", property_get, 0, EMITS),
         SD_BUS_PROPERTY("QueuedNotifications", "u", property_get, 0, EMITS),
         SD_BUS_PROPERTY("SendMuted", "b", property_get, 0, EMITS),
         SD_BUS_METHOD_WITH_ARGS("Update", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("u", job),

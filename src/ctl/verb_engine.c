@@ -29,6 +29,14 @@ static const char *colour_of(const Ctl *c, const char *state) {
         return "\033[33m";
 }
 
+/* For how long at most stands in the line below it. */
+static void print_queue_mode(const char *mode) {
+        if (strcmp(mode, "asleep") == 0)
+                print_field("queue mode", "asleep until the next update or data to send");
+        else if (strcmp(mode, "none") != 0)
+                print_field("queue mode", mode);
+}
+
 static void print_server(const Ctl *c, const cJSON *server) {
         const cJSON *error = cJSON_GetObjectItemCaseSensitive(server, "LastError");
         const char *state = json_string(server, "State", "?");
@@ -42,6 +50,7 @@ static void print_server(const Ctl *c, const cJSON *server) {
         print_field("LwM2M version", json_string(server, "LwM2MVersion", ""));
         print_field("location", json_string(server, "Location", ""));
         print_time("registered", json_integer(server, "LastRegistered", 0));
+        print_queue_mode(json_string(server, "QueueMode", "none"));
         if (json_integer(server, "NextUpdate", 0) > 0)
                 print_time("next update", json_integer(server, "NextUpdate", 0));
         if (json_integer(server, "QueuedNotifications", 0) > 0)

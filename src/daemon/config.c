@@ -19,18 +19,20 @@ typedef enum KeyType {
         KEY_SIZE,
         KEY_SECONDS,
         KEY_DURATION,
-        KEY_VERSION
+        KEY_VERSION,
+        KEY_QUEUE_SOCKET
 } KeyType;
 
 typedef struct Key {
         const char *group, *name;
-        size_t offset; /* of a char *, bool, uint64_t or Version */
+        size_t offset; /* of a char *, bool, uint64_t, Version or QueueSocket */
         uint64_t preset, min, max;
         KeyType type;
 } Key;
 
 #define AT(field) offsetof(Config, field)
 #define U32 UINT32_MAX
+#define AWAKE_TIME_MAX (86400 * USEC_PER_SEC)
 
 /* Every plain key: its default and what is allowed. man/lwm2md.conf.5 describes each (a test
  * compares). */
@@ -42,6 +44,10 @@ static const Key keys[] = {
         { "Client", "UpdateEarly", AT(update_early_sec), 10, 0, U32, KEY_SECONDS },
         { "Client", "UpdateInterval", AT(update_interval_sec), 15, 0, U32, KEY_SECONDS },
         { "Client", "QueueMode", AT(queue_mode), 0, 0, 0, KEY_BOOL },
+        { "Client", "QueueAwakeTime", AT(queue_awake_usec), 93 * USEC_PER_SEC, USEC_PER_SEC,
+          AWAKE_TIME_MAX, KEY_DURATION },
+        { "Client", "QueueSocket", AT(queue_socket), 0, 0, 0, KEY_QUEUE_SOCKET },
+        { "Client", "QueueAtOnce", AT(queue_at_once), 0, 0, 0, KEY_BOOL },
         { "Client", "Sms", AT(sms), 0, 0, 0, KEY_TEXT },
         { "Client", "DeregisterTimeout", AT(deregister_timeout_usec), 5 * USEC_PER_SEC, 0,
           60 * USEC_PER_SEC, KEY_DURATION },
@@ -73,6 +79,17 @@ static const Key keys[] = {
         { "Limits", "BusQueue", AT(bus_queue), 1024, 1, 1 << 20, KEY_COUNT },
         { "Persist", "Journal", AT(journal_bytes), 1U << 20, 4096, 1U << 30, KEY_SIZE },
         { "Persist", "Batch", AT(batch_usec), USEC_PER_SEC, 0, 3600 * USEC_PER_SEC, KEY_DURATION },
+};
+
+#define OF(field) offsetof(ServerConfig, field)
+
+/* The plain keys of a [Server NAME], whose default is the key of [Client] with the same name. */
+static const Key server_keys[] = {
+        { "Server", "QueueMode", OF(queue_mode), 0, 0, 0, KEY_BOOL },
+        { "Server", "QueueAwakeTime", OF(queue_awake_usec), 0, USEC_PER_SEC, AWAKE_TIME_MAX,
+          KEY_DURATION },
+        { "Server", "QueueSocket", OF(queue_socket), 0, 0, 0, KEY_QUEUE_SOCKET },
+        { "Server", "QueueAtOnce", OF(queue_at_once), 0, 0, 0, KEY_BOOL },
 };
 
 /* What the file being read is, and what was wrong so far. */
@@ -137,7 +154,23 @@ static int version_parse(const char *text, Version *ret) {
         return -EINVAL;
 }
 
-static void set_number(Reading *in, const Key *key, const char *text, uint64_t *ret) {
+static int queue_socket_parse(const char *text, QueueSocket *ret) {
+        static const char *const names[] = {
+                [QUEUE_SOCKET_STOP_POLLING] = "stop-polling",
+                [QUEUE_SOCKET_LISTEN] = "listen",
+                [QUEUE_SOCKET_CLOSE] = "close",
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+                if (strcmp(text, names[i]) == 0) {
+                        *ret = (QueueSocket) i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static void set_number(Reading *in, const char *group, const Key *key, const char *text,
+                       uint64_t *ret) {
         uint64_t u = 0;
         int r;
 
@@ -153,30 +186,30 @@ static void set_number(Reading *in, const Key *key, const char *text, uint64_t *
                 u /= USEC_PER_SEC;
         }
         if (r == -EINVAL)
-                complain(in, key->group, key->name, "'%s' is not %s", text,
+                complain(in, group, key->name, "'%s' is not %s", text,
                          key->type == KEY_COUNT     ? "a number"
                          : key->type == KEY_SIZE    ? "a size (bytes, or with K, M or G)"
                          : key->type == KEY_SECONDS ? "a time in whole seconds (90, 10min, 24h)"
                                                     : "a time (1.5s, 200ms, 10min)");
         else if ((r < 0 || u < key->min || u > key->max) && key->type == KEY_DURATION)
-                complain(in, key->group, key->name, "%s is out of range, allowed are %gs to %gs",
-                         text, (double) key->min / USEC_PER_SEC, (double) key->max / USEC_PER_SEC);
+                complain(in, group, key->name, "%s is out of range, allowed are %gs to %gs", text,
+                         (double) key->min / USEC_PER_SEC, (double) key->max / USEC_PER_SEC);
         else if (r < 0 || u < key->min || u > key->max)
-                complain(in, key->group, key->name,
+                complain(in, group, key->name,
                          "%s is out of range, allowed are %" PRIu64 " to %" PRIu64 "%s", text,
                          key->min, key->max, key->type == KEY_SECONDS ? " seconds" : "");
         else
                 *ret = u;
 }
 
-static void set_key(Reading *in, const Key *key, const char *text) {
-        void *field = (char *) in->config + key->offset;
+/* field: of key, in the Config or a ServerConfig. */
+static void set_key(Reading *in, const char *group, const Key *key, void *field, const char *text) {
         bool b;
 
         switch (key->type) {
         case KEY_TEXT:
                 if (!g_utf8_validate(text, -1, NULL) || !*text) {
-                        complain(in, key->group, key->name, "must be text and not empty");
+                        complain(in, group, key->name, "must be text and not empty");
                         return;
                 }
                 g_free(*(char **) field);
@@ -184,21 +217,25 @@ static void set_key(Reading *in, const Key *key, const char *text) {
                 return;
         case KEY_BOOL:
                 if (parse_bool(text, &b) < 0)
-                        complain(in, key->group, key->name, "'%s' is not a boolean (true or false)",
+                        complain(in, group, key->name, "'%s' is not a boolean (true or false)",
                                  text);
                 else
                         *(bool *) field = b;
                 return;
         case KEY_VERSION:
                 if (version_parse(text, field) < 0)
-                        complain(in, key->group, key->name, "'%s' is not auto, 1.0, 1.1 or 1.2",
+                        complain(in, group, key->name, "'%s' is not auto, 1.0, 1.1 or 1.2", text);
+                return;
+        case KEY_QUEUE_SOCKET:
+                if (queue_socket_parse(text, field) < 0)
+                        complain(in, group, key->name, "'%s' is not stop-polling, listen or close",
                                  text);
                 return;
         case KEY_COUNT:
         case KEY_SIZE:
         case KEY_SECONDS:
         case KEY_DURATION:
-                set_number(in, key, text, field);
+                set_number(in, group, key, text, field);
                 return;
         default:
                 g_assert_not_reached();
@@ -244,6 +281,18 @@ static ServerConfig *get_server(Config *c, const char *name) {
         return s;
 }
 
+static bool set_plain_server_key(Reading *in, const char *group, ServerConfig *s, const char *name,
+                                 const char *text) {
+        for (size_t i = 0; i < G_N_ELEMENTS(server_keys); i++)
+                if (strcmp(server_keys[i].name, name) == 0) {
+                        set_key(in, group, &server_keys[i], (char *) s + server_keys[i].offset,
+                                text);
+                        s->given |= 1U << i;
+                        return true;
+                }
+        return false;
+}
+
 static void set_server_key(Reading *in, const char *group, ServerConfig *s, const char *name,
                            const char *text) {
         uint64_t u;
@@ -275,9 +324,29 @@ static void set_server_key(Reading *in, const char *group, ServerConfig *s, cons
         } else if (strcmp(name, "SecurityMode") == 0) {
                 if (strcmp(text, "nosec") != 0)
                         complain(in, group, name, "'%s': this version has nosec only", text);
-        } else
+        } else if (!set_plain_server_key(in, group, s, name, text))
                 complain(in, group, name,
-                         "unknown key (known: Uri, ShortId, Lifetime, Binding, SecurityMode)");
+                         "unknown key (known: Uri, ShortId, Lifetime, Binding, SecurityMode, "
+                         "QueueMode, QueueAwakeTime, QueueSocket, QueueAtOnce)");
+}
+
+/* What the server's group does not say is as [Client] says. */
+static void complete_server(const Config *c, ServerConfig *s) {
+        for (size_t i = 0; i < G_N_ELEMENTS(server_keys); i++) {
+                const Key *key = &server_keys[i], *client = find_key("Client", key->name);
+                const char *from = (const char *) c + client->offset;
+                char *to = (char *) s + key->offset;
+
+                if (s->given & 1U << i)
+                        continue;
+                if (key->type == KEY_BOOL)
+                        *(bool *) to = *(const bool *) from;
+                else if (key->type == KEY_QUEUE_SOCKET)
+                        *(QueueSocket *) (void *) to = *(const QueueSocket *) (const void *) from;
+                else
+                        *(uint64_t *) (void *) to = *(const uint64_t *) (const void *) from;
+        }
+        s->has_queue_mode = s->given & 1U; /* the first key */
 }
 
 static void seed_free(gpointer p) {
@@ -355,7 +424,7 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
         g_autofree char *known = NULL;
 
         if (key)
-                set_key(in, key, text);
+                set_key(in, group, key, (char *) in->config + key->offset, text);
         else if (strcmp(group, "Values") == 0)
                 add_seed(in, name, text);
         else if (strcmp(group, "Persist") == 0)
@@ -451,10 +520,24 @@ static void read_drop_ins(Config *config, const char *file, GString *errors) {
                 read_file(config, g_ptr_array_index(names, i), errors);
 }
 
-static void check_whole(const Config *c, GString *errors) {
-        for (guint i = 0; i < c->servers_list->len; i++) {
-                const ServerConfig *a = g_ptr_array_index(c->servers_list, i);
+/* A server knows the new address of a socket that was closed from the Update alone. */
+static void check_queue(const char *group, QueueSocket socket, bool at_once, GString *errors) {
+        if (socket == QUEUE_SOCKET_CLOSE && at_once)
+                g_string_append_printf(errors,
+                                       "[%s] QueueAtOnce: not with QueueSocket=close, the server "
+                                       "has to be told the new address first\n",
+                                       group);
+}
 
+static void check_whole(const Config *c, GString *errors) {
+        check_queue("Client", c->queue_socket, c->queue_at_once, errors);
+        for (guint i = 0; i < c->servers_list->len; i++) {
+                ServerConfig *a = g_ptr_array_index(c->servers_list, i);
+                g_autofree char *group = g_strconcat("Server ", a->name, NULL);
+
+                complete_server(c, a);
+                if (!(c->queue_socket == QUEUE_SOCKET_CLOSE && c->queue_at_once))
+                        check_queue(group, a->queue_socket, a->queue_at_once, errors);
                 for (guint k = 0; k < i; k++) {
                         const ServerConfig *b = g_ptr_array_index(c->servers_list, k);
 
@@ -475,7 +558,7 @@ static Config *config_new(void) {
 
         for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
                 if (keys[i].type != KEY_TEXT && keys[i].type != KEY_BOOL &&
-                    keys[i].type != KEY_VERSION)
+                    keys[i].type != KEY_VERSION && keys[i].type != KEY_QUEUE_SOCKET)
                         *(uint64_t *) (void *) ((char *) c + keys[i].offset) = keys[i].preset;
         c->servers_list = g_ptr_array_new_with_free_func(server_config_free);
         c->seeds = g_ptr_array_new_with_free_func(seed_free);

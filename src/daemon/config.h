@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "codec/path.h"
+#include "lwm2m/awake.h"
 #include "lwm2m/access_policy.h"
 #include "model/schema.h"
 #include "model/store.h"
@@ -16,6 +17,12 @@ typedef struct ServerConfig {
         char *uri, *binding;
         uint16_t ssid;
         uint32_t lifetime_sec; /* 0 = [Client] Lifetime */
+        /* What no object holds: for the account with this ShortId at every start. Keys that are not
+         * there have the values of [Client]. */
+        bool has_queue_mode, queue_mode, queue_at_once;
+        uint64_t queue_awake_usec;
+        QueueSocket queue_socket;
+        unsigned given; /* a bit for each plain key that is there */
 } ServerConfig;
 
 typedef struct SeedConfig { /* one line of [Values] */
@@ -35,7 +42,9 @@ typedef struct Config {
         Version version;
         uint64_t lifetime_sec, update_period_sec, update_early_sec, update_interval_sec;
         uint64_t deregister_timeout_usec, backoff_max_sec;
-        bool queue_mode, give_up;
+        bool queue_mode, queue_at_once, give_up;
+        uint64_t queue_awake_usec;
+        QueueSocket queue_socket;
         char *sms;
         /* [Limits] */
         uint64_t instances, value_bytes, body_bytes, transfers, exchanges, separate_after_usec;

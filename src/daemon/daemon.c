@@ -281,8 +281,31 @@ static void make_dm(Daemon *d, const Config *config) {
         load_attributes(d);
 }
 
+static AwakeConfig awake_config(uint64_t usec, QueueSocket socket, bool at_once) {
+        return (AwakeConfig){ .time_usec = usec, .socket = socket, .at_once = at_once };
+}
+
+static GArray *server_options(const Config *config) {
+        GArray *options = g_array_new(FALSE, FALSE, sizeof(ServerOptions));
+
+        for (guint i = 0; i < config->servers_list->len; i++) {
+                const ServerConfig *s = g_ptr_array_index(config->servers_list, i);
+                ServerOptions o = {
+                        .ssid = s->ssid,
+                        .has_queue_mode = s->has_queue_mode,
+                        .queue_mode = s->queue_mode,
+                        .awake = awake_config(s->queue_awake_usec, s->queue_socket,
+                                              s->queue_at_once),
+                };
+
+                g_array_append_val(options, o);
+        }
+        return options;
+}
+
 static int make_client(Daemon *d, const Config *config) {
         g_autofree char *endpoint = g_strdup(config->endpoint);
+        g_autoptr(GArray) options = server_options(config);
         ClientParts parts = {
                 .tree = d->tree,
                 .store = d->store,
@@ -298,6 +321,10 @@ static int make_client(Daemon *d, const Config *config) {
                 .update_early_sec = (uint32_t) config->update_early_sec,
                 .update_interval_min_sec = (uint32_t) config->update_interval_sec,
                 .queue_mode = config->queue_mode,
+                .awake = awake_config(config->queue_awake_usec, config->queue_socket,
+                                      config->queue_at_once),
+                .options = (const ServerOptions *) (const void *) options->data,
+                .n_options = options->len,
                 .sms = config->sms,
                 .deregister_timeout_usec = config->deregister_timeout_usec,
                 .backoff_max_sec = (uint32_t) config->backoff_max_sec,

@@ -25,9 +25,11 @@ def table(source):
         preset = number(numbers.split(",")[0])
         if kind == "DURATION":
             preset /= 1000000
-        keys[group, key] = None if kind in ("TEXT", "VERSION") else preset
+        keys[group, key] = None if kind in ("TEXT", "VERSION", "QUEUE_SOCKET") else preset
     assert len(keys) == source.count("AT(") - source.count("#define AT("), "a row was not understood"
-    server = re.search(r"known: ((?:\w+, )+\w+)\)\"\);", source)
+    # A long text is several literals side by side.
+    server = re.search(r"known: (Uri, (?:\w+, )+\w+)\)\"\);", re.sub(r'"\n\s*"', "", source))
+    assert set(re.findall(r'\{ "Server", "(\w+)", OF\(', source)) <= set(server[1].split(", "))
     for key in server[1].split(", "):
         keys["Server NAME", key] = None
     assert 'strcmp(group, "Objects") == 0 && strcmp(name, "Path") == 0' in source
@@ -51,10 +53,11 @@ def manual(source):
             group = found[1]
         elif line.startswith(".Sh"):
             group = None
-        elif group and (found := re.match(r"\.It Cm (\w+) Ns =", line)):
-            key = group, found[1]
-            assert key not in keys, f"{key} twice"
-            keys[key] = None
+        elif group and line.startswith(".It Cm ") and (names := re.findall(r"Cm (\w+) Ns =", line)):
+            for name in names:  # several keys may share a text
+                key = group, name
+                assert key not in keys, f"{key} twice"
+                keys[key] = None
         elif default and (found := re.match(r"\.Li (\S+)", line)):
             keys[key] = manual_value(found[1])
         default = line.endswith("Default:")

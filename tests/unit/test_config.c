@@ -117,6 +117,33 @@ static void test_access(void **state) {
         assert_null(access_policy_find(empty->access, &PATH_OI(3, 0)));
 }
 
+static void test_queue(void **state) {
+        g_auto(Folder) f = folder_new();
+        g_autoptr(Config) c = NULL;
+        g_autofree char *error = NULL;
+        const ServerConfig *a, *b;
+
+        folder_write(&f, "lwm2md.conf",
+                     "[Server a]\nUri=coap://a\nShortId=1\nQueueMode=no\nQueueSocket=listen\n"
+                     "[Server b]\nUri=coap://b\nShortId=2\nQueueAwakeTime=5s\n"
+                     "[Client]\nQueueMode=yes\nQueueSocket=close\nQueueAwakeTime=2min\n");
+        folder_write(&f, "lwm2md.conf.d/20.conf", "[Server a]\nQueueAtOnce=yes\n");
+        if (config_load(f.file, false, &c, &error) < 0)
+                fail_msg("%s", error);
+        assert_true(c->queue_mode);
+        assert_int_equal(c->queue_socket, QUEUE_SOCKET_CLOSE);
+        assert_int_equal(c->queue_awake_usec, 120 * USEC_PER_SEC);
+        a = g_ptr_array_index(c->servers_list, 0);
+        assert_true(a->has_queue_mode && !a->queue_mode && a->queue_at_once);
+        assert_int_equal(a->queue_socket, QUEUE_SOCKET_LISTEN);
+        assert_int_equal(a->queue_awake_usec, 120 * USEC_PER_SEC);
+        b = g_ptr_array_index(c->servers_list, 1);
+        assert_false(b->has_queue_mode);
+        assert_false(b->queue_at_once);
+        assert_int_equal(b->queue_socket, QUEUE_SOCKET_CLOSE);
+        assert_int_equal(b->queue_awake_usec, 5 * USEC_PER_SEC);
+}
+
 /* Each bad file, and the line and words its message must have. */
 static const struct {
         const char *text, *where, *what;
@@ -130,6 +157,13 @@ static const struct {
         { "\n[Client]\n\nEndpont=x\n", "lwm2md.conf:4: ", "unknown key (known: Endpoint, " },
         { "[Client]\nVersion=2.0\n", "lwm2md.conf:2: ", "not auto, 1.0, 1.1 or 1.2" },
         { "[Client]\nQueueMode=maybe\n", "lwm2md.conf:2: ", "boolean" },
+        { "[Client]\nQueueAwakeTime=0\n", "lwm2md.conf:2: ", "allowed are 1s to 86400s" },
+        { "[Client]\nQueueSocket=open\n", "lwm2md.conf:2: ", "not stop-polling, listen or close" },
+        { "[Client]\nQueueSocket=close\nQueueAtOnce=yes\n", "[Client] QueueAtOnce", "not with" },
+        { "[Client]\nQueueSocket=close\n[Server x]\nUri=coap://h\nShortId=1\nQueueAtOnce=1\n",
+          "[Server x] QueueAtOnce", "not with" },
+        { "[Server x]\nUri=coap://h\nShortId=1\nQueueMode=perhaps\n",
+          "lwm2md.conf:4: [Server x] QueueMode", "boolean" },
         { "[Client]\nEndpoint=\n", "lwm2md.conf:2: ", "not empty" },
         { "[Limits]\nBody=1T\n", "lwm2md.conf:2: ", "not a size" },
         { "[Limits]\nBody=1\n", "lwm2md.conf:2: ", "out of range, allowed are 1024 to" },
@@ -192,11 +226,9 @@ static void test_too_large(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),
-                cmocka_unit_test(test_everything),
-                cmocka_unit_test(test_access),
-                cmocka_unit_test(test_bad),
-                cmocka_unit_test(test_every_mistake_is_told),
+                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_access),    cmocka_unit_test(test_queue),
+                cmocka_unit_test(test_bad),       cmocka_unit_test(test_every_mistake_is_told),
                 cmocka_unit_test(test_too_large),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
