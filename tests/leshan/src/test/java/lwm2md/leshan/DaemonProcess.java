@@ -181,8 +181,12 @@ final class DaemonProcess implements AutoCloseable {
         return daemon != null && daemon.isAlive();
     }
 
-    /** Runs lwm2mctl to its end and returns what it printed; it must succeed. */
-    String ctl(String... arguments) throws IOException, InterruptedException {
+    /** What a command printed, and its exit status. */
+    record Result(int status, String output) {
+    }
+
+    /** Runs lwm2mctl to its end. */
+    Result run(String... arguments) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(setting("LWM2MCTL"), "--bus=" + busAddress()));
         command.addAll(Arrays.asList(arguments));
         Path output = Files.createTempFile(folder, "ctl", ".out");
@@ -192,9 +196,14 @@ final class DaemonProcess implements AutoCloseable {
             process.destroyForcibly();
             throw new AssertionError("no end of " + command);
         }
-        String text = Files.readString(output);
-        assertEquals(0, process.exitValue(), () -> command + ": " + text);
-        return text;
+        return new Result(process.exitValue(), Files.readString(output));
+    }
+
+    /** The same, but it must succeed; returns what it printed. */
+    String ctl(String... arguments) throws IOException, InterruptedException {
+        Result result = run(arguments);
+        assertEquals(0, result.status(), () -> String.join(" ", arguments) + ": " + result.output());
+        return result.output();
     }
 
     void set(String path, Object value) throws IOException, InterruptedException {

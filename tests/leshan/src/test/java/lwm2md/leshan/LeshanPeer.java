@@ -45,10 +45,12 @@ import org.eclipse.leshan.core.model.InvalidDDFFileException;
 import org.eclipse.leshan.core.model.InvalidModelException;
 import org.eclipse.leshan.core.model.ObjectLoader;
 import org.eclipse.leshan.core.model.ObjectModel;
+import org.eclipse.leshan.core.node.TimestampedLwM2mNodes;
 import org.eclipse.leshan.core.observation.CompositeObservation;
 import org.eclipse.leshan.core.observation.Observation;
 import org.eclipse.leshan.core.observation.SingleObservation;
 import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
+import org.eclipse.leshan.core.request.SendRequest;
 import org.eclipse.leshan.core.response.LwM2mResponse;
 import org.eclipse.leshan.core.response.ObserveCompositeResponse;
 import org.eclipse.leshan.core.response.ObserveResponse;
@@ -59,6 +61,7 @@ import org.eclipse.leshan.server.observation.ObservationListener;
 import org.eclipse.leshan.server.registration.Registration;
 import org.eclipse.leshan.server.registration.RegistrationListener;
 import org.eclipse.leshan.server.registration.RegistrationUpdate;
+import org.eclipse.leshan.server.send.SendListener;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
 import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
 
@@ -80,6 +83,11 @@ final class LeshanPeer implements AutoCloseable {
             ObserveCompositeResponse composite) {
     }
 
+    /** What a client sent without being asked. */
+    record Sent(TimestampedLwM2mNodes data, SendRequest request) {
+    }
+
+    private final LinkedBlockingQueue<Sent> sends = new LinkedBlockingQueue<>();
     private final LinkedBlockingQueue<Event> events = new LinkedBlockingQueue<>();
     private final LinkedBlockingQueue<Notification> notifications = new LinkedBlockingQueue<>();
     private final List<String> problems = new CopyOnWriteArrayList<>();
@@ -101,6 +109,7 @@ final class LeshanPeer implements AutoCloseable {
         server = builder.build();
         server.getRegistrationService().addListener(new Registrations());
         server.getObservationService().addListener(new Observations());
+        server.getSendService().addListener(new Sends());
         server.start();
         endpoint = provider.getCoapServer().getEndpoints().get(0);
         endpoint.addInterceptor(new Messages());
@@ -230,6 +239,22 @@ final class LeshanPeer implements AutoCloseable {
         }
     }
 
+    /** The next Send. */
+    Sent sent() throws InterruptedException {
+        Sent sent = sends.poll(SOON.toMillis(), TimeUnit.MILLISECONDS);
+        return sent != null ? sent : fail("no Send within " + SOON.toMillis() + " ms; problems: " + problems);
+    }
+
+    /** Every Send that was acknowledged has been taken by sent(). */
+    void noMoreSends() {
+        assertEquals(0, sends.size());
+    }
+
+    void forgetSends() {
+        sends.clear();
+        problems.clear();
+    }
+
     void forgetNotifications() {
         notifications.clear();
         problems.clear();
@@ -269,6 +294,18 @@ final class LeshanPeer implements AutoCloseable {
                 Registration next) {
             if (!expired && next == null)
                 events.add(new Event(Kind.DEREGISTERED, last, null));
+        }
+    }
+
+    private final class Sends implements SendListener {
+        @Override
+        public void dataReceived(Registration by, TimestampedLwM2mNodes data, SendRequest request) {
+            sends.add(new Sent(data, request));
+        }
+
+        @Override
+        public void onError(Registration by, String message, Exception error) {
+            problems.add("Send: " + message + ": " + error);
         }
     }
 
