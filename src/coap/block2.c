@@ -10,39 +10,16 @@ typedef struct Kept {
         bool read; /* to its end */
 } Kept;
 
-typedef struct Observed {
-        GList node;
-        uint64_t payload_hash;
-        Token token;
-        size_t n;
-        uint8_t key[];
-} Observed;
-
 struct Block2 {
         Block2Config config;
         GQueue kept; /* oldest first; few by limit */
         size_t bytes;
-        GHashTable *observed; /* Token -> Observed */
-        GQueue observed_age;
 };
-
-static guint token_hash(const void *p) {
-        const Token *t = p;
-        uint64_t v;
-
-        memcpy(&v, t->v, sizeof(v)); /* bytes behind n are zero */
-        return (guint) (v ^ v >> 32) ^ t->n;
-}
-
-static gboolean token_equal(const void *a, const void *b) {
-        return memcmp(a, b, sizeof(Token)) == 0;
-}
 
 Block2 *block2_new(const Block2Config *config) {
         Block2 *b = g_new0(Block2, 1);
 
         b->config = *config;
-        b->observed = g_hash_table_new(token_hash, token_equal);
         return b;
 }
 
@@ -56,20 +33,11 @@ static void drop(Block2 *b, GList *node) {
         g_free(k);
 }
 
-static void drop_observed(Block2 *b, Observed *o) {
-        g_hash_table_remove(b->observed, &o->token);
-        g_queue_unlink(&b->observed_age, &o->node);
-        g_free(o);
-}
-
 Block2 *block2_free(Block2 *b) {
         if (!b)
                 return NULL;
         while (b->kept.head)
                 drop(b, b->kept.head);
-        while (b->observed_age.head)
-                drop_observed(b, b->observed_age.head->data);
-        g_hash_table_unref(b->observed);
         g_free(b);
         return NULL;
 }
@@ -191,37 +159,24 @@ size_t block2_bytes(const Block2 *b) {
         return b->bytes;
 }
 
-void block2_observe(Block2 *b, const Token *token, const Block2Key *key) {
-        Observed *o;
+GBytes *block2_pack_key(const Block2Key *key) {
+        uint8_t *bytes = g_malloc(sizeof(uint64_t) + key->n);
 
-        block2_forget(b, token);
-        if (b->config.observed_max == 0)
-                return;
-        if (b->observed_age.length >= b->config.observed_max)
-                drop_observed(b, b->observed_age.head->data);
-        o = g_malloc0(sizeof(*o) + key->n);
-        o->node.data = o;
-        o->token = *token;
-        o->payload_hash = key->payload_hash;
-        o->n = key->n;
-        memcpy(o->key, key->v, key->n);
-        g_hash_table_insert(b->observed, &o->token, o);
-        g_queue_push_tail_link(&b->observed_age, &o->node);
+        memcpy(bytes, &key->payload_hash, sizeof(uint64_t));
+        if (key->n > 0)
+                memcpy(bytes + sizeof(uint64_t), key->v, key->n);
+        return g_bytes_new_take(bytes, sizeof(uint64_t) + key->n);
 }
 
-void block2_forget(Block2 *b, const Token *token) {
-        Observed *o = g_hash_table_lookup(b->observed, token);
+bool block2_unpack_key(GBytes *packed, Block2Key *ret) {
+        gsize n = 0;
+        const uint8_t *bytes = packed ? g_bytes_get_data(packed, &n) : NULL;
 
-        if (o)
-                drop_observed(b, o);
-}
-
-bool block2_observed(Block2 *b, const Token *token, Block2Key *ret) {
-        const Observed *o = g_hash_table_lookup(b->observed, token);
-
-        if (o)
-                *ret = (Block2Key){ .v = o->key, .n = o->n, .payload_hash = o->payload_hash };
-        return o != NULL;
+        if (n < sizeof(uint64_t))
+                return false;
+        *ret = (Block2Key){ .v = bytes + sizeof(uint64_t), .n = n - sizeof(uint64_t) };
+        memcpy(&ret->payload_hash, bytes, sizeof(uint64_t));
+        return true;
 }
 
 int block2_slice(size_t size, const Block *asked, uint8_t szx, Block *ret, size_t *ret_offset,

@@ -2,8 +2,8 @@
 #pragma once
 /* Answers and notifications in blocks (Block2, RFC 7959, section 2.4): keeps the bodies the peer
  * has read the first block of, each under the request it answers, until the rest has been read.
- * Also remembers which request an observation came with, since the rest of a notification is read
- * with that request and not with the token. Pure logic on the caller's clock. */
+ * The rest of a notification is read with the request its observation came with, not with the token:
+ * Message.request_key. Pure logic on the caller's clock. */
 #include <glib.h>
 #include <stdint.h>
 
@@ -19,7 +19,6 @@ typedef struct Block2 Block2;
 typedef struct Block2Config {
         size_t bytes_max; /* of all bodies kept */
         unsigned bodies_max;
-        unsigned observed_max;  /* requests remembered for observations */
         uint64_t lifetime_usec; /* without a block read */
 } Block2Config;
 
@@ -58,10 +57,9 @@ uint64_t block2_expire(Block2 *b, uint64_t now_usec);
 uint64_t block2_busy_until(const Block2 *b, uint64_t now_usec);
 size_t block2_bytes(const Block2 *b);
 
-void block2_observe(Block2 *b, const Token *token, const Block2Key *key);
-void block2_forget(Block2 *b, const Token *token);
-/* The request that came with token; borrowed until the next call. False when not known. */
-bool block2_observed(Block2 *b, const Token *token, Block2Key *ret);
+/* The key as Message.request_key, and back (borrowed); false for none. */
+GBytes *block2_pack_key(const Block2Key *key);
+bool block2_unpack_key(GBytes *packed, Block2Key *ret);
 
 /* The part of a body of size bytes that block asked asks for, in blocks not above szx.
  * -ERANGE: behind the end. */

@@ -153,7 +153,6 @@ void call_settle_current(Link *l, Fate fate, uint64_t now_usec) {
                 return;
         }
         if (c->kind == CALL_NOTIFICATION && fate == FATE_RESET) {
-                block2_forget(l->block2, &c->token);
                 g_queue_push_tail(&l->resets, g_bytes_new(c->token.v, c->token.n));
         }
         call_finish(c, error);
@@ -188,11 +187,11 @@ int call_send(Link *l, const uint8_t *bytes, size_t n) {
         return r;
 }
 
-static void keep_body(Link *l, const Token *token, const Message *m, const uint8_t *etag) {
+static void keep_body(Link *l, const Message *m, const uint8_t *etag) {
         Body body = { .bytes = m->payload, .code = m->code, .format = m->format };
         Block2Key key;
 
-        if (!block2_observed(l->block2, token, &key))
+        if (!block2_unpack_key(m->request_key, &key))
                 return; /* reading on reads again, and the ETag tells */
         memcpy(body.etag, etag, PACKET_ETAG_MAX);
         block2_keep(l->block2, &key, &body, link_now(l));
@@ -217,10 +216,8 @@ static int write_notification(Link *l, const Message *m, const Token *token, uin
                 o.etag = etag;
                 o.block2 = &block;
                 o.size2 = (int64_t) n_body;
-                keep_body(l, token, m, etag);
+                keep_body(l, m, etag);
         }
-        if (m->code >= CODE(4, 0))
-                block2_forget(l->block2, token); /* it was the last one */
         return packet_write(&o, buffer, n_buffer);
 }
 

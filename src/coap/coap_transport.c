@@ -16,7 +16,6 @@ static CoapConfig with_defaults(const CoapConfig *c) {
         r.dedup_bytes = c->dedup_bytes ?: (size_t) 64 << 10;
         r.block2_bytes = c->block2_bytes ?: (size_t) 32 << 20;
         r.block2_bodies = c->block2_bodies ?: 16;
-        r.observed_max = c->observed_max ?: 1024;
         r.queue_max = c->queue_max ?: 16384;
         r.separate_after_usec = c->separate_after_usec ?: USEC_PER_SEC;
         r.transfer_usec = c->transfer_usec ?: DEDUP_EXCHANGE_LIFETIME_USEC;

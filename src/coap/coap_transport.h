@@ -20,7 +20,6 @@ typedef struct CoapConfig {
         size_t dedup_bytes;     /* of them, each (64 KiB) */
         size_t block2_bytes;    /* bodies kept for reading on by blocks (32 MiB) */
         uint32_t block2_bodies; /* of them (16) */
-        uint32_t observed_max;  /* observations whose request is remembered for Block2 (1024) */
         uint32_t queue_max;     /* confirmable messages waiting to be sent (16384) */
         uint64_t separate_after_usec; /* an answer later than this is separate (1 s) */
         uint64_t transfer_usec;       /* a transfer without a block for so long is over (247 s) */

@@ -25,7 +25,6 @@ struct Exchange {
         bool waits_for_ack;
         uint64_t ack_due_usec;
         Reply reply;
-        int observe; /* of the request */
         uint64_t payload_hash;
         size_t n_key;
         uint8_t key[];
@@ -235,7 +234,6 @@ static Exchange *exchange_new(Link *l, const Reply *reply, const Packet *p, cons
         x->link = l;
         x->reply = *reply;
         x->reply.owner = x;
-        x->observe = p->observe;
         x->payload_hash = key->payload_hash;
         x->n_key = key->n;
         memcpy(x->key, key->v, key->n);
@@ -256,15 +254,6 @@ void exchange_orphan_all(Link *l) {
                 detach(l->exchanges.head->data);
 }
 
-/* Which request an observation belongs to, for the later blocks of its notifications. */
-static void note_observation(Link *l, const Exchange *x, const Block2Key *key,
-                             const Message *response) {
-        if (x->observe == 1)
-                block2_forget(l->block2, &x->reply.token);
-        else if (x->observe == 0 && response->observe >= 0)
-                block2_observe(l->block2, &x->reply.token, key);
-}
-
 void exchange_respond(Exchange *x, const Message *response) {
         Link *l = x->link;
 
@@ -272,7 +261,6 @@ void exchange_respond(Exchange *x, const Message *response) {
                 Block2Key key = key_of(x);
 
                 detach(x);
-                note_observation(l, x, &key, response);
                 send_body(l, &x->reply, &key, response, NULL, link_now(l));
                 if (l->depth == 0)
                         link_defer(l);
@@ -285,12 +273,13 @@ void exchange_respond(Exchange *x, const Message *response) {
 static void hand_up(Link *l, const Reply *reply, const Packet *p, const Block2Key *key,
                     GBytes *body, uint64_t now_usec) {
         g_autoptr(GBytes) token = p->token.n > 0 ? g_bytes_new(p->token.v, p->token.n) : NULL;
+        g_autoptr(GBytes) request_key = p->observe == 0 ? block2_pack_key(key) : NULL;
         Message m = packet_message(p, token, body);
         Exchange *x = exchange_new(l, reply, p, key);
 
+        m.request_key = request_key;
         if (p->has_block2 && p->block2.num > 0)
-                m.observe = x->observe =
-                        -1; /* later blocks observe nothing (RFC 7959, section 2.6) */
+                m.observe = -1; /* later blocks observe nothing (RFC 7959, section 2.6) */
         if (p->type == PACKET_CON) {
                 x->ack_due_usec = now_usec + l->transport->config.separate_after_usec;
                 x->waits_for_ack = true;

@@ -246,7 +246,6 @@ static void add_parts(Link *l) {
                                                 .szx = l->szx });
         l->block2 = block2_new(&(Block2Config){ .bytes_max = c->block2_bytes,
                                                 .bodies_max = c->block2_bodies,
-                                                .observed_max = c->observed_max,
                                                 .lifetime_usec = c->transfer_usec });
         l->by_token = g_hash_table_new(g_int64_hash, g_int64_equal);
         outbox_init(&l->outbox, c->queue_max);

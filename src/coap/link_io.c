@@ -330,6 +330,5 @@ void link_on_reset(Link *l, uint16_t mid) {
         if (!sent || !sent->used || sent->mid != mid)
                 return;
         sent->used = false;
-        block2_forget(l->block2, &sent->token);
         g_queue_push_tail(&l->resets, g_bytes_new(sent->token.v, sent->token.n));
 }

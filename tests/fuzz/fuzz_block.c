@@ -29,7 +29,7 @@ static const Block1Config block1_config = {
         .body_max = BODY_MAX, .transfers_max = 3, .lifetime_usec = 247 * SEC, .szx = 4
 };
 static const Block2Config block2_config = {
-        .bytes_max = BYTES_MAX, .bodies_max = 3, .observed_max = 4, .lifetime_usec = 247 * SEC
+        .bytes_max = BYTES_MAX, .bodies_max = 3, .lifetime_usec = 247 * SEC
 };
 
 typedef struct State {
@@ -175,10 +175,6 @@ static void download(State *s, Packet *p, const Block2Key *key) {
         CHECK(offset + n <= size && block.more == (offset + n < size) &&
               n <= block_size(block.szx));
         CHECK(!block.more || n == block_size(block.szx));
-        if (p->observe == 0)
-                block2_observe(s->block2, &p->token, key);
-        else if (p->observe == 1)
-                block2_forget(s->block2, &p->token);
         if (!block.more)
                 block2_read(s->block2, key, s->now);
 }

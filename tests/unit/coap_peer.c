@@ -200,6 +200,7 @@ static void asked_free(void *userdata) {
         g_free(a->path);
         g_clear_pointer(&a->token, g_bytes_unref);
         g_clear_pointer(&a->payload, g_bytes_unref);
+        g_clear_pointer(&a->request_key, g_bytes_unref);
         g_free(a);
 }
 
@@ -213,6 +214,7 @@ static void on_request(void *owner, Exchange *x, const Message *request, uint64_
         a->m = *request;
         a->path = request->path ? g_strjoinv("/", (char **) request->path) : g_strdup("");
         a->token = request->token ? g_bytes_ref(request->token) : NULL;
+        a->request_key = request->request_key ? g_bytes_ref(request->request_key) : NULL;
         a->payload = request->payload ? g_bytes_ref(request->payload) : NULL;
         a->m.path = a->m.query = NULL;
         a->m.token = a->token;

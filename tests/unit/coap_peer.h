@@ -34,7 +34,7 @@ typedef struct Asked { /* a request that reached the owner of the link */
         Exchange *exchange;
         Message m;
         char *path;
-        GBytes *token, *payload;
+        GBytes *token, *payload, *request_key;
 } Asked;
 
 typedef struct Fixture {

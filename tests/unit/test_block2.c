@@ -12,7 +12,7 @@
 #define SEC UINT64_C(1000000)
 
 static const Block2Config config = {
-        .bytes_max = 1000, .bodies_max = 3, .observed_max = 2, .lifetime_usec = 100 * SEC
+        .bytes_max = 1000, .bodies_max = 3, .lifetime_usec = 100 * SEC
 };
 
 static Block2Key key(const char *text, uint64_t payload_hash) {
@@ -95,26 +95,17 @@ static void test_forgotten(void **state) {
         assert_int_equal(found(b, "1", 0, 300 * SEC), -1);
 }
 
-static void test_observed(void **state) {
-        g_autoptr(Block2) b = block2_new(&config);
-        Token t[] = { { .v = "a", .n = 1 }, { .v = "a", .n = 2 }, { .v = "b", .n = 1 } };
+static void test_packed_key(void **state) {
+        g_autoptr(GBytes) packed = NULL, cut = g_bytes_new_static("1234567", 7);
         Block2Key k = key("one", 5), got;
 
-        assert_false(block2_observed(b, &t[0], &got));
-        block2_observe(b, &t[0], &k);
-        k = key("second", 0);
-        block2_observe(b, &t[1], &k);
-        assert_true(block2_observed(b, &t[0], &got));
+        packed = block2_pack_key(&k);
+        assert_true(block2_unpack_key(packed, &got));
         assert_int_equal(got.n, 3);
         assert_memory_equal(got.v, "one", 3);
         assert_int_equal(got.payload_hash, 5);
-        block2_observe(b, &t[2], &k); /* the oldest goes */
-        assert_false(block2_observed(b, &t[0], &got));
-        assert_true(block2_observed(b, &t[1], &got));
-        block2_forget(b, &t[1]);
-        assert_false(block2_observed(b, &t[1], &got));
-        block2_forget(b, &t[1]);
-        assert_true(block2_observed(b, &t[2], &got));
+        assert_false(block2_unpack_key(cut, &got));
+        assert_false(block2_unpack_key(NULL, &got));
 }
 
 static void test_slice(void **state) {
@@ -196,7 +187,7 @@ static void test_option(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_find),      cmocka_unit_test(test_bounded),
-                cmocka_unit_test(test_forgotten), cmocka_unit_test(test_observed),
+                cmocka_unit_test(test_forgotten), cmocka_unit_test(test_packed_key),
                 cmocka_unit_test(test_slice),     cmocka_unit_test(test_hash),
                 cmocka_unit_test(test_option),
         };

@@ -287,7 +287,9 @@ static void test_observed_in_blocks(void **state) {
         assert_true(d->p.block2.more);
         assert_int_equal(d->p.n_payload, 1024);
 
+        assert_non_null(last_asked(f)->request_key);
         m.token = token;
+        m.request_key = last_asked(f)->request_key;
         m.payload = second;
         m.observe = 2;
         assert_int_equal(f->ops->notify(f->link, &m, fixture_on_notified, f, &call), 0);
