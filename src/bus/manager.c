@@ -268,7 +268,7 @@ static int method_sync(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
         if (!client_store(b->client))
                 return bus_error(error, -ENOTSUP, "This daemon keeps nothing on disk");
-        r = store_sync(client_store(b->client));
+        r = client_sync(b->client);
         return r < 0 ? bus_error(error, r, "Cannot write the state: %m") : reply_ok(m);
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 /* Answers and notifications in blocks (Block2, RFC 7959, section 2.4): keeps the bodies the peer
  * has read the first block of, each under the request it answers, until the rest has been read.
- * The rest of a notification is read with the request its observation came with, not with the token:
- * Message.request_key. Pure logic on the caller's clock. */
+ * The rest of a notification is read with the request its observation came with, not with the
+ * token: Message.request_key. Pure logic on the caller's clock. */
 #include <glib.h>
 #include <stdint.h>
 

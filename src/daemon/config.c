@@ -20,7 +20,8 @@ typedef enum KeyType {
         KEY_SECONDS,
         KEY_DURATION,
         KEY_VERSION,
-        KEY_QUEUE_SOCKET
+        KEY_QUEUE_SOCKET,
+        KEY_STOP
 } KeyType;
 
 typedef struct Key {
@@ -51,6 +52,9 @@ static const Key keys[] = {
         { "Client", "Sms", AT(sms), 0, 0, 0, KEY_TEXT },
         { "Client", "DeregisterTimeout", AT(deregister_timeout_usec), 5 * USEC_PER_SEC, 0,
           60 * USEC_PER_SEC, KEY_DURATION },
+        { "Client", "StopAction", AT(stop_keeps), 0, 0, 0, KEY_STOP },
+        { "Client", "SettleTime", AT(settle_usec), 10 * USEC_PER_SEC, 0, 3600 * USEC_PER_SEC,
+          KEY_DURATION },
         { "Client", "BackoffMax", AT(backoff_max_sec), 3600, 1, 7 * 86400, KEY_SECONDS },
         { "Client", "GiveUp", AT(give_up), 0, 0, 0, KEY_BOOL },
         { "Limits", "Instances", AT(instances), 1000000, 1, U32, KEY_COUNT },
@@ -230,6 +234,12 @@ static void set_key(Reading *in, const char *group, const Key *key, void *field,
                 if (queue_socket_parse(text, field) < 0)
                         complain(in, group, key->name, "'%s' is not stop-polling, listen or close",
                                  text);
+                return;
+        case KEY_STOP:
+                if (strcmp(text, "keep") != 0 && strcmp(text, "deregister") != 0)
+                        complain(in, group, key->name, "'%s' is not deregister or keep", text);
+                else
+                        *(bool *) field = strcmp(text, "keep") == 0;
                 return;
         case KEY_COUNT:
         case KEY_SIZE:
@@ -558,7 +568,8 @@ static Config *config_new(void) {
 
         for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
                 if (keys[i].type != KEY_TEXT && keys[i].type != KEY_BOOL &&
-                    keys[i].type != KEY_VERSION && keys[i].type != KEY_QUEUE_SOCKET)
+                    keys[i].type != KEY_VERSION && keys[i].type != KEY_QUEUE_SOCKET &&
+                    keys[i].type != KEY_STOP)
                         *(uint64_t *) (void *) ((char *) c + keys[i].offset) = keys[i].preset;
         c->servers_list = g_ptr_array_new_with_free_func(server_config_free);
         c->seeds = g_ptr_array_new_with_free_func(seed_free);

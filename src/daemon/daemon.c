@@ -28,6 +28,7 @@ struct Daemon {
         Timer *batch, *watchdog;
         uint64_t batch_usec, watchdog_usec;
         bool stopping, ready;
+        bool stop_keeps; /* the registrations, for the next start */
 };
 
 /* --- object definitions --- */
@@ -329,6 +330,7 @@ static int make_client(Daemon *d, const Config *config) {
                 .deregister_timeout_usec = config->deregister_timeout_usec,
                 .backoff_max_sec = (uint32_t) config->backoff_max_sec,
                 .give_up = config->give_up,
+                .settle_usec = config->settle_usec,
                 .servers_max = (uint32_t) config->servers,
                 .events_max = (uint32_t) config->events,
         };
@@ -342,6 +344,7 @@ static int make_client(Daemon *d, const Config *config) {
                                                   "set [Client] Endpoint=");
         }
         cc.endpoint = endpoint;
+        d->stop_keeps = config->stop_keeps;
         d->client = client_new(&cc, &parts);
         return 0;
 }
@@ -439,7 +442,7 @@ Daemon *daemon_free(Daemon *d) {
         timer_free(d->watchdog);
         if (d->bus)
                 bus_stop(d->bus);
-        client_free(d->client);
+        client_free(g_steal_pointer(&d->client)); /* its end is no event */
         dm_free(d->dm);
         bus_free(d->bus);
         coap_transport_free(d->transport);
@@ -554,6 +557,8 @@ static void on_stopped(void *userdata) {
         Daemon *d = userdata;
         int r;
 
+        if (d->stop_keeps)
+                client_save_last(d->client);
         r = store_sync(d->store);
         if (r < 0)
                 log_error_errno(r, "Cannot write the state: %m");
@@ -566,8 +571,9 @@ void daemon_stop(Daemon *d) {
         if (d->stopping)
                 return;
         d->stopping = true;
-        notify_state("STOPPING=1\nSTATUS=De-registering");
-        r = client_stop(d->client, false, on_stopped, d, loop_now(d->loop));
+        notify_state(d->stop_keeps ? "STOPPING=1\nSTATUS=Stopping"
+                                   : "STOPPING=1\nSTATUS=De-registering");
+        r = client_stop(d->client, d->stop_keeps, on_stopped, d, loop_now(d->loop));
         if (r < 0) /* it does not run */
                 on_stopped(d);
 }
@@ -601,6 +607,8 @@ int daemon_reload(Daemon *d, char **ret_error) {
                 r = set_policies(d, config);
         if (r >= 0)
                 r = populate(d, config, ret_error);
+        if (r >= 0)
+                d->stop_keeps = config->stop_keeps;
         if (r >= 0)
                 log_info("Configuration read again");
         notify_reload(d, false, r < 0);

@@ -459,10 +459,6 @@ void client_foreach_event(const Client *c, void (*func)(void *userdata, const Cl
 }
 
 void client_emit(Client *c, const char *name, uint16_t ssid, const char *const *details) {
-        Server *s = find_server(c, ssid);
-
-        if (s && strcmp(name, "observer-added") == 0)
-                server_note_observed(s);
         events_emit(c->events, c->parts.wall_clock_ns(), name, ssid, details);
 }
 
@@ -515,6 +511,19 @@ int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userd
         timer_arm(c->stop_timer, now_usec + (force ? 0 : c->config.deregister_timeout_usec));
         timer_arm(c->retired_timer, now_usec);
         return 0;
+}
+
+int client_sync(Client *c) {
+        if (!c->parts.store)
+                return 0;
+        for (guint i = 0; i < c->servers->len; i++)
+                server_flush(at(c->servers, i));
+        return store_sync(c->parts.store);
+}
+
+void client_save_last(Client *c) {
+        for (guint i = 0; i < c->servers->len; i++)
+                server_save_last(at(c->servers, i));
 }
 
 int client_pause(Client *c, uint64_t now_usec) {

@@ -38,6 +38,7 @@ typedef struct ClientConfig {
         bool give_up;             /* stop trying after network-error instead of going on */
         uint32_t servers_max;     /* accounts served at once; 16 */
         uint32_t events_max;      /* kept for GetEvents; 256 */
+        uint64_t settle_usec;     /* after a start, how long observed values may be missing */
         uint32_t seed;            /* of the retry jitter; 0 = random */
 } ClientConfig;
 
@@ -83,6 +84,11 @@ int client_start(Client *c, const char *endpoint /* NULL = the configured one */
  * once, unsent. */
 int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userdata,
                 uint64_t now_usec);
+/* Makes everything noted so far durable, as store_sync() does: observations as well. */
+int client_sync(Client *c);
+/* After a forced stop, when the process ends and the next one is to go on with the registrations:
+ * puts what that needs into the store, which the caller syncs. */
+void client_save_last(Client *c);
 int client_pause(Client *c, uint64_t now_usec);
 int client_resume(Client *c, uint64_t now_usec);
 bool client_is_paused(const Client *c);

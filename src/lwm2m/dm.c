@@ -323,6 +323,8 @@ Peer *peer_free(Peer *p) {
         send_queue_free(p->sends);
         g_queue_unlink(&p->dm->peers, &p->node);
         g_hash_table_unref(p->observations);
+        g_clear_pointer(&p->gone, g_array_unref);
+        timer_free(p->settle);
         g_free(p);
         return NULL;
 }

@@ -139,6 +139,26 @@ uint16_t *dm_observers(const Dm *dm, const Path *p,
                        size_t *ret_n); /* servers whose observations cover p; g_free() */
 char *dm_attributes(const Dm *dm, uint16_t ssid,
                     const Path *p); /* the ones written at p, "" if none */
+
+/* --- observations that outlive the process --- for keeper.c */
+/* From now on unsaved() tells that peer_save_observations() has something to say. began: of an
+ * observation whose server will be told in a moment. run: larger than in the processes before. */
+void peer_keep_observations(Peer *p, uint32_t run, void (*unsaved)(void *userdata, bool began),
+                            void *userdata);
+/* What has changed since the last call: each observation as bytes, NULL when it has ended. */
+void peer_save_observations(Peer *p, void (*put)(void *userdata, uint64_t id, GBytes *bytes),
+                            void *userdata);
+/* One that an earlier process has put; before anything is sent to the server. What it shows is
+ * looked at when it changes, or at settled_usec: until then its values and instances may be missing
+ * without ending it. digest from peer_foreach_notified(), 0 if not known: then it is notified in
+ * any case. -EBADMSG, -EEXIST, -EDQUOT. */
+int peer_restore_observation(Peer *p, uint64_t id, GBytes *bytes, uint64_t digest,
+                             uint64_t settled_usec, uint64_t now_usec);
+/* What the server knows of each, where that is known. */
+void peer_foreach_notified(const Peer *p,
+                           void (*func)(void *userdata, uint64_t id, uint64_t digest),
+                           void *userdata);
+
 /* All Write-Attributes of all servers as one CBOR blob, and back (-EBADMSG changes nothing). */
 GBytes *dm_save_attributes(const Dm *dm);
 int dm_load_attributes(Dm *dm, GBytes *blob);

@@ -47,7 +47,13 @@ struct Peer {
         GQueue ready;             /* … and observations that are due meanwhile, in order */
         Attrs defaults;           /* 1/x/2 and 1/x/3, when defaults_known */
         bool defaults_known;
-        GList node; /* in Dm.peers */
+        GQueue unsaved; /* of Observation: observe_save.c */
+        GArray *gone;   /* ids of those on disk that have ended */
+        uint32_t run;   /* counts the processes that have held its observations */
+        void (*unsaved_func)(void *userdata, bool began);
+        void *unsaved_userdata;
+        Timer *settle; /* of observations of an earlier process; NULL: there were none */
+        GList node;    /* in Dm.peers */
 };
 
 /* Whom to answer. Whoever holds exchange answers exactly once. */

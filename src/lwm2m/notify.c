@@ -205,7 +205,8 @@ static int hand_over(Observation *o, const Body *body, uint64_t now_usec) {
         m.token = o->token;
         m.format = o->target.format;
         m.payload = body->payload;
-        m.observe = (int) (++o->sequence & OBSERVE_MASK);
+        m.request_key = o->request_key;
+        m.observe = observe_save_next_sequence(o);
         r = o->observer->dm->config.transport->notify(o->peer->link, &m, on_sent, o, &o->call);
         if (r < 0) {
                 o->call = NULL;
@@ -301,6 +302,18 @@ static bool is_final(int error) {
         return error == -ENOENT || error == -EPERM || error == -EACCES;
 }
 
+/* After a restart what is observed may come later than we do. */
+static void end_or_wait(Observation *o, int error, uint64_t now_usec) {
+        if (!o->settling) {
+                send_end(o, error, now_usec);
+                return;
+        }
+        o->pending = PENDING_NONE;
+        o->moments.told_usec = now_usec; /* not at once again because of pmax */
+        settle(o);
+        set_timer(o);
+}
+
 void notify_on_evaluated(Observation *o, int error, const RecordList *records, uint64_t now_usec) {
         g_auto(ReadResult) result = { .v = NULL };
         const Pending asked = o->asked;
@@ -314,7 +327,7 @@ void notify_on_evaluated(Observation *o, int error, const RecordList *records, u
         } else if (r == 0)
                 conclude(o, &result, asked, now_usec);
         else if (error == 0 && is_final(r))
-                send_end(o, r, now_usec);
+                end_or_wait(o, r, now_usec);
         else {
                 o->pending = MAX(o->pending, asked);
                 fail(o, r, "read for", now_usec);
@@ -354,7 +367,7 @@ static void look(Observation *o, uint64_t now_usec) {
                 o->pending = PENDING_NONE;
                 conclude(o, &result, pending, now_usec);
         } else if (is_final(r))
-                send_end(o, r, now_usec);
+                end_or_wait(o, r, now_usec);
         else
                 fail(o, r, "read for", now_usec);
 }

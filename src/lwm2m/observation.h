@@ -4,6 +4,7 @@
  * observe_attrs.c (by which attributes), judge.c (what is worth telling), evaluate.c (asking
  * applications), notify.c (when, and getting it out) and notify_body.c (what it says). */
 #include "lwm2m/observe.h"
+#include "lwm2m/observe_save.h"
 #include "lwm2m/path_index.h"
 #include "lwm2m/reference.h"
 #include "lwm2m/timing.h"
@@ -32,6 +33,7 @@ struct Observation {
         Peer *peer;
         Observer *observer;
         GBytes *token;
+        GBytes *request_key; /* Message.request_key; NULL */
         ReadTarget target;
         Attrs *own;             /* of the Observe request itself, LwM2M 1.2; NULL none */
         PathState *path_states; /* composite: as target.paths; NULL else */
@@ -56,6 +58,12 @@ struct Observation {
         Timer *timer;           /* made when first needed */
         GQueue *in;             /* where queue_node is: observer->queue, peer->ready or nowhere */
         GList queue_node;
+        /* observe_save.c */
+        uint64_t id;             /* on disk; 0: has none */
+        uint32_t sequence_saved; /* none at or above it is used before it is raised on disk */
+        bool saved, unsaved;     /* is on disk; has something to be written */
+        bool settling;           /* after a restart its values may still be missing */
+        GList save_node;
 };
 
 /* notify.c */
@@ -71,6 +79,9 @@ void notify_lost(Observation *o);     /* what was sent may not have arrived: tel
 /* observe.c */
 void observation_end(Observation *o, const char *why); /* with its event; frees o */
 void observe_event(const Observation *o, const char *name, const char *why);
+/* One of an earlier process, established; digest as of the member. -EDQUOT. */
+int observe_restore(Peer *p, const ObservationRecord *record, uint64_t digest, uint64_t now_usec,
+                    Observation **ret);
 /* observe_attrs.c */
 void observation_effective(const Observation *o, Attrs *ret); /* of a composite: the sum of all */
 void observation_refresh(Observation *o);                     /* periods and the like, if stale */

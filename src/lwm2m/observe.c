@@ -41,6 +41,7 @@ static void unindex(Observation *o) {
 }
 
 static void observation_free(Observation *o) {
+        observe_save_ended(o);
         unindex(o);
         notify_withdraw(o);
         evaluation_leave(o);
@@ -49,6 +50,7 @@ static void observation_free(Observation *o) {
         timer_free(o->timer);
         references_free(o->references);
         g_clear_pointer(&o->token, g_bytes_unref);
+        g_clear_pointer(&o->request_key, g_bytes_unref);
         g_free(o->own);
         g_free(o->path_states);
         g_free(o->target.paths);
@@ -67,18 +69,43 @@ void observation_end(Observation *o, const char *why) {
         end(o);
 }
 
-static bool is_full(const Request *rq) {
-        const DmConfig *config = &rq->dm->config;
+static bool is_full(const Peer *p) {
+        const DmConfig *config = &p->dm->config;
 
-        return rq->dm->observer->n >= config->observations_max ||
-               g_hash_table_size(rq->peer->observations) >= config->observations_per_peer_max;
+        return p->dm->observer->n >= config->observations_max ||
+               g_hash_table_size(p->observations) >= config->observations_per_peer_max;
+}
+
+/* Takes references and copies. */
+static Observation *observation_new(Peer *p, const ObservationRecord *record) {
+        Observation *o = g_new(Observation, 1);
+
+        *o = (Observation){
+                .peer = p,
+                .observer = p->dm->observer,
+                .token = g_bytes_ref(record->token),
+                .request_key = record->request_key ? g_bytes_ref(record->request_key) : NULL,
+                .target = record->target,
+                .own = record->own ? g_memdup2(record->own, sizeof(Attrs)) : NULL,
+                .sequence = record->sequence,
+                .stale = true,
+        };
+        o->queue_node.data = o->save_node.data = o;
+        o->target.paths = g_memdup2(o->target.paths, o->target.n * sizeof(Path));
+        if (o->target.composite)
+                o->path_states = g_new0(PathState, o->target.n);
+        for (size_t i = 0; i < o->target.n; i++)
+                path_index_add(o->observer->index, &o->target.paths[i], o);
+        o->observer->n++;
+        g_hash_table_insert(p->observations, o->token, o);
+        return o;
 }
 
 int observe_begin(Request *rq, const ReadTarget *target, Observation **ret) {
         g_autoptr(GBytes) token =
                 rq->message->token ? g_bytes_ref(rq->message->token) : g_bytes_new(NULL, 0);
         g_autofree Attrs *own = NULL;
-        uint32_t sequence = 0;
+        ObservationRecord record = { .token = token, .request_key = rq->message->request_key };
         Observation *o;
         int r;
 
@@ -87,30 +114,31 @@ int observe_begin(Request *rq, const ReadTarget *target, Observation **ret) {
                 return r;
         o = g_hash_table_lookup(rq->peer->observations, token);
         if (o) {
-                sequence = o->sequence + 1; /* the server goes on comparing */
+                record.sequence = o->sequence + 1; /* the server goes on comparing */
                 observation_end(o, "observed again with the same token");
         }
-        if (is_full(rq))
+        if (is_full(rq->peer))
                 return 0;
+        if (record.request_key && g_bytes_get_size(record.request_key) > OBSERVE_REQUEST_KEY_MAX)
+                record.request_key = NULL;
+        record.target = *target;
+        record.own = own;
+        *ret = observation_new(rq->peer, &record);
+        return 0;
+}
 
-        o = g_new(Observation, 1);
-        *o = (Observation){
-                .peer = rq->peer,
-                .observer = rq->dm->observer,
-                .token = g_bytes_ref(token),
-                .target = *target,
-                .own = g_steal_pointer(&own),
-                .sequence = sequence,
-                .stale = true,
-        };
-        o->queue_node.data = o;
-        o->target.paths = g_memdup2(target->paths, target->n * sizeof(Path));
-        if (target->composite)
-                o->path_states = g_new0(PathState, target->n);
-        for (size_t i = 0; i < target->n; i++)
-                path_index_add(o->observer->index, &target->paths[i], o);
-        o->observer->n++;
-        g_hash_table_insert(rq->peer->observations, o->token, o);
+int observe_restore(Peer *p, const ObservationRecord *record, uint64_t digest, uint64_t now_usec,
+                    Observation **ret) {
+        Observation *o;
+
+        if (is_full(p))
+                return -EDQUOT;
+        o = observation_new(p, record);
+        (void) judge_rewritten(o);
+        o->established = true;
+        o->digest = digest;
+        o->moments = (Moments){ .told_usec = now_usec, .evaluated_usec = now_usec };
+        o->last_confirmed_usec = now_usec;
         *ret = o;
         return 0;
 }
@@ -123,6 +151,7 @@ int observation_establish(Observation *o, const ReadResult *result, uint64_t now
         o->moments = (Moments){ .told_usec = now_usec, .evaluated_usec = now_usec };
         o->last_confirmed_usec = now_usec;
         judge_told(o, result);
+        observe_save_changed(o, true); /* before the server can know of it */
         observe_event(o, "observer-added", "");
         notify_queue(o); /* for pmax, and for what changed while applications were asked */
         return (int) (o->sequence & OBSERVE_MASK);

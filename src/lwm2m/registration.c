@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* format, endpoint, uri, version, lifetime, binding, queue, sms, digest of links, observed,
+/* format, endpoint, uri, version, lifetime, binding, queue, sms, digest of links,
  * location, end of the lifetime, last contact. A Maybe has no place in a file read after an attack,
  * hence empty texts. */
-#define BLOB_TYPE "(ussyyusbssbasxx)"
-#define BLOB_FORMAT 1U
+#define BLOB_TYPE "(ussyyusbssasxx)"
+#define BLOB_FORMAT 2U
 #define BLOB_MAX 65536
 
 Registration *registration_new(void) {
@@ -114,12 +114,12 @@ GBytes *registration_save(const Registration *r) {
         static const char *const none[] = { NULL };
         g_autoptr(GVariant) v = NULL;
 
-        v = g_variant_ref_sink(g_variant_new(
-                "(ussyyusbssb^asxx)", BLOB_FORMAT, r->endpoint, r->uri, r->version.major,
-                r->version.minor, r->lifetime_sec, text_of(r->binding), (gboolean) r->queue,
-                text_of(r->sms), text_of(r->links_digest), (gboolean) r->observed,
-                r->location ? (const char *const *) r->location : none, r->deadline_ns,
-                r->registered_ns));
+        v = g_variant_ref_sink(g_variant_new("(ussyyusbss^asxx)", BLOB_FORMAT, r->endpoint, r->uri,
+                                             r->version.major, r->version.minor, r->lifetime_sec,
+                                             text_of(r->binding), (gboolean) r->queue,
+                                             text_of(r->sms), text_of(r->links_digest),
+                                             r->location ? (const char *const *) r->location : none,
+                                             r->deadline_ns, r->registered_ns));
         return g_variant_get_data_as_bytes(v);
 }
 
@@ -134,21 +134,19 @@ int registration_load(GBytes *blob, Registration **ret) {
         g_autoptr(Registration) r = registration_new();
         g_autoptr(GVariant) v = NULL;
         uint32_t format;
-        gboolean queue, observed;
+        gboolean queue;
 
         if (g_bytes_get_size(blob) > BLOB_MAX)
                 return -EBADMSG;
         v = g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE(BLOB_TYPE), blob, FALSE));
         if (!g_variant_is_normal_form(v))
                 return -EBADMSG;
-        g_variant_get(v, "(ussyyusbssb^asxx)", &format, &r->endpoint, &r->uri, &r->version.major,
+        g_variant_get(v, "(ussyyusbss^asxx)", &format, &r->endpoint, &r->uri, &r->version.major,
                       &r->version.minor, &r->lifetime_sec, &r->binding, &queue, &r->sms,
-                      &r->links_digest, &observed, &r->location, &r->deadline_ns,
-                      &r->registered_ns);
+                      &r->links_digest, &r->location, &r->deadline_ns, &r->registered_ns);
         if (!is_plausible(r, format))
                 return -EBADMSG;
         r->queue = queue;
-        r->observed = observed;
         if (!*r->sms)
                 g_clear_pointer(&r->sms, g_free);
         *ret = g_steal_pointer(&r);

@@ -21,7 +21,6 @@ typedef struct Registration {
         bool queue;            /* Q; with 1.0 it stands in b= */
         char *sms;             /* NULL: none */
         char *links_digest;    /* of the object list; NULL: never sent */
-        bool observed;         /* the server has asked for notifications since */
         char **location;       /* NULL before 2.01 */
         int64_t deadline_ns;   /* end of the lifetime, wall clock; INT64_MAX: for ever */
         int64_t registered_ns; /* last Register or Update, wall clock */

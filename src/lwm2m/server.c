@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lwm2m/keeper.h"
 #include "lwm2m/presence.h"
 #include "lwm2m/rd_links.h"
 #include "lwm2m/registration.h"
@@ -20,6 +21,7 @@ struct Server {
         Rd *rd;
         Peer *peer; /* NULL once retired */
         Awake *awake;
+        Keeper *keeper;
         Link *link;
         Call *call;
         RdRequest call_what;
@@ -75,11 +77,14 @@ static void save(Server *s, bool durable) {
                        "Cannot keep the registration, a restart will register anew: %m");
 }
 
-void server_note_observed(Server *s) {
-        if (!s->known || s->known->observed)
-                return;
-        s->known->observed = true;
-        save(s, true);
+void server_flush(Server *s) {
+        if (s->peer)
+                keeper_flush(s->keeper);
+}
+
+void server_save_last(Server *s) {
+        if (s->peer && s->known)
+                keeper_flush_last(s->keeper);
 }
 
 /* Whether an Update may follow on it: for us, there, not over, and not from the future. */
@@ -99,26 +104,48 @@ static void show_known(Server *s) {
         set_text(&s->location, location);
 }
 
-static void restore(Server *s, uint64_t now_usec) {
-        Store *store = s->env->parts->store;
-        g_autofree char *name = blob_name(s);
-        g_autoptr(Registration) kept = NULL;
-        g_autoptr(GBytes) blob = NULL;
-        uint64_t deadline = USEC_INFINITY;
+/* NULL: it can be gone on with. */
+static const char *why_not(const Server *s, const Registration *kept) {
+        if (!is_current(s, kept))
+                return server_wall_ns(s->env) < kept->deadline_ns ? "started with other settings"
+                                                                  : "lifetime passed";
+        return keeper_is_open(s->keeper) ? "stopped before all was kept" : NULL;
+}
 
-        if (!store || store_get_blob(store, name, &blob) < 0)
-                return;
-        if (registration_load(blob, &kept) < 0 || !is_current(s, kept) || kept->observed) {
-                (void) store_put_blob(store, name, NULL, 0);
-                return;
-        }
+static void take_kept(Server *s, Registration *kept /* taken over */, uint64_t now_usec) {
+        uint64_t deadline = USEC_INFINITY, settled = now_usec + s->env->config->settle_usec;
+        unsigned n;
+
         if (kept->deadline_ns != INT64_MAX)
                 deadline =
                         now_usec + (uint64_t) (kept->deadline_ns - server_wall_ns(s->env)) / 1000;
         s->registered_ns = kept->registered_ns;
         rd_restore(s->rd, kept->version, deadline);
-        s->known = g_steal_pointer(&kept);
+        s->known = kept;
         show_known(s);
+        n = keeper_restore(s->keeper, settled, now_usec);
+        log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = s->account->ssid }),
+                 "going on with the registration at %s, %u observation%s", s->location, n,
+                 n == 1 ? "" : "s");
+}
+
+static void restore(Server *s, uint64_t now_usec) {
+        Store *store = s->env->parts->store;
+        g_autofree char *name = blob_name(s);
+        const char *why = "restarted without the registration";
+        g_autoptr(Registration) kept = NULL;
+        g_autoptr(GBytes) blob = NULL;
+
+        if (!store)
+                return;
+        if (store_get_blob(store, name, &blob) == 0)
+                why = registration_load(blob, &kept) < 0 ? "damaged" : why_not(s, kept);
+        if (!why) {
+                take_kept(s, g_steal_pointer(&kept), now_usec);
+                return;
+        }
+        (void) store_put_blob(store, name, NULL, 0);
+        keeper_drop(s->keeper, why, now_usec);
 }
 
 /* --- the owner's lifetime --- kept beside the one in force, which the server may have raised */
@@ -314,7 +341,6 @@ static char *diagnostic(const Message *response) {
 
 static void continue_known(Registration *r, const Registration *known) {
         r->location = g_strdupv(known->location);
-        r->observed = known->observed;
 }
 
 /* Takes over what the server has just agreed to; -EBADMSG for a Register's answer without a place.
@@ -454,9 +480,11 @@ static void on_lost(void *userdata, const char *why) {
 
         s->known = registration_free(s->known);
         show_known(s);
-        save(s, true);
-        if (s->peer)
+        if (s->peer) {
                 peer_drop_observations(s->peer, why);
+                keeper_flush(s->keeper);
+        }
+        save(s, true);
 }
 
 /* --- events --- */
@@ -583,6 +611,7 @@ Server *server_new(const ServerEnv *env, Account *account) {
         s->awake = awake_new(env->parts->timers, env->parts->transport, s->peer, &env->n_holds,
                              on_awake_changed, s);
         configure_awake(s);
+        s->keeper = keeper_new(env->parts->store, env->parts->timers, s->peer, account->ssid);
         s->disable_timer = timer_new(env->parts->timers, on_disable, s);
         set_text(&s->address, "");
         set_text(&s->location, "");
@@ -602,6 +631,7 @@ Server *server_free(Server *s) {
         timer_free(s->disable_timer);
         if (s->peer)
                 peer_free(s->peer);
+        keeper_free(s->keeper);
         registration_free(s->known);
         account_free(s->account);
         g_free(s->address);
@@ -669,8 +699,10 @@ void server_retire(Server *s, uint64_t now_usec) {
                 (void) store_put_blob(s->env->parts->store, name, NULL, 0);
                 (void) store_put_blob(s->env->parts->store, owner, NULL, 0);
         }
-        if (s->peer)
+        if (s->peer) {
+                keeper_forget(s->keeper);
                 peer_forget_attributes(s->peer);
+        }
         awake_forget_peer(s->awake);
         s->peer = peer_free(s->peer);
         (void) rd_input(s->rd, RD_STOP, now_usec);

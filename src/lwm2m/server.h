@@ -35,9 +35,10 @@ void server_start(Server *s, bool held, uint64_t now_usec);
 bool server_is_started(const Server *s); /* since it was made or stopped with its client */
 /* The account as it stands now, with the same URI (taken over): lifetime, binding and policies. */
 void server_set_account(Server *s, Account *account, uint64_t now_usec);
-/* The server observes something now. Observations do not outlive the process, so a restart
- * registers anew rather than let the server wait for notifications that never come. */
-void server_note_observed(Server *s);
+/* The process is about to end with the registration alive: writes what the next one, which goes on
+ * with it, can use. The caller syncs the store. */
+void server_save_last(Server *s);
+void server_flush(Server *s); /* puts what waits into the store */
 /* The owner of the box, not the server, has set 1/x/1: told before server_set_account(). */
 void server_note_owner_lifetime(Server *s);
 /* The lowest lifetime the server may write: the client's, or what the owner chose for this account.

@@ -30,8 +30,8 @@ typedef struct Message {
         const char *const *path; /* Uri-Path (request) or Location-Path (response), NULL-terminated;
                                     NULL = none */
         const char *const *query; /* Uri-Query, NULL-terminated; NULL = none */
-        GBytes *token;   /* of a request received or of a notification to send; NULL = empty */
-        GBytes *payload; /* NULL = none */
+        GBytes *token;       /* of a request received or of a notification to send; NULL = empty */
+        GBytes *payload;     /* NULL = none */
         GBytes *request_key; /* of a request with Observe: what the rest of a notification in blocks
                                 will be asked for with. Of a notification: that of its request, if
                                 kept. Means something to the transport alone; NULL = none */

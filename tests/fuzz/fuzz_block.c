@@ -28,9 +28,9 @@ static const DedupLimits dedup_limits = { .entries_max = 8, .bytes_max = 256 };
 static const Block1Config block1_config = {
         .body_max = BODY_MAX, .transfers_max = 3, .lifetime_usec = 247 * SEC, .szx = 4
 };
-static const Block2Config block2_config = {
-        .bytes_max = BYTES_MAX, .bodies_max = 3, .lifetime_usec = 247 * SEC
-};
+static const Block2Config block2_config = { .bytes_max = BYTES_MAX,
+                                            .bodies_max = 3,
+                                            .lifetime_usec = 247 * SEC };
 
 typedef struct State {
         Dedup *dedup;

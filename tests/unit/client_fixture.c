@@ -8,21 +8,37 @@
 
 /* --- a store in memory --- */
 
-static GHashTable *blobs;
+static GHashTable *blobs, *synced;
 static int store_is_here;
 Store *const fake_store = (Store *) (void *) &store_is_here;
 int fake_store_error;
 unsigned fake_store_n_syncs;
 
+static GHashTable *new_table(void) {
+        return g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                     (GDestroyNotify) g_bytes_unref);
+}
+
 static GHashTable *store(void) {
         if (!blobs)
-                blobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-                                              (GDestroyNotify) g_bytes_unref);
+                blobs = new_table();
         return blobs;
+}
+
+static GHashTable *copy_table(GHashTable *from) {
+        GHashTable *to = new_table();
+        GHashTableIter i;
+        void *name, *blob;
+
+        g_hash_table_iter_init(&i, from);
+        while (g_hash_table_iter_next(&i, &name, &blob))
+                g_hash_table_insert(to, g_strdup(name), g_bytes_ref(blob));
+        return to;
 }
 
 void fake_store_clear(void) {
         g_clear_pointer(&blobs, g_hash_table_unref);
+        g_clear_pointer(&synced, g_hash_table_unref);
         fake_store_error = 0;
         fake_store_n_syncs = 0;
 }
@@ -55,9 +71,44 @@ int store_get_blob(const Store *s, const char *name, GBytes **ret) {
         return 0;
 }
 
+static int compare_names(gconstpointer a, gconstpointer b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+void store_foreach_blob(const Store *s, const char *prefix,
+                        void (*func)(void *userdata, const char *name, GBytes *blob),
+                        void *userdata) {
+        g_autoptr(GPtrArray) names = g_ptr_array_new();
+        GHashTableIter i;
+        void *name;
+
+        g_hash_table_iter_init(&i, store());
+        while (g_hash_table_iter_next(&i, &name, NULL))
+                if (g_str_has_prefix(name, prefix))
+                        g_ptr_array_add(names, name);
+        g_ptr_array_sort(names, compare_names);
+        for (guint j = 0; j < names->len; j++)
+                func(userdata, names->pdata[j], g_hash_table_lookup(store(), names->pdata[j]));
+}
+
+unsigned fake_store_count(const char *prefix) {
+        GHashTableIter i;
+        unsigned n = 0;
+        void *name;
+
+        g_hash_table_iter_init(&i, store());
+        while (g_hash_table_iter_next(&i, &name, NULL))
+                n += g_str_has_prefix(name, prefix);
+        return n;
+}
+
 int store_sync(Store *s) {
         fake_store_n_syncs++;
-        return fake_store_error;
+        if (fake_store_error)
+                return fake_store_error;
+        g_clear_pointer(&synced, g_hash_table_unref);
+        synced = copy_table(store());
+        return 0;
 }
 
 /* --- clocks --- */
@@ -140,8 +191,17 @@ Bed *bed_new(void) {
         return b;
 }
 
+static void on_observation_event(void *userdata, const char *name, uint16_t ssid, const Path *path,
+                                 const char *why) {
+        const char *details[] = { "path", PATH_TEXT(path), *why ? "error" : NULL, why, NULL };
+        Bed *b = userdata;
+
+        if (b->client && b->observations_told)
+                client_emit(b->client, name, ssid, details);
+}
+
 static void boot_parts(Bed *b) {
-        DmConfig dm = { 0 };
+        DmConfig dm = { .event = on_observation_event, .event_userdata = b };
 
         b->timers = timerq_new();
         b->transport = fake_transport_new();
@@ -167,7 +227,9 @@ void bed_boot(Bed *b) {
 }
 
 static void shut_down(Bed *b) {
-        client_free(b->client);
+        Client *c = g_steal_pointer(&b->client);
+
+        client_free(c);
         dm_free(b->dm);
         fake_transport_free(b->transport);
         timerq_free(b->timers);
@@ -204,6 +266,12 @@ void bed_reboot(Bed *b, uint64_t seconds_later) {
         b->now += seconds_later * SEC;
         g_string_truncate(b->log, 0);
         bed_boot(b);
+}
+
+void bed_kill(Bed *b, uint64_t seconds_later) {
+        g_clear_pointer(&blobs, g_hash_table_unref);
+        blobs = synced ? copy_table(synced) : new_table();
+        bed_reboot(b, seconds_later);
 }
 
 void bed_add(Bed *b, uint16_t ssid, const char *uri, uint32_t lifetime) {
@@ -312,6 +380,46 @@ uint8_t bed_ask(Bed *b, uint16_t ssid, uint8_t method, const char *path, const c
                 bed_advance(b, 0);
         assert_non_null(fake_last_answer(b->transport));
         return fake_last_answer(b->transport)->code;
+}
+
+uint8_t bed_observe(Bed *b, uint16_t ssid, const char *path, const char *token, int accept) {
+        g_auto(GStrv) parts = g_strsplit(path + 1, "/", -1);
+        Message m = MESSAGE_INIT(METHOD_GET);
+        Link *l = bed_link(b, ssid);
+
+        m.path = (const char *const *) parts;
+        m.observe = 0;
+        m.accept = accept;
+        m.token = g_bytes_new(token, strlen(token));
+        fake_forget_answers(b->transport);
+        l->events.request(l->owner, fake_exchange_new(b->transport), &m, b->now);
+        g_bytes_unref(m.token);
+        assert_non_null(fake_last_answer(b->transport));
+        return fake_last_answer(b->transport)->code;
+}
+
+static Call *notification_of(const Bed *b, uint16_t ssid) {
+        for (guint i = 0; i < b->transport->sent->len; i++) {
+                Call *c = b->transport->sent->pdata[i];
+
+                if (c->open && c->notified && c->link->ssid == ssid)
+                        return c;
+        }
+        return NULL;
+}
+
+const FakeMessage *bed_notification(const Bed *b, uint16_t ssid) {
+        Call *c = notification_of(b, ssid);
+
+        return c ? &c->message : NULL;
+}
+
+void bed_ack(Bed *b, uint16_t ssid, int error) {
+        Call *c = notification_of(b, ssid);
+
+        assert_non_null(c);
+        fake_call_end(c, error, b->now);
+        bed_advance(b, 0);
 }
 
 /* --- the device's side --- */

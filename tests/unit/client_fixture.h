@@ -26,12 +26,15 @@ typedef struct Bed {
         char *details; /* of the last event, "key=value key=value" */
         uint64_t now;
         unsigned n_stopped;
+        bool observations_told; /* observer-added and its like are in log, too */
 } Bed;
 
 Bed *bed_new(void);
 void bed_boot(Bed *b); /* makes the client from b->config */
 Bed *bed_free(Bed *b); /* the store's contents stay until fake_store_clear() */
 void bed_reboot(Bed *b, uint64_t seconds_later); /* as after kill -9: the tree and the store stay */
+/* The same, with what the store has not synced lost. */
+void bed_kill(Bed *b, uint64_t seconds_later);
 
 void bed_add(Bed *b, uint16_t ssid, const char *uri, uint32_t lifetime);
 void bed_start(Bed *b);
@@ -45,6 +48,11 @@ void bed_answer(Bed *b, uint16_t ssid, uint8_t code, const char *location);
 void bed_no_answer(Bed *b, uint16_t ssid, int error);
 void bed_register(Bed *b, uint16_t ssid); /* up and 2.01 with /rd/<ssid> */
 const char *bed_state(const Bed *b, uint16_t ssid);
+
+uint8_t bed_observe(Bed *b, uint16_t ssid, const char *path, const char *token, int accept);
+/* The oldest notification under way; NULL if none. */
+const FakeMessage *bed_notification(const Bed *b, uint16_t ssid);
+void bed_ack(Bed *b, uint16_t ssid, int error); /* 0: acknowledged */
 
 void bed_set(Bed *b, const char *path, Value value /* taken over */); /* as an application */
 int bed_write(Bed *b, const char *path, Value value); /* as D-Bus, past the behaviours */
@@ -60,7 +68,8 @@ uint8_t bed_ask(Bed *b, uint16_t ssid, uint8_t method, const char *path, const c
 extern int fake_store_error;
 extern unsigned fake_store_n_syncs;
 void fake_store_clear(void);
-GBytes *fake_store_get(const char *name); /* borrowed; NULL */
+unsigned fake_store_count(const char *prefix); /* blobs of that name */
+GBytes *fake_store_get(const char *name);      /* borrowed; NULL */
 void fake_store_set(const char *name, GBytes *blob);
 extern Store *const fake_store;
 extern int64_t fake_wall_offset_ns; /* a jump of the wall clock */

@@ -11,9 +11,9 @@
 
 #define SEC UINT64_C(1000000)
 
-static const Block2Config config = {
-        .bytes_max = 1000, .bodies_max = 3, .lifetime_usec = 100 * SEC
-};
+static const Block2Config config = { .bytes_max = 1000,
+                                     .bodies_max = 3,
+                                     .lifetime_usec = 100 * SEC };
 
 static Block2Key key(const char *text, uint64_t payload_hash) {
         return (Block2Key){ .v = (const uint8_t *) text,

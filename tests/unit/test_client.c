@@ -392,21 +392,6 @@ static void expect_register_after(Bed *b) {
         bed_free(b);
 }
 
-/* Observations do not outlive the process: the server must learn that they are gone. */
-static void test_restart_with_observers(void **state) {
-        Bed *b = registered();
-
-        client_emit(b->client, "observer-added", 1, NULL);
-        assert_int_equal(client_update(b->client, 1, b->now), 0);
-        bed_advance(b, 0);
-        bed_answer(b, 1, CODE(2, 4), NULL);
-        bed_reboot(b, 1);
-        bed_start(b);
-        bed_up(b, 1);
-        assert_string_equal(bed_request(b, 1)->path, "/rd");
-        bed_free(b);
-}
-
 static void test_restart_with_doubts(void **state) {
         g_autoptr(GBytes) junk = g_bytes_new_static("junk", 4);
         g_autoptr(GBytes) cut = NULL;
@@ -676,7 +661,6 @@ int main(void) {
                 cmocka_unit_test(test_pause),
                 cmocka_unit_test(test_account_during_pause),
                 cmocka_unit_test(test_restart),
-                cmocka_unit_test(test_restart_with_observers),
                 cmocka_unit_test(test_restart_with_doubts),
                 cmocka_unit_test(test_full_disk),
                 cmocka_unit_test(test_many_servers),

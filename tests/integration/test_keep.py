@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What outlives the process: registrations and their observations (man lwm2md, START AND END)."""
+import pytest
+
+import formats as fm
+
+VALUES = {"/3303/0/5700": "21.5", "/3303/0/5701": "Cel"}
+QUICK = {"SettleTime": "500ms"}
+
+
+@pytest.fixture(name="observed")
+def fixture_observed(make_daemon, server, make_client):
+    """observed(**client keys): a daemon with two observations; (daemon, token, composite token)."""
+    def make(**keys):
+        daemon = make_daemon({"main": server.uri}, values=VALUES, client={**QUICK, **keys})
+        server.wait_registered()
+        token = server.observe("/3303/0/5700", accept="text").token
+        composite = server.call("observe_composite", paths=["/3303/0/5700", "/3303/0/5701"],
+                                format=fm.SENML_CBOR, accept=fm.SENML_CBOR).token
+        make_client().call("Manager", "Sync")
+        server.take_events()
+        return daemon, token, composite
+    return make
+
+
+def set_value(make_client, value):
+    make_client().set("/3303/0/5700", "d", value)
+
+
+def went_on(server):
+    server.wait_event("updated")
+    assert not server.take_events("registered")
+
+
+def test_goes_on_after_kill(observed, server, make_client):
+    daemon, token, composite = observed()
+    daemon.kill()
+    daemon.start()
+    went_on(server)
+    # What was told last is not known after a kill: the state is told once more.
+    assert server.wait_notify(token).text == "21.5"
+    values = fm.senml_decode(server.wait_notify(composite).body, fm.SENML_CBOR)
+    assert values == {"/3303/0/5700": 21.5, "/3303/0/5701": "Cel"}
+    set_value(make_client, 22.5)
+    assert server.wait_notify(token).text == "22.5"
+    assert not server.take_events("registered")
+
+
+def test_numbers_go_up_over_restarts(observed, server, make_client):
+    daemon, token, _ = observed()
+    seqs = []
+    for i in range(3):
+        set_value(make_client, 30.0 + i)
+        seqs.append(server.wait_notify(token, text=f"{30 + i}").seq)
+        daemon.kill()
+        daemon.start()
+        went_on(server)
+        server.wait_notify(token)
+    assert all(0 < (b - a) % (1 << 24) < 1 << 23 for a, b in zip(seqs, seqs[1:]))
+
+
+def test_stop_that_keeps(observed, server, make_client):
+    daemon, token, composite = observed(StopAction="keep")
+    daemon.stop()
+    assert not server.take_events("deregistered")
+    daemon.start()
+    went_on(server)
+    server.assert_quiet("notify", 1)  # nothing has changed
+    set_value(make_client, 23.5)
+    assert server.wait_notify(token).text == "23.5"
+    server.wait_notify(composite)
+
+
+def test_stop_deregisters(observed, server):
+    daemon, *_ = observed()
+    daemon.stop()
+    server.wait_event("deregistered")
+    daemon.start()
+    server.wait_registered()
+    assert daemon.bus.busctl("call", "org.lwm2md.Client1", "/org/lwm2md/Client1/server/101",
+                             "org.lwm2md.Client1.Server", "ListObservations") == [[]]
+
+
+def test_killed_before_it_is_kept(observed, server, make_client):
+    daemon, token, _ = observed()
+    server.observe("/3303/0/5701", accept="text")
+    daemon.kill()
+    daemon.start()
+    server.wait_registered()
+    events = make_client().call("Manager", "GetEvents", "a{sv}", {})
+    removed = [e for e in events if e[1] == "observer-removed"]
+    assert len(removed) >= 2 and all(e[3]["error"] for e in removed)
+    set_value(make_client, 24.5)
+    server.assert_quiet("notify", 0.3)
+    assert not server.take_events("unknown")
+
+
+def test_large_notification_is_read_after_a_restart(observed, server, make_client):
+    """The rest of a notification in blocks is asked for with the request of the observation."""
+    daemon, *_ = observed(StopAction="keep")
+    token = server.observe("/3303/0", accept="senml-json").token
+    daemon.stop()
+    daemon.start()
+    went_on(server)
+    unit = "x" * 1500
+    make_client().set("/3303/0/5701", "s", unit)
+    event = server.wait_notify(token)
+    assert fm.senml_decode(event.body)["/3303/0/5701"] == unit
