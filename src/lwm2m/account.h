@@ -20,6 +20,9 @@ enum { /* resources of object 0 */
        SECURITY_PEER_KEY = 4,
        SECURITY_SECRET = 5,
        SECURITY_SSID = 10,
+       SECURITY_HOLD_OFF = 11,
+       SECURITY_ACCOUNT_TIMEOUT = 12,
+       SECURITY_OSCORE = 17,
 };
 
 enum { /* resources of object 1 */
@@ -33,6 +36,7 @@ enum { /* resources of object 1 */
        SERVER_BINDING = 7,
        SERVER_UPDATE_TRIGGER = 8,
        SERVER_BOOTSTRAP_TRIGGER = 9,
+       SERVER_LAST_BOOTSTRAPPED = 12,
        SERVER_PRIORITY = 13,
        SERVER_INITIAL_DELAY = 14,
        SERVER_FAILURE_BLOCK = 15,
@@ -57,7 +61,8 @@ typedef struct Account {
         uint32_t initial_delay_sec;
         uint32_t priority; /* lowest first */
         bool has_priority, failure_block, bootstrap_on_failure, mute_send;
-        RetryPolicy retry; /* without the cap */
+        RetryPolicy retry;                          /* without the cap */
+        uint32_t hold_off_sec, account_timeout_sec; /* of the bootstrap server: 0/x/11, 0/x/12 */
 } Account;
 
 Account *account_free(Account *a);

@@ -19,6 +19,9 @@ static const struct {
         { "server-disabled", "4232692d2c9e4b9ea686eb7a8b5935a7" },
         { "queue-mode-rx-off", "85729d2cdbf54b4190a80704b34b0e47" },
         { "network-error", "3e83fd20b74346d4812521fa5ded38ce" },
+        { "bootstrap-reg-failure", "34fd11320c76418caba8d1e4677515a8" },
+        { "bootstrap-reg-complete", "2fce904941564dc0aae95f201cd8b571" },
+        { "bootstrap-transfer-complete", "02b6f26405ae4a7ebf2d85d8d67db908" },
 };
 
 const char *catalog_id(const char *event) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lwm2m/account.h"
+#include "lwm2m/bs_control.h"
 #include "lwm2m/device.h"
 #include "lwm2m/events.h"
 #include "lwm2m/server.h"
@@ -26,6 +27,8 @@ struct Client {
         char *endpoint;
         GPtrArray *servers; /* by Short Server ID */
         GPtrArray *retired; /* de-registering, then freed */
+        BsControl *bootstrap;
+        bool register_anew; /* a bootstrap has changed the accounts */
         Timer *accounts_timer, *retired_timer, *turns_timer, *stop_timer;
         RunState run;
         bool paused;
@@ -71,6 +74,9 @@ const char *client_state(const Client *c) {
                 return "stopped";
         if (c->paused)
                 return "paused";
+        if (bs_control_is_active(c->bootstrap) ||
+            (bs_control_is_waiting(c->bootstrap) && c->servers->len == 0))
+                return "bootstrapping";
         for (guint i = 0; i < c->servers->len; i++) {
                 RdState s = rd_state(server_rd(at(c->servers, i)));
 
@@ -133,7 +139,8 @@ static void on_turns(void *userdata, uint64_t now_usec) {
 }
 
 static void start_server(Client *c, Server *s, uint64_t now_usec) {
-        server_start(s, server_account(s)->has_priority, now_usec);
+        if (!bs_control_holds(c->bootstrap))
+                server_start(s, server_account(s)->has_priority, now_usec);
 }
 
 /* --- stopping --- */
@@ -141,6 +148,7 @@ static void start_server(Client *c, Server *s, uint64_t now_usec) {
 static void finish_stop(Client *c, uint64_t now_usec) {
         void (*stopped)(void *) = c->stopped;
 
+        bs_control_stop(c->bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
                 (void) rd_input(server_rd(at(c->servers, i)), RD_FORCE, now_usec);
         g_ptr_array_set_size(c->retired, 0);
@@ -191,6 +199,12 @@ static void on_server_changed(void *userdata, Server *s, uint64_t now_usec) {
         timer_arm(c->turns_timer, now_usec);
         if (rd_state(server_rd(s)) == RD_IDLE)
                 timer_arm(c->retired_timer, now_usec);
+        if (rd_state(server_rd(s)) == RD_REGISTERED)
+                bs_control_registered(c->bootstrap, now_usec);
+}
+
+static void on_server_exhausted(void *userdata, Server *s, uint64_t now_usec) {
+        bs_control_exhausted(((Client *) userdata)->bootstrap, s, now_usec);
 }
 
 /* --- following the accounts in the tree --- */
@@ -243,6 +257,25 @@ static void add_servers(Client *c, GPtrArray *accounts, uint64_t now_usec) {
         }
 }
 
+/* After a bootstrap: everything that is not asleep or waits for its turn. */
+static void register_again(Client *c, Server *s, uint64_t now_usec) {
+        switch ((int) rd_state(server_rd(s))) {
+        case RD_IDLE:
+                start_server(c, s, now_usec);
+                return;
+        case RD_HELD:
+        case RD_DELAYED:
+        case RD_DISABLED:
+                return;
+        case RD_RETRYING:
+        case RD_GIVEN_UP:
+                server_restart(s, server_account(s)->has_priority, now_usec);
+                return;
+        default:
+                (void) rd_input(server_rd(s), RD_REGISTER, now_usec);
+        }
+}
+
 static void follow_accounts(Client *c, uint64_t now_usec) {
         g_autoptr(GPtrArray) accounts = accounts_load(c->parts.tree, c->config.lifetime_sec,
                                                       c->config.servers_max, on_problem, c);
@@ -253,6 +286,8 @@ static void follow_accounts(Client *c, uint64_t now_usec) {
 
                 if (a && same_place(a, server_account(s))) {
                         server_set_account(s, g_steal_pointer(&a), now_usec);
+                        if (c->register_anew && c->run == RUNNING && !c->paused)
+                                register_again(c, s, now_usec);
                         events_changed(c->events, server_account(s)->ssid);
                         continue;
                 }
@@ -261,6 +296,8 @@ static void follow_accounts(Client *c, uint64_t now_usec) {
                 retire(c, i - 1, now_usec);
         }
         add_servers(c, accounts, now_usec);
+        c->register_anew = false;
+        bs_control_follow(c->bootstrap, c->servers->len, now_usec);
         timer_arm(c->turns_timer, now_usec);
         tell_state(c);
 }
@@ -320,6 +357,39 @@ static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change
                 arm_now(c, c->turns_timer);
 }
 
+/* --- bootstrap --- */
+
+static void on_transferred(void *userdata, uint64_t now_usec) {
+        Client *c = userdata;
+
+        c->register_anew = true;
+        timer_arm(c->accounts_timer, now_usec);
+}
+
+static void on_released(void *userdata, uint64_t now_usec) {
+        Client *c = userdata;
+
+        c->now_usec = now_usec;
+        for (guint i = 0; i < c->servers->len; i++)
+                if (c->run == RUNNING && !c->paused &&
+                    rd_state(server_rd(at(c->servers, i))) == RD_IDLE)
+                        start_server(c, at(c->servers, i), now_usec);
+        timer_arm(c->turns_timer, now_usec);
+}
+
+static void on_bootstrap_changed(void *userdata, uint64_t now_usec) {
+        Client *c = userdata;
+
+        c->now_usec = now_usec;
+        tell_state(c);
+}
+
+static const BsControlOps bootstrap_ops = {
+        .transferred = on_transferred,
+        .released = on_released,
+        .changed = on_bootstrap_changed,
+};
+
 /* --- object 1 --- */
 
 static int on_disable(void *userdata, uint16_t instance, uint64_t now_usec) {
@@ -343,6 +413,16 @@ static int on_trigger(void *userdata, uint16_t instance, uint64_t now_usec) {
                 return -ENOENT;
         (void) rd_input(server_rd(s), RD_TRIGGER, now_usec);
         return 0;
+}
+
+static int on_bootstrap_trigger(void *userdata, uint16_t instance, uint64_t now_usec) {
+        int r = bs_control_soon(((Client *) userdata)->bootstrap, now_usec);
+
+        return r == -ENOENT ? -EPERM : r == -EALREADY ? -EBUSY : r;
+}
+
+static bool on_has_bootstrap(void *userdata) {
+        return bs_control_has_account(((Client *) userdata)->bootstrap);
 }
 
 static int on_lifetime(void *userdata, uint16_t instance, uint32_t *ret_sec,
@@ -374,6 +454,8 @@ static void add_behaviours(Client *c) {
                 .forever = !only_1_0,
                 .ops = { .disable = on_disable,
                          .trigger_update = on_trigger,
+                         .bootstrap = on_bootstrap_trigger,
+                         .has_bootstrap = on_has_bootstrap,
                          .lifetime = on_lifetime },
                 .userdata = c,
         };
@@ -419,7 +501,9 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
                               .rnd = c->rnd,
                               .endpoint = c->endpoint,
                               .changed = on_server_changed,
+                              .exhausted = on_server_exhausted,
                               .userdata = c };
+        c->bootstrap = bs_control_new(&c->env, &bootstrap_ops, c);
         add_behaviours(c);
         dm_on_doubt(parts->dm, on_doubt, c);
         tree_on_commit(parts->tree, on_commit, c);
@@ -431,6 +515,7 @@ Client *client_free(Client *c) {
         if (!c)
                 return NULL;
         dm_on_doubt(c->parts.dm, NULL, NULL);
+        bs_control_free(c->bootstrap);
         g_ptr_array_unref(c->servers);
         g_ptr_array_unref(c->retired);
         timer_free(c->accounts_timer);
@@ -468,7 +553,7 @@ static bool is_endpoint(const char *endpoint) {
         return *endpoint && strlen(endpoint) <= ENDPOINT_MAX && g_utf8_validate(endpoint, -1, NULL);
 }
 
-int client_start(Client *c, const char *endpoint, uint64_t now_usec) {
+static int start(Client *c, const char *endpoint, bool bootstrap, uint64_t now_usec) {
         const char *name = endpoint ? endpoint : c->config.endpoint;
         char *copy;
         int r;
@@ -477,6 +562,8 @@ int client_start(Client *c, const char *endpoint, uint64_t now_usec) {
                 return -EALREADY;
         if (!name || !is_endpoint(name))
                 return -EINVAL;
+        if (bootstrap && !bs_control_has_account(c->bootstrap))
+                return -ENOENT;
         c->now_usec = now_usec;
         copy = g_strdup(name);
         g_free(c->endpoint);
@@ -487,11 +574,34 @@ int client_start(Client *c, const char *endpoint, uint64_t now_usec) {
         r = device_seed(&c->device);
         if (r < 0)
                 log_warning_errno(r, "Cannot fill the Device object, going on without: %m");
+        bs_control_start(c->bootstrap, bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
                 start_server(c, at(c->servers, i), now_usec);
+        bs_control_follow(c->bootstrap, c->servers->len, now_usec);
         timer_arm(c->turns_timer, now_usec);
         tell_state(c);
         return 0;
+}
+
+int client_start(Client *c, const char *endpoint, uint64_t now_usec) {
+        return start(c, endpoint, false, now_usec);
+}
+
+int client_start_bootstrap(Client *c, const char *endpoint, uint64_t now_usec) {
+        return start(c, endpoint, true, now_usec);
+}
+
+int client_bootstrap(Client *c, uint64_t now_usec) {
+        if (c->run != RUNNING)
+                return -ESHUTDOWN;
+        if (c->paused)
+                return -ENOTCONN;
+        c->now_usec = now_usec;
+        return bs_control_now(c->bootstrap, now_usec);
+}
+
+bool client_has_bootstrap(const Client *c) {
+        return bs_control_has_account(c->bootstrap);
 }
 
 int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userdata,
@@ -505,6 +615,7 @@ int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userd
                 c->stopped = done;
                 c->stopped_userdata = userdata;
         }
+        bs_control_stop(c->bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
                 (void) rd_input(server_rd(at(c->servers, i)), force ? RD_FORCE : RD_STOP, now_usec);
         /* done is never called from within. */
@@ -534,6 +645,7 @@ int client_pause(Client *c, uint64_t now_usec) {
         c->now_usec = now_usec;
         c->paused = true;
         dm_suspend_notifications(c->parts.dm);
+        bs_control_pause(c->bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
                 (void) rd_input(server_rd(at(c->servers, i)), RD_PAUSE, now_usec);
         log_info("Paused: no messages and no timers until a resume");
@@ -556,6 +668,8 @@ int client_resume(Client *c, uint64_t now_usec) {
                 else /* its account came during the pause */
                         start_server(c, at(c->servers, i), now_usec);
         dm_resume_notifications(c->parts.dm, now_usec);
+        bs_control_resume(c->bootstrap, now_usec);
+        bs_control_follow(c->bootstrap, c->servers->len, now_usec);
         timer_arm(c->turns_timer, now_usec);
         tell_state(c);
         return 0;
@@ -599,6 +713,8 @@ uint16_t *client_servers(const Client *c, size_t *ret_n) {
 int client_server_info(const Client *c, uint16_t ssid, ServerInfo *ret) {
         Server *s = find_server(c, ssid);
 
+        if (ssid == BS_SSID)
+                return bs_control_info(c->bootstrap, ret);
         if (!s)
                 return -ENOENT;
         server_info(s, ret);
@@ -687,12 +803,14 @@ int client_add_account(Client *c, const ServerAccount *account, char **ret_error
                        uint64_t now_usec) {
         int r;
 
-        if (c->servers->len >= c->config.servers_max) {
+        if (!account->bootstrap && c->servers->len >= c->config.servers_max) {
                 *ret_error = g_strdup_printf("There are %u servers already", c->servers->len);
                 return -ENOSPC;
         }
         c->now_usec = now_usec;
-        r = account_add(c->parts.tree, account, c->config.lifetime_sec, ret_error);
+        r = account->bootstrap
+                    ? bs_account_add(c->parts.tree, account, ret_error)
+                    : account_add(c->parts.tree, account, c->config.lifetime_sec, ret_error);
         if (r >= 0) {
                 log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = account->ssid }),
                          "account added, %s", account->uri);
@@ -705,7 +823,8 @@ int client_remove_account(Client *c, uint16_t ssid, uint64_t now_usec) {
         int r;
 
         c->now_usec = now_usec;
-        r = account_remove(c->parts.tree, ssid);
+        r = ssid == BS_SSID ? bs_account_remove(c->parts.tree)
+                            : account_remove(c->parts.tree, ssid);
         if (r >= 0) {
                 log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = ssid }), "account removed");
                 follow_accounts(c, now_usec);

@@ -40,6 +40,11 @@ typedef struct ClientConfig {
         uint32_t events_max;      /* kept for GetEvents; 256 */
         uint64_t settle_usec;     /* after a start, how long observed values may be missing */
         uint32_t seed;            /* of the retry jitter; 0 = random */
+
+        int bootstrap_format;        /* preferred content format of a bootstrap; 0 = SenML CBOR */
+        uint32_t bootstrap_paths;    /* deleted and written in one bootstrap session; 0 = 4096 */
+        uint64_t bootstrap_bytes;    /* of values in one; 0 = 1 MiB */
+        uint64_t bootstrap_max_usec; /* how long one may take; 0 = 10 min */
 } ClientConfig;
 
 typedef struct ClientParts { /* borrowed, outlive the client */
@@ -80,6 +85,13 @@ void client_emit(Client *c, const char *name, uint16_t ssid, const char *const *
  * running. */
 int client_start(Client *c, const char *endpoint /* NULL = the configured one */,
                  uint64_t now_usec);
+/* The same with a bootstrap first: servers that are known wait until it is done, or has failed
+ * once. -ENOENT no bootstrap server. */
+int client_start_bootstrap(Client *c, const char *endpoint, uint64_t now_usec);
+/* Bootstraps now; registrations go on meanwhile. -ENOENT no bootstrap server, -EALREADY under way,
+ * -ENOTCONN paused. */
+int client_bootstrap(Client *c, uint64_t now_usec);
+bool client_has_bootstrap(const Client *c);
 /* De-registers everywhere, then stops; done runs once, within deregister_timeout_usec. force: at
  * once, unsent. */
 int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userdata,
@@ -100,11 +112,13 @@ Dm *client_dm(Client *c);
 Tree *client_tree(Client *c);
 Store *client_store(Client *c);
 
-/* --- servers; by Short Server ID --- -ENOENT unknown; -ENOTCONN not registered. */
+/* --- servers; by Short Server ID, 0 = the bootstrap server --- -ENOENT unknown; -ENOTCONN not
+ * registered. */
 typedef struct ServerInfo {
         uint16_t ssid;
         const char *uri, *security, *binding, *state; /* idle resolving connecting registering
-                                                         registered updating disabled failed */
+                                                         registered updating disabled failed
+                                                         bootstrapping */
         const char *queue; /* queue mode: "none", "awake", "asleep" until next_update_usec or until
                               something is to be sent */
         const char *queue_socket; /* while asleep: "stop-polling", "listen", "close" */
@@ -116,7 +130,7 @@ typedef struct ServerInfo {
         uint32_t lifetime_sec, queued_notifications;
         bool send_muted;
 } ServerInfo;
-uint16_t *client_servers(const Client *c, size_t *ret_n); /* g_free(); ascending */
+uint16_t *client_servers(const Client *c, size_t *ret_n); /* g_free(); ascending; without 0 */
 int client_server_info(const Client *c, uint16_t ssid,
                        ServerInfo *ret); /* strings borrowed until the next event */
 int client_update(Client *c, uint16_t ssid /* 0 = all */, uint64_t now_usec);
@@ -134,6 +148,10 @@ typedef struct ServerAccount {
         uint16_t ssid;         /* 1..65534 */
         uint32_t lifetime_sec; /* 0 = the client's */
         const char *binding;   /* NULL = "U" */
+        /* The bootstrap server's: ssid, lifetime and binding mean nothing then. */
+        bool bootstrap;
+        uint32_t hold_off_sec;        /* 0/x/11 */
+        uint32_t account_timeout_sec; /* 0/x/12; 0 = kept for ever */
 } ServerAccount;
 /* Creates the instances of objects 0 and 1 durably; -EEXIST, -EINVAL with *ret_error (g_free())
  * saying why. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the modules behind dm.h share: the two owners of all state, and a request on its way to an
- * answer. Only dm.c, operation.c, read.c, write.c, create.c, execute.c, discover.c, composite.c and
- * observe.c include it. */
+ * answer. Only dm.c, operation.c, read.c, write.c, create.c, execute.c, discover.c, composite.c,
+ * observe.c and bs_dm.c include it. */
 #include <glib.h>
 
 #include "lwm2m/access.h"

@@ -273,3 +273,15 @@ int ops_apply_hooked(Tree *tree, const Op *ops, size_t n, Origin origin, uint16_
 int ops_apply(Tree *tree, const Op *ops, size_t n, Origin origin, uint16_t ssid, OpError *error) {
         return ops_apply_hooked(tree, ops, n, origin, ssid, NULL, error);
 }
+
+int ops_try(Tree *tree, const Op *ops, size_t n, int (*look)(void *userdata, const Tree *tree),
+            void *userdata, OpError *error) {
+        int r;
+
+        tree_begin(tree, ORIGIN_INTERNAL, 0);
+        r = run(tree, ops, n, NULL, error);
+        if (r >= 0)
+                r = look(userdata, tree);
+        tree_abort(tree);
+        return r;
+}

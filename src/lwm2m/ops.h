@@ -57,3 +57,8 @@ typedef struct OpsHook {
 } OpsHook;
 int ops_apply_hooked(Tree *tree, const Op *ops, size_t n, Origin origin, uint16_t ssid,
                      const OpsHook *hook, OpError *error);
+
+/* Tries ops: look() sees the tree as it would be, and then everything is taken back, unseen by
+ * anybody else. Returns what look() returned, or -errno of the operation at fault. */
+int ops_try(Tree *tree, const Op *ops, size_t n, int (*look)(void *userdata, const Tree *tree),
+            void *userdata, OpError *error);

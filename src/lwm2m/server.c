@@ -516,10 +516,8 @@ static void on_event(void *userdata, const RdEvent *event, uint64_t now_usec) {
                 set_text(&s->error_code, "");
                 set_text(&s->error_text, "");
         }
-        if (strcmp(event->name, "network-error") == 0 && s->account->bootstrap_on_failure)
-                log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = s->account->ssid }),
-                         "1/%u/16 asks for a bootstrap, which this build does not have yet",
-                         s->account->server_instance);
+        if (strcmp(event->name, "network-error") == 0 && s->env->exhausted)
+                s->env->exhausted(s->env->userdata, s, now_usec);
         info = brief(s);
         details = tell_details(&info, event, server_wall_ns(s->env), now_usec);
         tell_log(&info, s->env->endpoint, event, now_usec);
@@ -789,4 +787,13 @@ void server_info(const Server *s, ServerInfo *ret) {
         *ret = brief(s);
         dm_foreach_observation(s->env->parts->dm, s->account->ssid, count_pending,
                                &ret->queued_notifications);
+}
+
+void server_restart(Server *s, bool held, uint64_t now_usec) {
+        (void) rd_input(s->rd, RD_FORCE, now_usec);
+        server_start(s, held, now_usec);
+}
+
+bool server_uri_is_literal(const char *uri) {
+        return is_literal(uri);
 }

@@ -19,6 +19,9 @@ typedef struct ServerEnv { /* borrowed, outlives the servers */
         const char *endpoint; /* may be replaced between server_start() calls */
         /* The machine is in another state; told last, the server may not be freed from within. */
         void (*changed)(void *userdata, Server *s, uint64_t now_usec);
+        /* All its retries are used up (network-error); told from within the machine. May be NULL.
+         */
+        void (*exhausted)(void *userdata, Server *s, uint64_t now_usec);
         void *userdata;
 } ServerEnv;
 
@@ -50,3 +53,9 @@ void server_retire(Server *s, uint64_t now_usec);
 void server_disable_soon(Server *s, uint32_t seconds, uint64_t now_usec);
 void server_info(const Server *s, ServerInfo *ret);
 int64_t server_wall_ns(const ServerEnv *env);
+/* A new start of the machine, as after a restart of the client, with nothing sent to end what was
+ * there before: a bootstrap may have changed the reason for its failures. */
+void server_restart(Server *s, bool held, uint64_t now_usec);
+
+/* Whether an address is no name, for people. */
+bool server_uri_is_literal(const char *uri);

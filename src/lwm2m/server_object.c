@@ -82,14 +82,19 @@ static int on_execute(void *userdata, uint16_t ssid, const Path *p, const Execut
         case SERVER_UPDATE_TRIGGER:
                 return o->ops.trigger_update(o->userdata, p->id[1], now_usec);
         case SERVER_BOOTSTRAP_TRIGGER:
-                return -EPERM; /* 4.05: there is no bootstrap in this build */
+                return o->ops.bootstrap(o->userdata, p->id[1], now_usec);
         default:
                 return -ENOSYS;
         }
 }
 
 static bool on_executes(void *userdata, const Path *p) {
-        return p->n == 3 && (p->id[2] == SERVER_DISABLE || p->id[2] == SERVER_UPDATE_TRIGGER);
+        const ServerObject *o = userdata;
+
+        if (p->n != 3)
+                return false;
+        return p->id[2] == SERVER_DISABLE || p->id[2] == SERVER_UPDATE_TRIGGER ||
+               (p->id[2] == SERVER_BOOTSTRAP_TRIGGER && o->ops.has_bootstrap(o->userdata));
 }
 
 /* Accounts come and go by bootstrap and by the owner of the box, not by management servers. */

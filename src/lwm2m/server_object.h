@@ -8,6 +8,10 @@ typedef struct ServerObjectOps {
         /* By instance of object 1; -ENOENT when no running server belongs to it. */
         int (*disable)(void *userdata, uint16_t instance, uint64_t now_usec);
         int (*trigger_update)(void *userdata, uint16_t instance, uint64_t now_usec);
+        /* 1/x/9: after the answer has left. -EPERM without a bootstrap server, -EBUSY during a
+         * bootstrap. */
+        int (*bootstrap)(void *userdata, uint16_t instance, uint64_t now_usec);
+        bool (*has_bootstrap)(void *userdata);
         /* The lifetime in force, and the lowest a server may write; 0, for ever, is above all. */
         int (*lifetime)(void *userdata, uint16_t instance, uint32_t *ret_sec,
                         uint32_t *ret_min_sec);

@@ -12,6 +12,6 @@ texts = re.findall(r"^-- ([0-9a-f]{32})\nSubject: .+\nDefined-By: lwm2md\nDocume
 assert len(pairs) >= 10 and len(dict(pairs)) == len({i for _, i in pairs}) == len(pairs), pairs
 assert sorted(texts) == sorted(i for _, i in pairs), "ids of the source and the catalog differ"
 assert texts == re.findall(r"^-- (.*)$", catalog, re.M), "an entry without subject or text"
-# An event that the source of registrations never names would be a misspelling.
+# An event that neither machine ever names would be a misspelling.
 for event, _ in pairs:
     assert any(f'"{event}"' in text for text in rest), event
