@@ -205,6 +205,7 @@ static void on_claim_ended(void *userdata, const Claim *claim) {
         OpError e;
         int r;
 
+        bus_owner_changed(b, claim);
         if (claim->on_vanish != ON_VANISH_REMOVE || !b->client)
                 return;
         for (size_t i = 0; i < claim->n_prefixes; i++) {

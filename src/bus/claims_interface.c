@@ -85,6 +85,13 @@ static int read_claim_options(sd_bus_message *m, Claim *c, sd_bus_error *error) 
                                "on_vanish: '%s' is not keep, mark or remove", on_vanish);
 }
 
+void bus_owner_changed(Bus *b, const Claim *claim) {
+        if (!b->client || !(claim->operations & APP_READ))
+                return;
+        for (size_t i = 0; i < claim->n_prefixes; i++)
+                dm_owner_changed(client_dm(b->client), &claim->prefixes[i]);
+}
+
 static int method_claim(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         g_autoptr(GArray) prefixes = g_array_new(FALSE, FALSE, sizeof(Path));
@@ -118,12 +125,14 @@ static int method_claim(sd_bus_message *m, void *userdata, sd_bus_error *error) 
                         error, r,
                         "This user has %u claims, the most allowed ([Limits] ClaimsPerUser)",
                         b->config.claims_per_user);
+        bus_owner_changed(b, &c);
         return sd_bus_reply_method_return(m, "u", id);
 }
 
 static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         const Claim *c;
+        Claim released;
         uint32_t id;
         int r;
 
@@ -137,7 +146,15 @@ static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error
                 return bus_error_named(error, ERROR_PREFIX "NotOwner", "Claim %u belongs to %s", id,
                                        c->owner ? owner_name(c->owner)
                                                 : "an application that went away");
+        released = (Claim){
+                .prefixes = g_memdup2(c->prefixes, c->n_prefixes * sizeof(Path)),
+                .n_prefixes = c->n_prefixes,
+                .operations = c->operations,
+        };
         r = claims_release(b->claims, id, c->owner);
+        if (r == 0)
+                bus_owner_changed(b, &released);
+        g_free(released.prefixes);
         return r < 0 ? r : reply_ok(m);
 }
 

@@ -21,7 +21,8 @@ typedef enum KeyType {
         KEY_DURATION,
         KEY_VERSION,
         KEY_QUEUE_SOCKET,
-        KEY_STOP
+        KEY_STOP,
+        KEY_NOTIFICATIONS
 } KeyType;
 
 typedef struct Key {
@@ -57,6 +58,7 @@ static const Key keys[] = {
           KEY_DURATION },
         { "Client", "BackoffMax", AT(backoff_max_sec), 3600, 1, 7 * 86400, KEY_SECONDS },
         { "Client", "GiveUp", AT(give_up), 0, 0, 0, KEY_BOOL },
+        { "Client", "Notifications", AT(non_confirmable), 0, 0, 0, KEY_NOTIFICATIONS },
         { "Limits", "Instances", AT(instances), 1000000, 1, U32, KEY_COUNT },
         { "Limits", "ValueBytes", AT(value_bytes), 256U << 20, 1024, UINT64_MAX / 2, KEY_SIZE },
         { "Limits", "Body", AT(body_bytes), 16U << 20, 1024, VALUE_LENGTH_MAX, KEY_SIZE },
@@ -240,6 +242,14 @@ static void set_key(Reading *in, const char *group, const Key *key, void *field,
                         complain(in, group, key->name, "'%s' is not deregister or keep", text);
                 else
                         *(bool *) field = strcmp(text, "keep") == 0;
+                return;
+        case KEY_NOTIFICATIONS:
+                b = strcmp(text, "non-confirmable") == 0;
+                if (!b && strcmp(text, "confirmable") != 0)
+                        complain(in, group, key->name, "'%s' is not confirmable or non-confirmable",
+                                 text);
+                else
+                        *(bool *) field = b;
                 return;
         case KEY_COUNT:
         case KEY_SIZE:
@@ -569,7 +579,7 @@ static Config *config_new(void) {
         for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
                 if (keys[i].type != KEY_TEXT && keys[i].type != KEY_BOOL &&
                     keys[i].type != KEY_VERSION && keys[i].type != KEY_QUEUE_SOCKET &&
-                    keys[i].type != KEY_STOP)
+                    keys[i].type != KEY_STOP && keys[i].type != KEY_NOTIFICATIONS)
                         *(uint64_t *) (void *) ((char *) c + keys[i].offset) = keys[i].preset;
         c->servers_list = g_ptr_array_new_with_free_func(server_config_free);
         c->seeds = g_ptr_array_new_with_free_func(seed_free);

@@ -269,6 +269,7 @@ static void make_dm(Daemon *d, const Config *config) {
                 .observations_per_peer_max = (uint32_t) config->observations_per_server,
                 .operations_max = (uint32_t) config->operations,
                 .composite_paths_max = (uint32_t) config->composite_paths,
+                .non_confirmable = config->non_confirmable,
                 .sends_max = (uint32_t) config->sends,
                 .send_bytes_max = config->send_bytes,
                 .send_body_max = config->send_body_bytes,

@@ -402,6 +402,10 @@ void dm_doubt(const Dm *dm, uint16_t ssid, uint64_t now_usec) {
                 dm->doubt(dm->doubt_userdata, ssid, now_usec);
 }
 
+void dm_owner_changed(Dm *dm, const Path *p) {
+        observe_owner_changed(dm, p);
+}
+
 int dm_execute(Dm *dm, const Path *p, const char *args, AppDone done, void *userdata,
                uint64_t now_usec) {
         return execute_local(dm, p, args, done, userdata, now_usec);

@@ -105,6 +105,10 @@ void dm_on_doubt(Dm *dm, void (*doubt)(void *userdata, uint16_t ssid, uint64_t n
 void dm_suspend_notifications(Dm *dm);
 void dm_resume_notifications(Dm *dm, uint64_t now_usec);
 
+/* Another application answers for p and what is below, or none: what is observed there may have
+ * changed. */
+void dm_owner_changed(Dm *dm, const Path *p);
+
 /* Local Execute and Read on behalf of D-Bus: behaviour first, then the claiming application;
  * -ENOSYS when nobody handles the resource. done runs later (never inside), once; see AppDone.
  * dm_free() ends what still waits with -ECANCELED. */

@@ -280,6 +280,19 @@ void observe_changes(Dm *dm, const Change *changes, size_t n) {
                         apply_change(dm, &changes[i]);
 }
 
+static void on_owner_changed(void *userdata, void *thing) {
+        const Changed *c = userdata;
+
+        notify_mark(thing, PENDING_CHANGE, c->path, true);
+}
+
+void observe_owner_changed(Dm *dm, const Path *p) {
+        Changed changed = { .path = p };
+
+        path_index_covering(dm->observer->index, p, on_owner_changed, &changed);
+        path_index_below(dm->observer->index, p, on_owner_changed, &changed);
+}
+
 /* Rights withdrawn end an observation at once, or take instances out of it. */
 void observe_access_changed(Dm *dm, const Path *p) {
         const PathIndex *index = dm->observer->index;

@@ -28,6 +28,7 @@ void observe_drop(Peer *p, const char *why);
 void observe_changes(Dm *dm, const Change *changes, size_t n);
 void observe_attributes_changed(Dm *dm, uint16_t ssid, const Path *p);
 void observe_access_changed(Dm *dm, const Path *p); /* what servers may read at or below p */
+void observe_owner_changed(Dm *dm, const Path *p);
 void observe_link_changed(Peer *p);
 void observe_presence_changed(Peer *p); /* what waited for it may go */
 void observe_suspend(Dm *dm);

@@ -25,7 +25,8 @@ def table(source):
         preset = number(numbers.split(",")[0])
         if kind == "DURATION":
             preset /= 1000000
-        keys[group, key] = None if kind in ("TEXT", "VERSION", "QUEUE_SOCKET", "STOP") else preset
+        words = ("TEXT", "VERSION", "QUEUE_SOCKET", "STOP", "NOTIFICATIONS")
+        keys[group, key] = None if kind in words else preset
     assert len(keys) == source.count("AT(") - source.count("#define AT("), "a row was not understood"
     # A long text is several literals side by side.
     server = re.search(r"known: (Uri, (?:\w+, )+\w+)\)\"\);", re.sub(r'"\n\s*"', "", source))
