@@ -78,6 +78,10 @@ int format_from_name(const char *text, Format *ret) {
         return parse_u16(text, &number) < 0 ? -ENOTSUP : format_from_number(number, ret);
 }
 
+bool format_has_time(Format f) {
+        return f == FORMAT_SENML_JSON || f == FORMAT_SENML_CBOR;
+}
+
 bool format_fits(Format f, const Path *base, bool multiple, ValueType type, bool composite) {
         const FormatInfo *info = find(f);
 

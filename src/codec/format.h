@@ -50,6 +50,10 @@ int format_from_name(const char *text,
  * the rest any level; composite = a request over several paths (SenML and LwM2M CBOR only). */
 bool format_fits(Format f, const Path *base, bool multiple, ValueType type, bool composite);
 
+/* Whether its records can have times: SenML alone. LwM2M CBOR has no place for them (TS Core 1.2.2,
+ * section 7.4.7), nor have the others. */
+bool format_has_time(Format f);
+
 /* Decodes a body that a request addressed to base brought. Records come in the order of the body,
  * with absolute paths, all of them covered by base. Values have the schema's type when the schema
  * knows the path (exact conversion). -EBADMSG malformed, -EINVAL a path outside base or a value of

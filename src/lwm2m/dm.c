@@ -11,6 +11,7 @@
 #include "lwm2m/observe.h"
 #include "lwm2m/operation.h"
 #include "lwm2m/read.h"
+#include "lwm2m/samples.h"
 #include "lwm2m/send.h"
 
 #define OBSERVATIONS_MAX 20000
@@ -54,6 +55,7 @@ static void on_committed(void *userdata, Origin origin, uint16_t ssid, const Cha
         bool others = access_follow(dm->access, changes, n, on_rights_changed, dm);
 
         forget_attributes(dm, changes, n);
+        samples_on_commit(dm, origin, changes, n);
         observe_changes(dm, changes, n);
         if (others)
                 observe_access_changed(dm, &PATH_ROOT);
@@ -289,6 +291,10 @@ int dm_may(const Dm *dm, uint16_t ssid, const Path *p, unsigned right) {
         int r = dm_access(p);
 
         return r < 0 ? r : access_check(dm->access, ssid, p, right);
+}
+
+Series *dm_series(const Dm *dm) {
+        return dm->config.series;
 }
 
 /* --- servers --- */

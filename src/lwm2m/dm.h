@@ -11,6 +11,7 @@
 #include "lwm2m/access_policy.h"
 #include "lwm2m/app.h"
 #include "lwm2m/transport.h"
+#include "model/series.h"
 #include "model/tree.h"
 #include "util/timerq.h"
 
@@ -53,6 +54,9 @@ typedef struct DmConfig {
         uint64_t send_body_max;       /* more goes in several Sends; 0 = 64 KiB */
         uint64_t send_timeout_usec;   /* until a Send that has not got through ends; 0 = 1 h */
         bool non_confirmable;         /* notifications, where con does not say */
+        Series *series;               /* borrowed, outlives the Dm; NULL: nothing is cached */
+        /* Wall clock (UTC since 1970) and CLOCK_BOOTTIME in nanoseconds; NULL: the system's. */
+        void (*clocks)(void *userdata, int64_t *ret_wall_ns, int64_t *ret_boot_ns);
         /* What happened to observations, for the event stream: "observer-added", … (DBUS.md part
          * 8). */
         void (*event)(void *userdata, const char *name, uint16_t ssid, const Path *path,
@@ -77,6 +81,8 @@ void dm_set_access_policy(Dm *dm, AccessPolicy *policy);
 /* Whether the server may do that (ACCESS_…) with the object instance of p; 0, -EACCES, or -EPERM.
  * Objects 0 and 21 are for no server. */
 int dm_may(const Dm *dm, uint16_t ssid, const Path *p, unsigned right);
+
+Series *dm_series(const Dm *dm); /* NULL without */
 
 /* --- servers --- */
 Peer *peer_new(Dm *dm, uint16_t ssid);

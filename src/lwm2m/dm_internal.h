@@ -31,6 +31,8 @@ struct Dm {
         void *doubt_userdata;
         const Op *pending; /* of the commit under way */
         size_t n_pending;
+        struct SamplePush *pushing; /* whose values are being set: samples of their own follow */
+        bool clock_noted;           /* samples.h */
 };
 
 struct Peer {

@@ -2,6 +2,7 @@
 #include "lwm2m/judge.h"
 
 #include "lwm2m/condition.h"
+#include "lwm2m/samples.h"
 
 /* --- conditions in effect --- */
 /* Those of a value: written at its resource or its resource instance, and over them what came with
@@ -41,7 +42,7 @@ static bool may_have_conditions(const Observation *o) {
 
 /* An application keeps it: what the tree has says nothing. */
 static bool is_elsewhere(const Observation *o, const Path *p) {
-        return o->elsewhere && dm_claimed(o->observer->dm, p) & APP_READ;
+        return o->elsewhere && samples_asks(o->observer->dm, p);
 }
 
 /* --- judging --- */

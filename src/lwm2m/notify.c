@@ -115,7 +115,8 @@ static bool is_confirmable(const Observation *o, uint64_t now_usec) {
         const bool wanted =
                 o->confirmable >= 0 ? o->confirmable > 0 : !o->observer->dm->config.non_confirmable;
 
-        return wanted || now_usec - o->last_confirmed_usec >= CONFIRM_USEC;
+        return wanted || notify_body_has_samples(o) ||
+               now_usec - o->last_confirmed_usec >= CONFIRM_USEC;
 }
 
 static void call_over(Observation *o) {
@@ -336,7 +337,9 @@ void notify_on_evaluated(Observation *o, int error, const RecordList *records, u
 
 /* Somebody else's notification of the same values was made in this turn. */
 static bool look_at_shared(Observation *o, uint64_t now_usec) {
-        const Body *shared = o->conditioned || o->elsewhere ? NULL : notify_body_shared(o);
+        const Body *shared = o->conditioned || o->elsewhere || notify_body_has_samples(o)
+                                     ? NULL
+                                     : notify_body_shared(o);
 
         if (!shared)
                 return false;

@@ -2,6 +2,7 @@
 #include "lwm2m/notify_body.h"
 
 #include "lwm2m/judge.h"
+#include "lwm2m/samples_read.h"
 
 void body_clear(Body *b) {
         g_clear_pointer(&b->payload, g_bytes_unref);
@@ -66,10 +67,22 @@ static void share(const Observation *o, const Body *b) {
 }
 
 /* --- making and hearing of them --- */
+bool notify_body_has_samples(const Observation *o) {
+        return o->reader && !series_reader_is_idle(o->reader);
+}
+
 int notify_body_make(Observation *o, const ReadResult *result, Body *ret) {
         Body b = { .digest = judge_digest(result) };
         int r;
 
+        if (notify_body_has_samples(o)) {
+                samples_note_clock(o->observer->dm);
+                r = samples_take_body(o->observer->dm, &o->target, result, o->reader,
+                                      SAMPLES_BODY_MAX, &b.payload);
+                if (r >= 0)
+                        *ret = b;
+                return r;
+        }
         r = read_encode(o->observer->dm, &o->target, result, &b.payload);
         if (r < 0)
                 return r;
@@ -80,7 +93,23 @@ int notify_body_make(Observation *o, const ReadResult *result, Body *ret) {
         return 0;
 }
 
+/* The rest of what is to be told goes at once, whatever pmin says: it is one report in several
+ * messages. */
+static void acknowledge_samples(Observation *o) {
+        if (series_reader_taken(o->reader) == 0)
+                return;
+        series_reader_ack(o->reader);
+        if (series_reader_waiting(o->reader) == 0)
+                return;
+        o->pending = PENDING_NEWS;
+        o->moments.told_usec = 0;
+}
+
 void notify_body_settled(Observation *o, bool acknowledged) {
         if (!acknowledged)
                 o->digest = 0;
+        if (o->reader && acknowledged)
+                acknowledge_samples(o);
+        else if (o->reader)
+                series_reader_begin(o->reader, 0);
 }

@@ -19,6 +19,9 @@ void notify_bodies_end(Observer *s);
 const Body *notify_body_shared(const Observation *o);
 /* Encodes result for o. An error as of read_encode(). */
 int notify_body_make(Observation *o, const ReadResult *result, Body *ret);
+/* Some of what o covers is cached: its notifications have samples, each of which is in one, and
+ * which leave their cache when it was acknowledged. They are confirmable and not shared. */
+bool notify_body_has_samples(const Observation *o);
 /* The notification of o that was sent last has arrived (acknowledged, or non-confirmable and
  * handed to the network), or it is not known whether it has. Not called when o ends. */
 void notify_body_settled(Observation *o, bool acknowledged);

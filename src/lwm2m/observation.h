@@ -37,6 +37,7 @@ struct Observation {
         ReadTarget target;
         Attrs *own;             /* of the Observe request itself, LwM2M 1.2; NULL none */
         PathState *path_states; /* composite: as target.paths; NULL else */
+        SeriesReader *reader;   /* of the caches it covers; NULL: its format has no time */
         References *references; /* of values with conditions (judge.c) */
         uint64_t digest;        /* of the values told last; 0: not known what the server has */
         uint64_t n_sent, last_confirmed_usec; /* …: of the last confirmable one, or the request */

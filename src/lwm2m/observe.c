@@ -6,6 +6,7 @@
 #include "lwm2m/evaluate.h"
 #include "lwm2m/judge.h"
 #include "lwm2m/notify_body.h"
+#include "lwm2m/samples.h"
 #include "lwm2m/write_attributes.h"
 
 Observer *observer_new(Dm *dm) {
@@ -43,6 +44,7 @@ static void unindex(Observation *o) {
 static void observation_free(Observation *o) {
         observe_save_ended(o);
         unindex(o);
+        series_reader_free(o->reader);
         notify_withdraw(o);
         evaluation_leave(o);
         if (o->job)
@@ -76,6 +78,18 @@ static bool is_full(const Peer *p) {
                g_hash_table_size(p->observations) >= config->observations_per_peer_max;
 }
 
+/* In a format with time it is a reader of the caches it covers, as soon as there are any. */
+static void begin_series(Observation *o) {
+        Series *series = o->observer->dm->config.series;
+        uint64_t identity;
+
+        if (!series || o->reader || !format_has_time(o->target.format) ||
+            !series_has_policies(series))
+                return;
+        identity = samples_identity(o->peer->ssid, "observe", o->target.paths, o->target.n);
+        o->reader = series_reader_new(series, identity, o->target.paths, o->target.n);
+}
+
 /* Takes references and copies. */
 static Observation *observation_new(Peer *p, const ObservationRecord *record) {
         Observation *o = g_new(Observation, 1);
@@ -98,6 +112,7 @@ static Observation *observation_new(Peer *p, const ObservationRecord *record) {
                 path_index_add(o->observer->index, &o->target.paths[i], o);
         o->observer->n++;
         g_hash_table_insert(p->observations, o->token, o);
+        begin_series(o);
         return o;
 }
 
@@ -127,6 +142,11 @@ int observe_begin(Request *rq, const ReadTarget *target, Observation **ret) {
         return 0;
 }
 
+static void mark_waiting(Observation *o) {
+        if (o->reader && series_reader_waiting(o->reader) > 0)
+                notify_mark(o, PENDING_NEWS, NULL, true);
+}
+
 int observe_restore(Peer *p, const ObservationRecord *record, uint64_t digest, uint64_t now_usec,
                     Observation **ret) {
         Observation *o;
@@ -139,6 +159,7 @@ int observe_restore(Peer *p, const ObservationRecord *record, uint64_t digest, u
         o->digest = digest;
         o->moments = (Moments){ .told_usec = now_usec, .evaluated_usec = now_usec };
         o->last_confirmed_usec = now_usec;
+        mark_waiting(o);
         *ret = o;
         return 0;
 }
@@ -153,6 +174,7 @@ int observation_establish(Observation *o, const ReadResult *result, uint64_t now
         judge_told(o, result);
         observe_save_changed(o, true); /* before the server can know of it */
         observe_event(o, "observer-added", "");
+        mark_waiting(o);
         notify_queue(o); /* for pmax, and for what changed while applications were asked */
         return (int) (o->sequence & OBSERVE_MASK);
 }
@@ -248,7 +270,7 @@ static void on_changed_above(void *userdata, void *thing) {
 
 /* Set to what it was. Where an application answers for it, that says nothing. */
 static bool is_same(const Dm *dm, const Change *c, const Value *now) {
-        return c->old && now && value_equal(c->old, now) && !(dm_claimed(dm, &c->path) & APP_READ);
+        return c->old && now && value_equal(c->old, now) && !samples_asks(dm, &c->path);
 }
 
 static void apply_change(Dm *dm, const Change *c) {
@@ -291,6 +313,40 @@ void observe_owner_changed(Dm *dm, const Path *p) {
 
         path_index_covering(dm->observer->index, p, on_owner_changed, &changed);
         path_index_below(dm->observer->index, p, on_owner_changed, &changed);
+}
+
+/* --- samples --- */
+static void begin_all(Peer *p) {
+        GHashTableIter i;
+        void *o;
+
+        g_hash_table_iter_init(&i, p->observations);
+        while (g_hash_table_iter_next(&i, NULL, &o))
+                begin_series(o);
+}
+
+void observe_caches_changed(Dm *dm) {
+        for (GList *i = dm->peers.head; i; i = i->next)
+                begin_all(i->data);
+}
+
+/* Each sample is to be told, be it equal to the one before, unless there are conditions. */
+static void on_sampled(void *userdata, void *thing) {
+        const Changed *c = userdata;
+        Observation *o = thing;
+        Pending pending;
+
+        if (!o->reader)
+                return;
+        pending = judge_set(o, c->path, c->value);
+        notify_mark(o, pending == PENDING_CHANGE ? PENDING_NEWS : pending, c->path, false);
+}
+
+void observe_sampled(Dm *dm, const Path *p) {
+        Changed changed = { .path = p };
+
+        if (tree_get(dm->tree, p, &changed.value) == 0)
+                path_index_covering(dm->observer->index, p, on_sampled, &changed);
 }
 
 /* Rights withdrawn end an observation at once, or take instances out of it. */

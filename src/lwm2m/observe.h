@@ -25,6 +25,9 @@ void observe_cancel(Peer *p, GBytes *token, const char *why);
 void observe_drop(Peer *p, const char *why);
 
 /* --- what may lead to a notification --- */
+/* Some resources are cached now that were not, or the other way round. */
+void observe_caches_changed(Dm *dm);
+void observe_sampled(Dm *dm, const Path *p); /* there are new samples at p */
 void observe_changes(Dm *dm, const Change *changes, size_t n);
 void observe_attributes_changed(Dm *dm, uint16_t ssid, const Path *p);
 void observe_access_changed(Dm *dm, const Path *p); /* what servers may read at or below p */

@@ -6,6 +6,7 @@
 
 #include "lwm2m/observe.h"
 #include "lwm2m/operation.h"
+#include "lwm2m/samples_read.h"
 
 static void clear_value(void *value) {
         value_clear(value);
@@ -144,7 +145,7 @@ static int collect_elsewhere(Collector *c, const Path *p, const ResourceDef *def
                 if (r != -ENOSYS)
                         return r;
         }
-        if (!(dm_claimed(c->dm, p) & APP_READ))
+        if (!samples_asks(c->dm, p))
                 return 0;
         c->result->elsewhere = true;
         if (c->answers) {
@@ -410,6 +411,7 @@ int read_encode(const Dm *dm, const ReadTarget *target, const ReadResult *result
 typedef struct ReadJob {
         Dm *dm;
         ReadTarget target;
+        bool observe;
         Observation *observation; /* to be started by the answer; NULL for none */
 } ReadJob;
 
@@ -425,10 +427,14 @@ static void read_job_free(void *userdata) {
 /* Answers with what was found; 0, or a negative errno and nothing was sent. */
 static int answer(ReadJob *job, Responder *to, const ReadResult *result, uint64_t now_usec) {
         g_autoptr(GBytes) payload = NULL;
+        g_auto(ReadResult) samples = { .v = NULL };
         Message m = MESSAGE_INIT(CODE(2, 5));
         int r;
 
-        r = read_encode(job->dm, &job->target, result, &payload);
+        /* What is observed gets its samples in notifications, which are acknowledged. */
+        if (!job->observe && job->dm->config.series && format_has_time(job->target.format))
+                samples_read(job->dm, result, &samples);
+        r = read_encode(job->dm, &job->target, samples.v ? &samples : result, &payload);
         if (r < 0)
                 return r;
         m.format = job->target.format;
@@ -478,8 +484,9 @@ int read_start(Request *rq, ReadTarget *target, bool observe) {
         ReadJob *job = g_new(ReadJob, 1);
         int r;
 
-        *job = (ReadJob){ .dm = rq->dm, .target = *target };
+        *job = (ReadJob){ .dm = rq->dm, .target = *target, .observe = observe };
         target->paths = NULL;
+        samples_note_clock(rq->dm);
         r = read_collect(rq->dm, &job->target, NULL, &result, ask);
         if (r == 0 && observe)
                 r = observe_begin(rq, &job->target, &job->observation);
@@ -496,6 +503,16 @@ int read_start(Request *rq, ReadTarget *target, bool observe) {
         return r;
 }
 
+static int choose_format(const Request *rq, const ResourceDef *def, Format *ret) {
+        /* Plain text, which a single value has otherwise, has no place for samples. */
+        if (rq->message->accept < 0 && version_reaches(rq->peer->version, 1, 1) &&
+            samples_cached(rq->dm, &rq->path, def)) {
+                *ret = FORMAT_SENML_CBOR;
+                return 0;
+        }
+        return read_format(rq->peer->version, &rq->path, def, rq->message->accept, false, ret);
+}
+
 int read_request(Request *rq) {
         const ResourceDef *def =
                 rq->path.n >= 3 ? tree_resource_def(rq->dm->tree, &rq->path) : NULL;
@@ -507,8 +524,7 @@ int read_request(Request *rq) {
         r = dm_access(&rq->path);
         if (r < 0)
                 return r;
-        r = read_format(rq->peer->version, &rq->path, def, rq->message->accept, false,
-                        &target.format);
+        r = choose_format(rq, def, &target.format);
         if (r < 0) {
                 /* What is not there is 4.04 or 4.05 in any format. */
                 g_auto(ReadResult) result = { .v = NULL };

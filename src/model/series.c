@@ -203,6 +203,10 @@ int series_set_policy(Series *s, const Path *prefix, const SeriesPolicy *policy)
         return 0;
 }
 
+bool series_has_policies(const Series *s) {
+        return g_hash_table_size(s->policies) > 0;
+}
+
 char *series_save_policies(const Series *s) {
         GString *text = g_string_new(NULL);
         GHashTableIter i;

@@ -50,7 +50,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Series, series_free)
  * has no room for. -EDQUOT more than SERIES_POLICIES_MAX, -ERANGE more than SERIES_SAMPLES_MAX. */
 int series_set_policy(Series *s, const Path *prefix, const SeriesPolicy *policy);
 const SeriesPolicy *series_policy(const Series *s, const Path *p); /* NULL: p is not cached */
-char *series_save_policies(const Series *s);                       /* as text; g_free() */
+bool series_has_policies(const Series *s);
+char *series_save_policies(const Series *s); /* as text; g_free() */
 int series_load_policies(Series *s,
                          const char *text); /* -EBADMSG: those before the bad line count */
 
@@ -94,6 +95,11 @@ void series_reader_begin(SeriesReader *r, size_t max);
 /* Its samples at p, by time; once a path and message. Returns how many. */
 size_t series_reader_take(SeriesReader *r, const Path *p, SeriesVisit visit, void *userdata);
 size_t series_reader_taken(const SeriesReader *r); /* since begin, acknowledged and all */
+/* The message is whole: what it had room for and did not take is not for this reader, who may not
+ * see it, and does not wait for it. */
+void series_reader_pass(SeriesReader *r);
+/* Whether it covers no cache. */
+bool series_reader_is_idle(const SeriesReader *r);
 /* Everything taken since begin has arrived. */
 void series_reader_ack(SeriesReader *r);
 /* How many samples wait that were neither acknowledged nor taken. */

@@ -175,6 +175,27 @@ size_t series_reader_taken(const SeriesReader *r) {
         return r->n_taken;
 }
 
+void series_reader_pass(SeriesReader *r) {
+        GHashTableIter i;
+        void *value;
+
+        if (r->budget == 0)
+                return;
+        g_hash_table_iter_init(&i, r->cursors);
+        while (g_hash_table_iter_next(&i, NULL, &value)) {
+                Cursor *cursor = value;
+
+                if (cursor->taken > acked_of(cursor) || !cache_can_tell(r->series, cursor->cache))
+                        continue;
+                cursor->acked = cursor->taken = cache_end(cursor->cache);
+                cache_release(r->series, cursor->cache);
+        }
+}
+
+bool series_reader_is_idle(const SeriesReader *r) {
+        return g_hash_table_size(r->cursors) == 0;
+}
+
 void cache_release(Series *s, Cache *c) {
         uint64_t all = UINT64_MAX;
 

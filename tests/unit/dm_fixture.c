@@ -184,6 +184,13 @@ static void on_attributes_changed(void *userdata) {
         ((Fixture *) userdata)->n_attributes_changed++;
 }
 
+static void read_clocks(void *userdata, int64_t *ret_wall_ns, int64_t *ret_boot_ns) {
+        const Fixture *f = userdata;
+
+        *ret_boot_ns = (int64_t) f->now * 1000;
+        *ret_wall_ns = f->wall_ns + *ret_boot_ns;
+}
+
 int fixture_setup(void **state) {
         static const char *const files[] = { "0-1_1.xml", "1-1_1.xml", "2-1_1.xml", "3-1_1.xml",
                                              "3303.xml" };
@@ -202,7 +209,11 @@ int fixture_setup(void **state) {
         f->executed = g_string_new(NULL);
         f->now = 1000 * USEC_PER_SEC;
         fill(f);
+        f->wall_ns = INT64_C(1700000000000000000);
+        f->series = series_new(&(SeriesConfig){ 0 });
         f->dm = dm_new(&(DmConfig){
+                .series = f->series,
+                .clocks = read_clocks,
                 .tree = f->tree,
                 .timers = f->timers,
                 .transport = &fake_transport_ops,
@@ -227,6 +238,7 @@ int fixture_teardown(void **state) {
         Fixture *f = *state;
 
         dm_free(f->dm);
+        series_free(f->series);
         assert_int_equal(f->transport->n_exchanges, 0); /* every request was answered */
         assert_int_equal(fake_n_open(f->transport), 0);
         fake_transport_free(f->transport);

@@ -27,6 +27,8 @@ typedef struct Fixture {
         TimerQueue *timers;
         FakeTransport *transport;
         FakeApps *apps;
+        Series *series;
+        int64_t wall_ns; /* of the clocks at time 0 of now; boot time is now */
         Dm *dm;
         Peer *peer; /* server 1, LwM2M 1.1 */
         Link *link;
