@@ -106,6 +106,9 @@ bool call_send_next(Link *l) {
         /* What libcoap is to forget would take the next message with it. */
         if (l->withdraw || l->closed || !l->session)
                 return false;
+        if (l->lingering && !coap_can_exit(l->context))
+                return false;
+        l->lingering = false;
         c = (Call *) outbox_next(&l->outbox);
         if (!c)
                 return false;

@@ -4,6 +4,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_io.h"
+#include "coap/security.h"
 #include "coap/sleep.h"
 
 static CoapConfig with_defaults(const CoapConfig *c) {
@@ -22,6 +23,9 @@ static CoapConfig with_defaults(const CoapConfig *c) {
         r.response_usec = c->response_usec ?: 93 * USEC_PER_SEC;
         r.ack_timeout_usec = c->ack_timeout_usec ?: 2 * USEC_PER_SEC;
         r.max_retransmit = c->max_retransmit ?: 4;
+        r.handshake_usec = c->handshake_usec ?: 30 * USEC_PER_SEC;
+        r.secrets_directory = g_strdup(c->secrets_directory);
+        r.trust_store = g_strdup(c->trust_store);
         return r;
 }
 
@@ -50,8 +54,22 @@ CoapTransport *coap_transport_free(CoapTransport *t) {
         resolver_free(t->resolver);
         g_hash_table_unref(t->silent);
         g_free(t->spool_directory);
+        g_free((char *) t->config.secrets_directory);
+        g_free((char *) t->config.trust_store);
         g_free(t);
         return NULL;
+}
+
+bool coap_transport_has_dtls(void) {
+        return security_has_dtls();
+}
+
+bool coap_transport_has_rpk(void) {
+        return security_has_rpk();
+}
+
+bool coap_transport_has_cid(void) {
+        return security_has_cid();
 }
 
 static int transport_open(void *transport, const LinkConfig *config, const LinkEvents *events,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The transport of lwm2m/transport.h on libcoap: CoAP over UDP, each link with a libcoap context of
- * its own. coaps and coap+tcp are refused with -EPROTONOSUPPORT. */
+/* The transport of lwm2m/transport.h on libcoap: CoAP over UDP and DTLS, each link with a libcoap
+ * context of its own. coap+tcp is refused with -EPROTONOSUPPORT. */
 #include <glib.h>
 #include <stdint.h>
 
@@ -26,6 +26,10 @@ typedef struct CoapConfig {
         uint64_t response_usec;    /* wait for the answer once a request was acknowledged (93 s) */
         uint64_t ack_timeout_usec; /* ACK_TIMEOUT, 1 s or more (2 s) */
         uint32_t max_retransmit;   /* MAX_RETRANSMIT (4) */
+        uint64_t handshake_usec;   /* of DTLS, until a server counts as silent (30 s) */
+        const char *secrets_directory; /* where keys named by file:NAME are (nowhere); copied */
+        const char *trust_store;       /* authorities for certificate usages 0 and 1 (the system's);
+                                          copied */
 } CoapConfig;
 
 /* loop is borrowed and outlives the transport. */
@@ -33,6 +37,11 @@ int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret
 /* The links must be closed before; exchanges may still be open. */
 CoapTransport *coap_transport_free(CoapTransport *t);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CoapTransport, coap_transport_free)
+
+/* What this build can, for people and programs. */
+bool coap_transport_has_dtls(void);
+bool coap_transport_has_rpk(void);
+bool coap_transport_has_cid(void);
 
 /* Its transport argument is a CoapTransport. */
 const TransportOps *coap_transport_ops(void);

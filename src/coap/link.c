@@ -7,6 +7,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_io.h"
+#include "coap/link_secure.h"
 #include "coap/sleep.h"
 
 #define HOUSEKEEPING_USEC                                                                          \
@@ -27,6 +28,7 @@ static void destroy(Link *l) {
         loop_source_free(l->source);
         loop_source_free(l->deferred);
         link_io_close(l);
+        link_secure_free(l->secure);
         timer_free(l->housekeeping);
         timer_free(l->ack_timer);
         dedup_free(l->dedup);
@@ -36,6 +38,7 @@ static void destroy(Link *l) {
         g_free(l->non_sent);
         g_queue_clear_full(&l->resets, (GDestroyNotify) g_bytes_unref);
         g_free(l->peer);
+        g_free(l->refusal_text);
         g_free(l->host);
         g_free(l);
 }
@@ -111,7 +114,9 @@ static void tell_resets(Link *l, uint64_t now_usec) {
 }
 
 void link_settle(Link *l, uint64_t now_usec) {
-        while (!l->closed && l->session) {
+        if (!l->closed && l->secure)
+                link_secure_settle(l, now_usec);
+        while (!l->closed && l->session && link_secure_is_open(l)) {
                 bool more = settle_current(l, now_usec);
 
                 more = call_send_next(l) || more;
@@ -120,6 +125,8 @@ void link_settle(Link *l, uint64_t now_usec) {
                 if (!more && !l->withdraw && l->finished.length == 0)
                         break;
         }
+        if (!l->closed && l->secure)
+                link_secure_watch(l, now_usec);
         if (l->was_open && !l->closed && !link_is_open(l))
                 l->active = true;
         l->was_open = !l->closed && link_is_open(l);
@@ -130,7 +137,7 @@ void link_settle(Link *l, uint64_t now_usec) {
         }
 }
 
-static void fail(Link *l, int error, const char *reason, uint64_t now_usec) {
+void link_fail(Link *l, int error, const char *reason, uint64_t now_usec) {
         if (l->events.down)
                 l->events.down(l->owner, error, reason, now_usec);
 }
@@ -170,8 +177,8 @@ static void on_resolved(void *userdata, int error, const char *text, const struc
                 text = g_strerror(-error);
         }
         if (error < 0)
-                fail(l, error, text, now_usec);
-        else if (l->events.up)
+                link_fail(l, error, text, now_usec);
+        else if (!l->secure && l->events.up)
                 l->events.up(l->owner, now_usec);
         link_settle(l, now_usec);
         link_leave(l);
@@ -182,7 +189,11 @@ static void on_deferred(void *userdata) {
 
         l->deferred = loop_source_free(l->deferred);
         link_enter(l);
-        if (l->literal) {
+        if (l->refusal) {
+                g_autofree char *text = g_steal_pointer(&l->refusal_text);
+
+                link_fail(l, l->refusal, text, link_now(l));
+        } else if (l->literal) {
                 struct addrinfo *list = g_steal_pointer(&l->literal);
 
                 on_resolved(l, 0, NULL, list, link_now(l));
@@ -217,19 +228,22 @@ void link_keep_house(Link *l, uint64_t now_usec) {
 
 /* --- opening --- */
 
-static int parse_uri(const char *uri, char **ret_host, uint16_t *ret_port) {
+static int parse_uri(const char *uri, bool *ret_secure, char **ret_host, uint16_t *ret_port) {
         g_autoptr(GUri) u = g_uri_parse(uri, G_URI_FLAGS_NONE, NULL);
         int port;
 
         if (!u || !g_uri_get_host(u) || !*g_uri_get_host(u))
                 return -EINVAL;
-        if (strcmp(g_uri_get_scheme(u), "coap") != 0)
+        *ret_secure = strcmp(g_uri_get_scheme(u), "coaps") == 0;
+        if (!*ret_secure && strcmp(g_uri_get_scheme(u), "coap") != 0)
                 return g_str_has_prefix(g_uri_get_scheme(u), "coap") ? -EPROTONOSUPPORT : -EINVAL;
         port = g_uri_get_port(u);
         if (port == 0)
                 return -EINVAL;
         *ret_host = g_strdup(g_uri_get_host(u));
-        *ret_port = port < 0 ? COAP_DEFAULT_PORT : (uint16_t) port;
+        *ret_port = port > 0      ? (uint16_t) port
+                    : *ret_secure ? COAPS_DEFAULT_PORT
+                                  : COAP_DEFAULT_PORT;
         return 0;
 }
 
@@ -274,13 +288,14 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         size_t size = config->block_size ?: block_size(BLOCK_SZX_MAX);
         g_autofree char *host = NULL;
         uint16_t port;
+        bool secure;
         Link *l;
         int r;
 
-        r = parse_uri(config->uri, &host, &port);
+        r = parse_uri(config->uri, &secure, &host, &port);
         if (r < 0)
                 return r;
-        if (size < block_size(0))
+        if (size < block_size(0) || (secure && !config->credentials))
                 return -EINVAL;
         l = g_new0(Link, 1);
         l->transport = t;
@@ -290,6 +305,13 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         l->szx = block_szx(size);
         l->epoll_fd = l->socket_fd = -1;
         add_parts(l);
+        r = secure ? link_secure_new(l, config, host, &l->refusal_text) : 0;
+        if (r < 0) {
+                l->refusal = r;
+                link_defer(l);
+                *ret = l;
+                return 0;
+        }
         r = find_address(l, host, port);
         if (r < 0) {
                 link_close(l);

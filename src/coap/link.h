@@ -14,6 +14,7 @@
 #include "coap/outbox.h"
 #include "coap/packet.h"
 #include "coap/resolver.h"
+#include "coap/security.h"
 
 struct CoapTransport {
         Loop *loop;
@@ -22,6 +23,8 @@ struct CoapTransport {
         Resolver *resolver;
         GHashTable *silent; /* name of a host -> how many links in vain, see connect_any() */
 };
+
+typedef struct Secure Secure; /* link_secure.h */
 
 /* What became of the confirmable message that libcoap has. */
 typedef enum Fate {
@@ -51,8 +54,11 @@ struct Link {
 
         Query *query;
         struct addrinfo *literal; /* the address in the URI, until it is used */
-        char *host;               /* the name in the URI; NULL for an address */
-        bool heard;               /* something came from the server */
+        int refusal;              /* why it will never come up; told from the loop */
+        char *refusal_text;
+        char *host;     /* the name in the URI; NULL for an address */
+        bool heard;     /* something came from the server */
+        Secure *secure; /* NULL: without security */
         coap_context_t *context;
         coap_session_t *session;
         int epoll_fd, socket_fd; /* libcoap's; the socket is -1 when not known */
@@ -77,6 +83,7 @@ struct Link {
         Fate fate;
         int fate_error;
         bool withdraw;   /* the current message is of no use any more */
+        bool lingering;  /* … and libcoap goes on with it, see link_io_withdraw() */
         GQueue calls;    /* of Call, all */
         GQueue finished; /* of Call, callback due */
         GHashTable *by_token;
@@ -95,6 +102,8 @@ void link_enter(Link *l);
 void link_leave(Link *l);
 /* Takes note of what was acknowledged, sends what may be sent, runs callbacks that are due. */
 void link_settle(Link *l, uint64_t now_usec);
+/* Tells the owner that it is of no use any more. */
+void link_fail(Link *l, int error, const char *reason, uint64_t now_usec);
 /* link_settle() from the loop, soon; what a call from outside uses. */
 void link_defer(Link *l);
 /* Makes sure that what was kept for a while is dropped in time. */

@@ -9,6 +9,7 @@
 
 #include "coap/call.h"
 #include "coap/exchange.h"
+#include "coap/link_secure.h"
 #include "coap/pdu.h"
 #include "coap/peek.h"
 #include "coap/sleep.h"
@@ -183,7 +184,7 @@ static void on_prepare(void *userdata) {
         running = NULL;
         /* A message given up in here must be noticed; not from a prepare step, where timers armed
          * by a callback would come too late for this sleep. */
-        if (l->fate != FATE_OPEN)
+        if (l->fate != FATE_OPEN || !link_secure_is_open(l))
                 link_defer(l);
 }
 
@@ -260,11 +261,16 @@ int link_io_open(Link *l, const struct sockaddr *address, socklen_t n) {
         memcpy(&remote.addr, address, n);
         remote.size = n;
         errno = 0;
-        l->session = coap_new_client_session(l->context, NULL, &remote, COAP_PROTO_UDP);
+        if (l->secure)
+                l->session = link_secure_connect(l, &remote);
+        else
+                l->session = coap_new_client_session(l->context, NULL, &remote, COAP_PROTO_UDP);
         if (!l->session)
                 return errno > 0 ? -errno : -EHOSTUNREACH;
         coap_session_set_app_data(l->session, l);
         set_transmission(l);
+        if (l->secure)
+                link_secure_connected(l);
         l->socket_fd = peek_find_socket(l->session, -1);
         l->peer = name_peer(address, n);
         link_io_watch(l, true);
@@ -316,6 +322,10 @@ int link_transmit(Link *l, const uint8_t *bytes, size_t n) {
 
 void link_io_withdraw(Link *l) {
         l->fate = FATE_OPEN;
+        if (l->secure) { /* it would end the session: the next message waits for this one instead */
+                l->lingering = true;
+                return;
+        }
         /* Over UDP there is nothing to disconnect: the session stays usable and forgets what it was
          * to retransmit. The handler would take that for news. */
         coap_register_nack_handler(l->context, NULL);

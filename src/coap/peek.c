@@ -7,9 +7,12 @@
 #include <sys/socket.h>
 
 #include "coap/exchange.h"
+#include "coap/link_secure.h"
 
 #define DESCRIPTORS_MAX 4096u /* looked through */
 #define METHOD_LAST METHOD_IPATCH
+#define HEAD 4u                    /* bytes of a message's fixed header */
+#define RECORD_APPLICATION_DATA 23 /* RFC 5246, section 6.2.1 */
 
 static bool has_address(int fd, int (*get)(int, struct sockaddr *, socklen_t *),
                         const coap_address_t *wanted) {
@@ -42,11 +45,25 @@ int peek_find_socket(const coap_session_t *session, int hint) {
         return -1;
 }
 
+/* The next message out of the socket, decrypted; cut to *n. */
 static bool take(Link *l, uint8_t *buffer, size_t *n) {
-        ssize_t got = recv(l->socket_fd, buffer, *n, MSG_DONTWAIT);
+        uint8_t datagram[1];
+        ssize_t got;
 
+        if (l->secure) { /* it is decrypted already */
+                *n = link_secure_take(l, buffer, *n);
+                got = recv(l->socket_fd, datagram, sizeof(datagram), MSG_DONTWAIT);
+                return got > 0 && *n > 0;
+        }
+        got = recv(l->socket_fd, buffer, *n, MSG_DONTWAIT);
         *n = got > 0 ? (size_t) got : 0;
         return got > 0;
+}
+
+static void discard(Link *l) {
+        uint8_t datagram[1];
+
+        (void) recv(l->socket_fd, datagram, sizeof(datagram), MSG_DONTWAIT);
 }
 
 /* libcoap answers a method it does not know with 4.04; it MUST be 4.05 (RFC 7252, section 5.8). */
@@ -112,18 +129,8 @@ static void answer_ping(Link *l) {
                 (void) link_transmit(l, buffer, sizeof(buffer));
 }
 
-PeekResult peek_next(Link *l, uint64_t now_usec) {
-        uint8_t head[4];
-        ssize_t n = recv(l->socket_fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
-
-        if (n < 0) {
-                /* The look has taken the ICMP error from libcoap, which would have told of it. */
-                if ((errno == ECONNREFUSED || errno == EHOSTUNREACH) && l->outbox.current &&
-                    l->fate == FATE_OPEN)
-                        l->fate = FATE_REFUSED;
-                return PEEK_EMPTY;
-        }
-        if (n < (ssize_t) sizeof(head))
+static PeekResult look_at(Link *l, const uint8_t *head, size_t n, uint64_t now_usec) {
+        if (n < HEAD)
                 return PEEK_LEFT;
         if (is_unknown_method(head))
                 refuse_method(l, now_usec);
@@ -135,4 +142,44 @@ PeekResult peek_next(Link *l, uint64_t now_usec) {
                 return PEEK_LEFT;
         l->active = l->heard = true;
         return PEEK_TAKEN;
+}
+
+/* Handshake messages and alerts are libcoap's; what claims to be a message and is none, a forgery
+ * or a replay, is nobody's. */
+static PeekResult look_inside(Link *l, const uint8_t *datagram, size_t n, uint64_t now_usec) {
+        uint8_t head[HEAD];
+        size_t n_head;
+
+        if (!link_secure_is_sound(l, datagram, n)) {
+                discard(l);
+                return PEEK_TAKEN;
+        }
+        if (n == 0 || datagram[0] != RECORD_APPLICATION_DATA || !link_secure_is_open(l)) {
+                l->heard = true;
+                return PEEK_LEFT;
+        }
+        n_head = link_secure_look(l, datagram, n, head, sizeof(head));
+        if (n_head > 0)
+                return look_at(l, head, n_head, now_usec);
+        discard(l);
+        return PEEK_TAKEN;
+}
+
+PeekResult peek_next(Link *l, uint64_t now_usec) {
+        uint8_t datagram[PACKET_IN_MAX];
+        ssize_t n = recv(l->socket_fd, datagram, l->secure ? sizeof(datagram) : HEAD,
+                         MSG_PEEK | MSG_DONTWAIT);
+
+        if (n < 0) {
+                /* The look has taken the ICMP error from libcoap, which would have told of it. */
+                if (errno != ECONNREFUSED && errno != EHOSTUNREACH)
+                        return PEEK_EMPTY;
+                if (l->outbox.current && l->fate == FATE_OPEN)
+                        l->fate = FATE_REFUSED;
+                if (l->secure)
+                        link_secure_note_refused(l);
+                return PEEK_EMPTY;
+        }
+        return l->secure ? look_inside(l, datagram, (size_t) n, now_usec)
+                         : look_at(l, datagram, (size_t) n, now_usec);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A look at datagrams before libcoap has them, for what it gets wrong and offers no hook for. Works
- * on plain UDP; an encrypted link goes without. */
+/* A look at datagrams before libcoap has them, for what it gets wrong and offers no hook for. Under
+ * DTLS the look is at what was decrypted. */
 #include "coap/link.h"
 
 typedef enum PeekResult {

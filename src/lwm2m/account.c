@@ -12,6 +12,7 @@ Account *account_free(Account *a) {
                 return NULL;
         g_free(a->uri);
         g_free(a->binding);
+        credentials_free(a->credentials);
         g_free(a);
         return NULL;
 }
@@ -149,8 +150,7 @@ static Account *load_account(const Tree *tree, uint16_t instance, const GPtrArra
         a->uri = get_text(tree, OBJECT_SECURITY, a->security_instance, SECURITY_URI);
         if (!a->uri)
                 a->uri = g_strdup("");
-        a->security_mode = get_number(tree, OBJECT_SECURITY, a->security_instance, SECURITY_MODE,
-                                      SECURITY_MODE_NOSEC);
+        a->credentials = credentials_load(tree, a->security_instance);
         load_server(tree, a, lifetime_sec);
         return g_steal_pointer(&a);
 }
@@ -231,8 +231,13 @@ static const char *check_authority(const char *text) {
         return NULL;
 }
 
+bool account_uri_is_secure(const char *uri) {
+        return g_ascii_strncasecmp(uri, "coaps://", 8) == 0;
+}
+
 int account_check_uri(const char *uri, char **ret_error) {
-        static const char *const later[] = { "coaps://", "coap+tcp://", "coaps+tcp://" };
+        static const char *const later[] = { "coap+tcp://", "coaps+tcp://" };
+        size_t scheme = strlen("coap://");
         g_autofree char *authority = NULL;
         const char *why;
         size_t n;
@@ -242,17 +247,30 @@ int account_check_uri(const char *uri, char **ret_error) {
         for (size_t i = 0; i < G_N_ELEMENTS(later); i++)
                 if (g_ascii_strncasecmp(uri, later[i], strlen(later[i])) == 0)
                         return bad_uri(ret_error, -EPROTONOSUPPORT, uri,
-                                       "security and TCP are not in this build yet, use coap://");
-        if (g_ascii_strncasecmp(uri, "coap://", 7) != 0)
+                                       "TCP is not in this build yet, use coap:// or coaps://");
+        if (account_uri_is_secure(uri))
+                scheme = strlen("coaps://");
+        else if (g_ascii_strncasecmp(uri, "coap://", scheme) != 0)
                 return strstr(uri, "://")
                                ? bad_uri(ret_error, -EPROTONOSUPPORT, uri, "not a CoAP URI")
-                               : bad_uri(ret_error, -EINVAL, uri, "coap://host[:port] expected");
-        authority = g_strdup(uri + 7);
+                               : bad_uri(ret_error, -EINVAL, uri,
+                                         "coap://host[:port] or coaps://host[:port] expected");
+        authority = g_strdup(uri + scheme);
         n = strlen(authority);
         if (n > 0 && authority[n - 1] == '/')
                 authority[n - 1] = '\0';
         why = check_authority(authority);
         return why ? bad_uri(ret_error, -EINVAL, uri, why) : 0;
+}
+
+int account_check_security(const char *uri, const Credentials *credentials, char **ret_error) {
+        g_autoptr(Credentials) none = credentials_new(SECURITY_MODE_NOSEC);
+        int r;
+
+        r = account_check_uri(uri, ret_error);
+        return r < 0 ? r
+                     : credentials_check(credentials ? credentials : none,
+                                         account_uri_is_secure(uri), ret_error);
 }
 
 bool account_binding_is_valid(const char *binding) {
@@ -278,18 +296,15 @@ static Value boolean(bool b) {
 }
 
 static int add_security(Tree *tree, uint16_t i, const ServerAccount *account) {
-        static const uint16_t keys[] = { SECURITY_IDENTITY, SECURITY_PEER_KEY, SECURITY_SECRET };
+        g_autoptr(Credentials) none = credentials_new(SECURITY_MODE_NOSEC);
         int r;
 
         r = tree_create(tree, OBJECT_SECURITY, i, (Version){ 0, 0 });
-        if (r < 0)
-                return r;
-        for (size_t k = 0; k < G_N_ELEMENTS(keys) && r >= 0; k++)
-                r = set(tree, OBJECT_SECURITY, i, keys[k], value_text(VALUE_OPAQUE, "", 0));
         if (r < 0 ||
             (r = set(tree, OBJECT_SECURITY, i, SECURITY_URI, value_string(account->uri))) < 0 ||
             (r = set(tree, OBJECT_SECURITY, i, SECURITY_BOOTSTRAP, boolean(false))) < 0 ||
-            (r = set(tree, OBJECT_SECURITY, i, SECURITY_MODE, number(SECURITY_MODE_NOSEC))) < 0)
+            (r = credentials_store(account->credentials ? account->credentials : none, tree, i)) <
+                    0)
                 return r;
         return set(tree, OBJECT_SECURITY, i, SECURITY_SSID, number(account->ssid));
 }
@@ -328,7 +343,7 @@ static int check_new(const Tree *tree, const ServerAccount *account, char **ret_
                 *ret_error = g_strdup_printf("Short Server ID %u is in use", account->ssid);
                 return -EEXIST;
         }
-        return account_check_uri(account->uri, ret_error);
+        return account_check_security(account->uri, account->credentials, ret_error);
 }
 
 int account_add(Tree *tree, const ServerAccount *account, uint32_t lifetime_sec, char **ret_error) {
@@ -374,4 +389,13 @@ int account_remove(Tree *tree, uint16_t ssid) {
                 return tree_commit(tree);
         tree_abort(tree);
         return r;
+}
+
+void account_note_alert(Tree *tree, uint16_t server_instance, uint8_t description) {
+        tree_begin(tree, ORIGIN_INTERNAL, 0);
+        if (set(tree, OBJECT_SERVER, server_instance, SERVER_ALERT,
+                (Value){ .type = VALUE_UNSIGNED, .u = description }) < 0)
+                tree_abort(tree);
+        else
+                (void) tree_commit(tree);
 }

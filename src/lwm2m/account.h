@@ -8,6 +8,7 @@
 
 #include "lwm2m/client.h"
 #include "lwm2m/backoff.h"
+#include "lwm2m/credentials.h"
 #include "model/tree.h"
 
 enum { OBJECT_SECURITY = 0, OBJECT_SERVER = 1, OBJECT_DEVICE = 3, OBJECT_OSCORE = 21 };
@@ -22,6 +23,10 @@ enum { /* resources of object 0 */
        SECURITY_SSID = 10,
        SECURITY_HOLD_OFF = 11,
        SECURITY_ACCOUNT_TIMEOUT = 12,
+       SECURITY_MATCHING = 13,
+       SECURITY_SNI = 14,
+       SECURITY_USAGE = 15,
+       SECURITY_SUITES = 16,
        SECURITY_OSCORE = 17,
 };
 
@@ -36,6 +41,7 @@ enum { /* resources of object 1 */
        SERVER_BINDING = 7,
        SERVER_UPDATE_TRIGGER = 8,
        SERVER_BOOTSTRAP_TRIGGER = 9,
+       SERVER_ALERT = 11,
        SERVER_LAST_BOOTSTRAPPED = 12,
        SERVER_PRIORITY = 13,
        SERVER_INITIAL_DELAY = 14,
@@ -48,14 +54,13 @@ enum { /* resources of object 1 */
        SERVER_MUTE_SEND = 23,
 };
 
-#define SECURITY_MODE_NOSEC 3
 #define DISABLE_TIMEOUT_DEFAULT_SEC 86400
 #define URI_TEXT_MAX 255 /* 0/x/0 */
 
 typedef struct Account {
         uint16_t ssid, security_instance, server_instance;
         char *uri, *binding;
-        int64_t security_mode;
+        Credentials *credentials;
         uint32_t lifetime_sec; /* 0: for ever */
         uint32_t disable_timeout_sec;
         uint32_t initial_delay_sec;
@@ -80,9 +85,15 @@ bool account_is_muted(const Tree *tree, uint16_t ssid);
 /* Whether this build can connect there: 0, -EINVAL not of the form scheme://host[:port],
  * -EPROTONOSUPPORT. *ret_error (g_free()) says why. */
 int account_check_uri(const char *uri, char **ret_error);
+bool account_uri_is_secure(const char *uri); /* coaps://… */
+/* The same for URI and credentials together; also -ENOKEY. */
+int account_check_security(const char *uri, const Credentials *credentials /* NULL: nosec */,
+                           char **ret_error);
 bool account_binding_is_valid(const char *binding); /* U, or UQ */
 
 /* One transaction that makes, or removes, the instances. As client_add_account(); remove: -ENOENT.
  */
 int account_add(Tree *tree, const ServerAccount *account, uint32_t lifetime_sec, char **ret_error);
 int account_remove(Tree *tree, uint16_t ssid);
+/* 1/x/11, where the object's version has it. */
+void account_note_alert(Tree *tree, uint16_t server_instance, uint8_t description);

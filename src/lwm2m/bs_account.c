@@ -77,8 +77,7 @@ Account *bs_account_load(const Tree *tree) {
         a->security_instance = instance;
         a->server_instance = ID_RESERVED;
         a->uri = g_strdup(uri ? uri : "");
-        a->security_mode =
-                get_number(tree, OBJECT_SECURITY, instance, SECURITY_MODE, SECURITY_MODE_NOSEC);
+        a->credentials = credentials_load(tree, instance);
         a->hold_off_sec = get_seconds(tree, instance, SECURITY_HOLD_OFF);
         a->account_timeout_sec = get_seconds(tree, instance, SECURITY_ACCOUNT_TIMEOUT);
         return a;
@@ -98,16 +97,15 @@ static Value number(int64_t i) {
 }
 
 static int add(Tree *tree, uint16_t i, const ServerAccount *account) {
-        static const uint16_t keys[] = { SECURITY_IDENTITY, SECURITY_PEER_KEY, SECURITY_SECRET };
+        g_autoptr(Credentials) none = credentials_new(SECURITY_MODE_NOSEC);
         int r;
 
         r = tree_create(tree, OBJECT_SECURITY, i, (Version){ 0, 0 });
-        for (size_t k = 0; k < G_N_ELEMENTS(keys) && r >= 0; k++)
-                r = set(tree, i, keys[k], value_text(VALUE_OPAQUE, "", 0));
+        if (r >= 0)
+                r = credentials_store(account->credentials ? account->credentials : none, tree, i);
         if (r < 0 || (r = set(tree, i, SECURITY_URI, value_string(account->uri))) < 0 ||
             (r = set(tree, i, SECURITY_BOOTSTRAP, (Value){ .type = VALUE_BOOLEAN, .b = true })) <
                     0 ||
-            (r = set(tree, i, SECURITY_MODE, number(SECURITY_MODE_NOSEC))) < 0 ||
             (r = set(tree, i, SECURITY_HOLD_OFF, number(account->hold_off_sec))) < 0)
                 return r;
         return set(tree, i, SECURITY_ACCOUNT_TIMEOUT, number(account->account_timeout_sec));
@@ -122,7 +120,7 @@ int bs_account_add(Tree *tree, const ServerAccount *account, char **ret_error) {
                                              get_text(tree, OBJECT_SECURITY, instance, 0) ?: "");
                 return -EEXIST;
         }
-        r = account_check_uri(account->uri, ret_error);
+        r = account_check_security(account->uri, account->credentials, ret_error);
         if (r < 0)
                 return r;
         tree_begin(tree, ORIGIN_APP, 0);

@@ -23,7 +23,7 @@ struct BsControl {
 
 static bool same_place(const Account *a, const Account *b) {
         return a->security_instance == b->security_instance && strcmp(a->uri, b->uri) == 0 &&
-               a->security_mode == b->security_mode;
+               credentials_equal(a->credentials, b->credentials);
 }
 
 static void remove_server(BsControl *b) {

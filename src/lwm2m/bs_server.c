@@ -94,16 +94,13 @@ static const LinkEvents link_events = { .up = on_up, .down = on_down, .request =
 static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec) {
         BsServer *s = userdata;
 
-        LinkConfig lc = { .uri = s->account->uri, .ssid = BS_SSID };
+        LinkConfig lc = { .uri = s->account->uri,
+                          .ssid = BS_SSID,
+                          .credentials = s->account->credentials };
         g_autofree char *why = NULL;
         int r;
 
-        r = account_check_uri(s->account->uri, &why);
-        if (r >= 0 && s->account->security_mode != SECURITY_MODE_NOSEC) {
-                why = g_strdup_printf("security mode %" G_GINT64_FORMAT " is not in this build yet",
-                                      s->account->security_mode);
-                r = -EPROTONOSUPPORT;
-        }
+        r = account_check_security(s->account->uri, s->account->credentials, &why);
         if (r < 0) {
                 g_free(s->reason);
                 *ret_text = s->reason = g_steal_pointer(&why);
@@ -491,7 +488,8 @@ void bs_server_info(const BsServer *s, ServerInfo *ret) {
         *ret = (ServerInfo){
                 .ssid = BS_SSID,
                 .uri = s->account->uri,
-                .security = s->account->security_mode == SECURITY_MODE_NOSEC ? "nosec" : "other",
+                .security = credentials_mode_name(s->account->credentials->mode),
+                .cipher = "",
                 .binding = "",
                 .state = state_text(s),
                 .location = "",

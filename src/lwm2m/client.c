@@ -236,7 +236,7 @@ static void retire(Client *c, guint index, uint64_t now_usec) {
 /* Another address is another server: only the rest of an account may change under a registration.
  */
 static bool same_place(const Account *a, const Account *b) {
-        return strcmp(a->uri, b->uri) == 0 && a->security_mode == b->security_mode;
+        return strcmp(a->uri, b->uri) == 0 && credentials_equal(a->credentials, b->credentials);
 }
 
 static int compare_servers(gconstpointer a, gconstpointer b) {

@@ -36,6 +36,7 @@ typedef struct ClientConfig {
         uint32_t backoff_max_sec; /* cap of retries after the sequences of 1/x/17-20 are used up;
                                      3600 */
         bool give_up;             /* stop trying after network-error instead of going on */
+        bool dates_need_clock;    /* dates of certificates do not count before the clock is set */
         uint32_t servers_max;     /* accounts served at once; 16 */
         uint32_t events_max;      /* kept for GetEvents; 256 */
         uint64_t settle_usec;     /* after a start, how long observed values may be missing */
@@ -123,6 +124,8 @@ typedef struct ServerInfo {
                               something is to be sent */
         const char *queue_socket; /* while asleep: "stop-polling", "listen", "close" */
         const char *location, *peer, *last_error_code, *last_error_text; /* "" when none */
+        const char *cipher; /* IANA name of the cipher suite in use; "" when none */
+        bool resumed, cid;  /* the session is an earlier one; it has a Connection ID */
         Version version;
         int64_t last_registered_ns; /* wall clock; 0 never */
         uint64_t next_update_usec;  /* now_usec time line; USEC_INFINITY none */
@@ -144,10 +147,11 @@ int client_hold_awake(Client *c, uint16_t ssid);
 int client_release_awake(Client *c, uint16_t ssid, uint64_t now_usec);
 
 typedef struct ServerAccount {
-        const char *uri;       /* coap://…; other schemes -EPROTONOSUPPORT for now */
-        uint16_t ssid;         /* 1..65534 */
-        uint32_t lifetime_sec; /* 0 = the client's */
-        const char *binding;   /* NULL = "U" */
+        const char *uri; /* coap://… or coaps://…; other schemes -EPROTONOSUPPORT for now */
+        uint16_t ssid;   /* 1..65534 */
+        uint32_t lifetime_sec;                 /* 0 = the client's */
+        const char *binding;                   /* NULL = "U" */
+        const struct Credentials *credentials; /* lwm2m/credentials.h; NULL = nosec */
         /* The bootstrap server's: ssid, lifetime and binding mean nothing then. */
         bool bootstrap;
         uint32_t hold_off_sec;        /* 0/x/11 */

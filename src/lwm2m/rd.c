@@ -30,6 +30,7 @@ struct Rd {
         uint64_t deadline_usec; /* of the lifetime */
         uint64_t update_usec;   /* the next one by time */
         uint64_t disabled_usec; /* until then; 0: not disabled */
+        uint64_t lost_usec;     /* when a link was last lost; 0: never */
         const char *fail_event; /* tells of the attempt that just failed */
         int fail_error;
         uint8_t fail_code;
@@ -170,6 +171,16 @@ static bool hopeless(const Rd *r, uint64_t now_usec) {
         return r->fail_error == -EPROTONOSUPPORT || r->fail_error == -EINVAL;
 }
 
+/* The session came to its end, not the way to the server: a new link may work at once. */
+static bool stale(const Rd *r, uint64_t now_usec) {
+        return r->fail_error == -ESTALE;
+}
+
+/* A server that ends each session as soon as it has answered is not asked again and again. */
+static bool lost_again(const Rd *r, uint64_t now_usec) {
+        return r->lost_usec > 0 && now_usec < after_sec(r->lost_usec, RD_UPDATE_MIN_SEC);
+}
+
 static bool more_attempts(const Rd *r, uint64_t now_usec) {
         return backoff_stage(&r->backoff) == BACKOFF_ATTEMPT;
 }
@@ -301,6 +312,7 @@ static void tell_nothing(Rd *r, uint64_t now_usec) {
 }
 
 static void link_lost(Rd *r, uint64_t now_usec) {
+        r->lost_usec = MAX(now_usec, 1);
         emit(r, "disconnect", true, now_usec, now_usec);
         connect_link(r, now_usec);
 }
@@ -528,6 +540,8 @@ static const Edge edges[] = {
         { RD_REGISTERING,   RD_NO_ANSWER, IF(leaving),        leave_quietly,        RD_LEFT },
         { RD_REGISTERING,   RD_NO_ANSWER, ALWAYS,             unanswered,           RD_FAILING },
         { RD_REGISTERING,   RD_DOWN,      IF(leaving),        leave_quietly,        RD_LEFT },
+        { RD_REGISTERING,   RD_DOWN,      IF(lost_again),     unanswered,           RD_FAILING },
+        { RD_REGISTERING,   RD_DOWN,      IF(stale),          link_lost,            RD_CONNECTING },
         { RD_REGISTERING,   RD_DOWN,      ALWAYS,             unanswered,           RD_FAILING },
         { RD_REGISTERING,   RD_TIMER,     IF(leaving),        leave_quietly,        RD_LEFT },
         { RD_REGISTERING,   RD_TIMER,     ALWAYS,             timed_out,            RD_FAILING },
@@ -547,6 +561,7 @@ static const Edge edges[] = {
         { RD_REGISTERED,    RD_TRIGGER,   ALWAYS,             want_soon,            RD_REGISTERED },
         { RD_REGISTERED,    RD_CHANGED,   ALWAYS,             want_coalesced,       RD_REGISTERED },
         { RD_REGISTERED,    RD_REGISTER,  ALWAYS,             register_again,       RD_REGISTERING },
+        { RD_REGISTERED,    RD_DOWN,      IF(lost_again),     unanswered,           RD_FAILING },
         { RD_REGISTERED,    RD_DOWN,      ALWAYS,             link_lost,            RD_CONNECTING },
         { RD_REGISTERED,    RD_STOP,      ALWAYS,             stop_now,             RD_DEREGISTERING },
         { RD_REGISTERED,    RD_DISABLE,   ALWAYS,             disable_now,          RD_DEREGISTERING },
@@ -571,6 +586,8 @@ static const Edge edges[] = {
         { RD_UPDATING,      RD_REFUSED,   ALWAYS,             register_refused,     RD_REGISTERING },
         { RD_UPDATING,      RD_NO_ANSWER, ALWAYS,             update_unanswered,    RD_CONNECTING },
         { RD_UPDATING,      RD_TIMER,     ALWAYS,             update_timed_out,     RD_CONNECTING },
+        { RD_UPDATING,      RD_DOWN,      IF(lost_again),     unanswered,           RD_FAILING },
+        { RD_UPDATING,      RD_DOWN,      IF(stale),          link_lost,            RD_CONNECTING },
         { RD_UPDATING,      RD_DOWN,      ALWAYS,             unanswered,           RD_FAILING },
         { RD_UPDATING,      RD_UPDATE,    ALWAYS,             want_now,             RD_UPDATING },
         { RD_UPDATING,      RD_TRIGGER,   ALWAYS,             want_soon,            RD_UPDATING },

@@ -11,6 +11,7 @@
 #include "lwm2m/rd_links.h"
 #include "lwm2m/registration.h"
 #include "lwm2m/server_tell.h"
+#include "lwm2m/session.h"
 #include "util/log.h"
 
 #define DIAGNOSTIC_MAX 256 /* bytes of a server's error text that are kept */
@@ -23,6 +24,7 @@ struct Server {
         Awake *awake;
         Keeper *keeper;
         Link *link;
+        Session *session;
         Call *call;
         RdRequest call_what;
         Timer *disable_timer;
@@ -36,6 +38,7 @@ struct Server {
         char *location;
         char *reason; /* why the last link was not opened */
         char *error_code, *error_text;
+        Told told; /* in the log, last */
         int64_t registered_ns;
 };
 
@@ -212,7 +215,20 @@ static void drop_link(void *userdata) {
         awake_set_link(s->awake, NULL);
         transport(s)->close(s->link);
         s->link = NULL;
+        session_link_closed(s->session, 0);
         set_text(&s->address, "");
+}
+
+static void on_secured(void *owner, const LinkSecurity *security, uint64_t now_usec) {
+        Server *s = owner;
+
+        session_agreed(s->session, security, server_wall_ns(s->env));
+}
+
+static void on_alert(void *owner, uint8_t description, uint64_t now_usec) {
+        Server *s = owner;
+
+        account_note_alert(s->env->parts->tree, s->account->server_instance, description);
 }
 
 static void on_up(void *owner, uint64_t now_usec) {
@@ -230,8 +246,11 @@ static void on_up(void *owner, uint64_t now_usec) {
 static void on_down(void *owner, int error, const char *reason, uint64_t now_usec) {
         Server *s = owner;
         g_autofree char *why = g_strdup(reason);
+        bool handshake = !*session_cipher(s->session);
 
         drop_link(s);
+        if (handshake)
+                session_link_closed(s->session, error);
         rd_down(s->rd, error, why, now_usec);
 }
 
@@ -259,8 +278,10 @@ static void on_activity(void *owner, uint64_t now_usec) {
 }
 
 static const LinkEvents link_events = {
+        .secured = on_secured,
         .up = on_up,
         .down = on_down,
+        .alert = on_alert,
         .request = on_request,
         .reset = on_reset,
         .activity = on_activity,
@@ -268,16 +289,12 @@ static const LinkEvents link_events = {
 
 static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec) {
         Server *s = userdata;
-        LinkConfig config = { .uri = s->account->uri, .ssid = s->account->ssid };
+        LinkConfig config = session_link_config(s->session, s->account, server_wall_ns(s->env),
+                                                s->env->config->dates_need_clock);
         g_autofree char *why = NULL;
         int r;
 
-        r = account_check_uri(s->account->uri, &why);
-        if (r >= 0 && s->account->security_mode != SECURITY_MODE_NOSEC) {
-                why = g_strdup_printf("security mode %" G_GINT64_FORMAT " is not in this build yet",
-                                      s->account->security_mode);
-                r = -EPROTONOSUPPORT;
-        }
+        r = account_check_security(s->account->uri, s->account->credentials, &why);
         if (r < 0) {
                 g_free(s->reason);
                 *ret_text = s->reason = g_steal_pointer(&why);
@@ -520,7 +537,8 @@ static void on_event(void *userdata, const RdEvent *event, uint64_t now_usec) {
                 s->env->exhausted(s->env->userdata, s, now_usec);
         info = brief(s);
         details = tell_details(&info, event, server_wall_ns(s->env), now_usec);
-        tell_log(&info, s->env->endpoint, event, now_usec);
+        if (!tell_was_told(&s->told, &info, event, now_usec))
+                tell_log(&info, s->env->endpoint, event, now_usec);
         events_emit(s->env->events, server_wall_ns(s->env), event->name, s->account->ssid,
                     (const char *const *) details->pdata);
 }
@@ -610,6 +628,7 @@ Server *server_new(const ServerEnv *env, Account *account) {
                              on_awake_changed, s);
         configure_awake(s);
         s->keeper = keeper_new(env->parts->store, env->parts->timers, s->peer, account->ssid);
+        s->session = session_new(env->parts->store, account);
         s->disable_timer = timer_new(env->parts->timers, on_disable, s);
         set_text(&s->address, "");
         set_text(&s->location, "");
@@ -631,7 +650,9 @@ Server *server_free(Server *s) {
                 peer_free(s->peer);
         keeper_free(s->keeper);
         registration_free(s->known);
+        session_free(s->session);
         account_free(s->account);
+        g_free(s->told.what);
         g_free(s->address);
         g_free(s->location);
         g_free(s->reason);
@@ -697,6 +718,7 @@ void server_retire(Server *s, uint64_t now_usec) {
                 (void) store_put_blob(s->env->parts->store, name, NULL, 0);
                 (void) store_put_blob(s->env->parts->store, owner, NULL, 0);
         }
+        session_forget(s->session);
         if (s->peer) {
                 keeper_forget(s->keeper);
                 peer_forget_attributes(s->peer);
@@ -765,7 +787,10 @@ static ServerInfo brief(const Server *s) {
         return (ServerInfo){
                 .ssid = s->account->ssid,
                 .uri = s->account->uri,
-                .security = s->account->security_mode == SECURITY_MODE_NOSEC ? "nosec" : "other",
+                .security = credentials_mode_name(s->account->credentials->mode),
+                .cipher = session_cipher(s->session),
+                .resumed = session_is_resumed(s->session),
+                .cid = session_has_cid(s->session),
                 .binding = s->account->binding ? s->account->binding : "U",
                 .state = state_text(s),
                 .queue = awake_text(s->awake),

@@ -17,6 +17,9 @@ const char *tell_error_name(int error) {
                 { -ECONNRESET, "reset" },        { -EHOSTUNREACH, "unreachable" },
                 { -ENETUNREACH, "unreachable" }, { -EPROTONOSUPPORT, "not-supported" },
                 { -EBADMSG, "bad-answer" },      { -ENOENT, "name" },
+                { -ENOKEY, "no-key" },           { -EKEYREJECTED, "credentials" },
+                { -EKEYEXPIRED, "expired" },     { -EPROTO, "handshake" },
+                { -ESTALE, "session" },          { -EINVAL, "account" },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
@@ -90,4 +93,17 @@ void tell_log(const ServerInfo *info, const char *endpoint, const RdEvent *event
                  (&(LogFields){
                          .ssid = info->ssid, .event = event->name, .id = catalog_id(event->name) }),
                  "%s", line->str);
+}
+
+bool tell_was_told(Told *told, const ServerInfo *info, const RdEvent *event, uint64_t now_usec) {
+        g_autofree char *what = g_strconcat(event->name, ": ", info->last_error_text, NULL);
+
+        if (!event->failure)
+                return false;
+        if (told->what && strcmp(told->what, what) == 0 && now_usec < told->usec + TELL_AGAIN_USEC)
+                return true;
+        g_free(told->what);
+        told->what = g_steal_pointer(&what);
+        told->usec = now_usec;
+        return false;
 }

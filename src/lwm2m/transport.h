@@ -44,18 +44,38 @@ typedef struct Link Link;
 typedef struct Exchange Exchange; /* a request received and not yet answered */
 typedef struct Call Call; /* a request sent and not yet answered, or a notification on its way */
 
+struct Credentials;
+
 typedef struct LinkConfig {
-        const char *uri;   /* coap://host[:port]; copied */
+        const char *uri;   /* coap://host[:port] or coaps://host[:port]; copied */
         uint16_t ssid;     /* for log lines */
         size_t block_size; /* preferred, 16..1024; 0 = 1024 */
+        /* coaps only; what must outlive open() is copied. */
+        const struct Credentials *credentials; /* lwm2m/credentials.h */
+        GBytes *session;                       /* as LinkSecurity had it; NULL: a full handshake */
+        bool ignore_dates;                     /* of certificates: the clock is not set */
 } LinkConfig;
 
+/* What the handshake has led to. */
+typedef struct LinkSecurity {
+        const char *cipher; /* IANA name of the cipher suite */
+        bool resumed;       /* the session of LinkConfig goes on */
+        bool cid;           /* the server knows us by a Connection ID (RFC 9146) */
+        GBytes *session;    /* to be kept for the next link: secret. NULL: cannot be resumed */
+} LinkSecurity;
+
 typedef struct LinkEvents {
-        /* The link can be used (name resolved, socket connected). */
+        /* The handshake is over; up follows. Not without security. */
+        void (*secured)(void *owner, const LinkSecurity *security, uint64_t now_usec);
+        /* The link can be used (name resolved, socket connected, handshake over). */
         void (*up)(void *owner, uint64_t now_usec);
-        /* The link failed for good (-EPROTONOSUPPORT, name, socket, handshake); the owner closes
-         * it. */
+        /* The link failed for good; the owner closes it. Name and socket errors, -EPROTONOSUPPORT,
+         * -EINVAL; handshake: -ETIMEDOUT, -ENOKEY (ours is missing), -EKEYREJECTED (either side's
+         * credentials), -EKEYEXPIRED, -EPROTO. -ESTALE: the session worked once and is of no use
+         * any more, a new link is wanted at once. */
         void (*down)(void *owner, int error, const char *reason, uint64_t now_usec);
+        /* An alert came from the server (RFC 5246, section 7.2; 1/x/11). */
+        void (*alert)(void *owner, uint8_t description, uint64_t now_usec);
         /* Exactly one respond() must follow, now or later; it is the only way to release x. */
         void (*request)(void *owner, Exchange *x, const Message *request, uint64_t now_usec);
         /* The peer rejected a notification (confirmable or not) with Reset. */

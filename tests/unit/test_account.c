@@ -75,7 +75,7 @@ static void test_add_and_load(void **state) {
         assert_int_equal(a->ssid, 1);
         assert_int_equal(a->server_instance, 1);
         assert_string_equal(a->uri, "coap://[2001:db8::1]");
-        assert_int_equal(a->security_mode, SECURITY_MODE_NOSEC);
+        assert_int_equal(a->credentials->mode, SECURITY_MODE_NOSEC);
         assert_int_equal(a->lifetime_sec, 500);
         assert_string_equal(a->binding, "U");
         /* defaults of TS Core 1.1.1, table 6.2.1.1-1 */
@@ -237,7 +237,9 @@ static void test_uris(void **state) {
                 { "coap://192.0.2.1:65535/", 0 },
                 { "coap://[::1]:5683", 0 },
                 { "coap://[::1]", 0 },
-                { "coaps://a", -EPROTONOSUPPORT },
+                { "coaps://a", 0 },
+                { "COAPS://[::1]:5684/", 0 },
+                { "coaps://", -EINVAL },
                 { "coap+tcp://a", -EPROTONOSUPPORT },
                 { "coaps+tcp://a", -EPROTONOSUPPORT },
                 { "http://a", -EPROTONOSUPPORT },

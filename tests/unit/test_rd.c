@@ -198,6 +198,8 @@ static void answer(Bed *b, const char *word) {
                 rd_answer(b->rd, -ECONNREFUSED, 0, NULL, b->now);
         else if (strcmp(word, "down") == 0)
                 rd_down(b->rd, -EHOSTUNREACH, "no route", b->now);
+        else if (strcmp(word, "stale") == 0)
+                rd_down(b->rd, -ESTALE, "no such session", b->now);
         else if (strcmp(word, "hopeless") == 0)
                 rd_down(b->rd, -EPROTONOSUPPORT, "not here", b->now);
         else if (strcmp(word, "disable") == 0)
@@ -278,6 +280,9 @@ static const struct {
         { "start up | timeout",                   "retrying",      "reg-timeout:110" },
         { "start up | refused",                   "retrying",      "registration-failure:111" },
         { "start up | down",                      "retrying",      "registration-failure:113" },
+        { "start up | stale",                     "connecting",    "disconnect:116 connect" },
+        { "start up stale up | stale",            "retrying",      "registration-failure:116" },
+        { "start up stale up 2.01 +15s register | stale", "connecting", "disconnect:116 connect" },
         { "start up | timer",                     "retrying",      "reg-timeout:110" },
         { "@no-send start | up",                  "retrying",      "REGISTER registration-failure:101" },
         { "start up | update 2.01 +0s",           "updating",      "registration-complete reg-update UPDATE" },
@@ -311,6 +316,8 @@ static const struct {
         { "start up 2.01 | register",             "registering",   "lost REGISTER" },
         { "start up 2.01 | down",                 "connecting",    "disconnect:113 connect" },
         { "start up 2.01 down | up",              "updating",      "reg-update UPDATE" },
+        { "start up 2.01 down up 2.04 | down",    "retrying",      "registration-failure:113" },
+        { "start up 2.01 down up 2.04 +15s | down", "connecting",  "disconnect:113 connect" },
         { "start up 2.01 | stop",                 "deregistering", "deregister DEREGISTER" },
         { "start up 2.01 | disable",              "deregistering", "deregister DEREGISTER" },
         { "start up 2.01 | pause",                "paused",        "" },
@@ -357,6 +364,9 @@ static const struct {
         { "start up 2.01 timer timeout | up",     "registering",   "REGISTER" },
         { "start up 2.01 timer | timer",          "connecting",    "reg-timeout:110 lost connect" },
         { "start up 2.01 timer | down",           "retrying",      "registration-failure:113" },
+        { "start up 2.01 timer | stale",          "connecting",    "disconnect:116 connect" },
+        { "start up 2.01 timer stale | up",       "updating",      "reg-update UPDATE" },
+        { "start up 2.01 timer stale up | stale", "retrying",      "registration-failure:116" },
         { "start up 2.01 update +0s down +70s | up", "updating",   "reg-update UPDATE" },
         { "start up 2.01 timer | update 2.04 +0s", "updating",     "reg-update-complete reg-update UPDATE" },
         { "start up 2.01 timer | trigger 2.04 +14s", "registered", "reg-update-complete" },

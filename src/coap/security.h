@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* (D)TLS of one link, as OpenSSL has it under libcoap. libcoap makes the SSL object, drives the
+ * handshake and moves the records; this decides everything about it: cipher suites, credentials,
+ * what is accepted of the server, and the session to resume. Good for DTLS and TLS alike.
+ *
+ * How: libcoap has no settings for most of it, but OpenSSL tells of every new SSL object, which
+ * gets an info callback; the first thing that callback hears is the start of the handshake, before
+ * the ClientHello is written. Nothing of OpenSSL is touched before the first security_new(). */
+#include <coap3/coap.h>
+
+#include "lwm2m/credentials.h"
+#include "lwm2m/transport.h"
+
+typedef struct Security Security;
+
+typedef enum SecurityState {
+        SECURITY_WAITING, /* no handshake yet */
+        SECURITY_HANDSHAKE,
+        SECURITY_ESTABLISHED,
+        SECURITY_FAILED, /* or the session is over */
+} SecurityState;
+
+typedef struct SecurityConfig {
+        const Credentials *credentials; /* copied; checked with credentials_check() */
+        const char *host;               /* of the URI, without brackets */
+        const char *secrets_directory;  /* where file:NAME is; NULL: only file:/… */
+        const char *trust_store;        /* PEM file or hashed folder for certificate usages 0 and 1;
+                                           NULL: the system's */
+        GBytes *session;                /* to resume; NULL */
+        bool ignore_dates;
+} SecurityConfig;
+
+/* Reads and checks everything now, so that the handshake does not fail for it. -ENOKEY, -EINVAL,
+ * -EPROTONOSUPPORT, or the error of a file; *ret_error (g_free()) says what is wrong. */
+int security_new(const SecurityConfig *config, Security **ret, char **ret_error);
+Security *security_free(Security *s); /* the session was released before */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Security, security_free)
+
+/* coap_new_client_session() for COAP_PROTO_DTLS or COAP_PROTO_TLS; starts the handshake, or with
+ * TLS the connection. NULL with errno. */
+coap_session_t *security_connect(Security *s, coap_context_t *context, const coap_address_t *remote,
+                                 coap_proto_t proto);
+/* Handshake messages in datagrams that fit any path, whatever libcoap was told of the MTU since. */
+void security_cut_flights(Security *s);
+SecurityState security_state(const Security *s);
+/* Of an established session; borrowed. */
+void security_agreed(const Security *s, LinkSecurity *ret);
+/* Why there is no session, or none any more: a negative errno as LinkEvents.down() has it, and text
+ * for people, valid as long as s. silent: the time for the handshake is up. */
+int security_failure(Security *s, bool silent, const char **ret_text);
+int security_alert(const Security *s); /* the last one received; -1: none */
+
+/* Whether a datagram is made of whole records that may be given to OpenSSL: an encrypted one that
+ * is too short ends the session there, where RFC 6347 (section 4.1.2.7) wants it dropped. */
+bool security_is_sound(const Security *s, const uint8_t *datagram, size_t n);
+/* A look at the first bytes of the message in a datagram, which libcoap will still get with that
+ * same datagram: how many, 0 when it is no message (handshake, alert, forgery). */
+size_t security_look(Security *s, const uint8_t *datagram, size_t n, uint8_t *head, size_t n_head);
+/* Takes the message that security_look() has seen. */
+size_t security_take(Security *s, uint8_t *buffer, size_t n_buffer);
+
+bool security_has_dtls(void); /* this libcoap has DTLS, on OpenSSL */
+bool security_has_rpk(void);  /* raw public keys: OpenSSL 3.2 and later */
+bool security_has_cid(void);  /* Connection IDs */
