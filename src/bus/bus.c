@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bus/bus_internal.h"
+#include "bus/gate.h"
 
 #include <errno.h>
 #include <string.h>
@@ -56,7 +56,27 @@ Pending *pending_new(Bus *b, sd_bus_message *call, const Path *path) {
         return p;
 }
 
+int pending_count(Pending *p, sd_bus_error *error) {
+        Senders *senders = p->bus->senders;
+        const Sender *s;
+        int r;
+
+        r = senders_get(senders, p->bus->bus, sd_bus_message_get_sender(p->call), &s);
+        if (r < 0)
+                return r;
+        p->uid = s->uid;
+        if (senders_take_call(senders, p->uid) < 0)
+                return bus_error(error, -EDQUOT,
+                                 "User %u has %u calls waiting, the most allowed ([Limits] "
+                                 "CallsPerUser)",
+                                 p->uid, senders_limits(senders)->calls);
+        p->counted = true;
+        return 0;
+}
+
 Pending *pending_free(Pending *p) {
+        if (p && p->counted)
+                senders_give_call(p->bus->senders, p->uid);
         if (p)
                 sd_bus_message_unref(p->call);
         g_free(p);
@@ -72,29 +92,6 @@ int pending_fail(Pending *p, int error, const char *text) {
         sd_bus_error_free(&e);
         pending_free(p);
         return r;
-}
-
-int require_admin(sd_bus_message *m, const char *what, sd_bus_error *error) {
-        int r;
-
-        r = sd_bus_query_sender_privilege(m, -1);
-        if (r < 0)
-                return r;
-        if (r == 0)
-                return bus_error_named(error, SD_BUS_ERROR_ACCESS_DENIED, "%s is for root only",
-                                       what);
-        return 0;
-}
-
-int check_access(sd_bus_message *m, const Path *p, bool write, sd_bus_error *error) {
-        if (p->n > 0 && (p->id[0] == 0 || p->id[0] == 21))
-                return bus_error_named(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                       "%s: objects 0 and 21 hold keys and are not on the bus (see "
-                                       "Manager.AddServer)",
-                                       PATH_TEXT(p));
-        if (write && p->n > 0 && (p->id[0] == 1 || p->id[0] == 2))
-                return require_admin(m, "Changing objects 1 and 2", error);
-        return 0;
 }
 
 bool bus_is_behind(const Bus *b) {
@@ -230,8 +227,10 @@ static void disconnected(Bus *b) {
         b->source = loop_source_free(b->source);
         handlers_set_bus(b->handlers, NULL);
         owners_drop_all(b->owners);
+        senders_forget(b->senders);
         b->owned = b->stale = false;
         b->bus = sd_bus_close_unref(b->bus);
+        g_ptr_array_set_size(b->vtables, 0);
         wait_usec = RECONNECT_FIRST_USEC << MIN(b->n_failed, 12u);
         b->n_failed++;
         timer_arm(b->reconnect, bus_now(b) + MIN(wait_usec, RECONNECT_MAX_USEC));
@@ -272,6 +271,13 @@ static void on_prepare(void *userdata) {
         loop_source_set_timeout(b->source, usec);
 }
 
+static const sd_bus_vtable *open_vtable(Bus *b, const sd_bus_vtable *vtable) {
+        sd_bus_vtable *copy = gate_open(vtable);
+
+        g_ptr_array_add(b->vtables, copy);
+        return copy;
+}
+
 static int add_interfaces(Bus *b) {
         static const struct {
                 const char *interface;
@@ -282,17 +288,18 @@ static int add_interfaces(Bus *b) {
                 { BUS_NAME ".Claims", claims_vtable },
                 { BUS_NAME ".Model", model_vtable },
         };
-        int r = 0;
+        int r;
 
+        r = sd_bus_add_filter(b->bus, NULL, gate_filter, b);
         for (size_t i = 0; i < G_N_ELEMENTS(root) && r >= 0; i++)
                 r = sd_bus_add_object_vtable(b->bus, NULL, BUS_PATH, root[i].interface,
-                                             root[i].vtable, b);
+                                             open_vtable(b, root[i].vtable), b);
         if (r >= 0)
                 r = sd_bus_add_object_vtable(b->bus, NULL, "/org/freedesktop/LogControl1",
                                              "org.freedesktop.LogControl1", log_control_vtable, b);
         if (r >= 0)
                 r = sd_bus_add_fallback_vtable(b->bus, NULL, BUS_SERVERS, BUS_NAME ".Server",
-                                               server_vtable, server_find, b);
+                                               open_vtable(b, server_vtable), server_find, b);
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(b->bus, NULL, BUS_SERVERS, server_enumerate, b);
         return r < 0 ? r : sd_bus_add_object_manager(b->bus, NULL, BUS_PATH);
@@ -393,7 +400,10 @@ static char *new_instance_id(void) {
 
 int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
         const uint32_t quotas[_QUOTA_MAX] = { config->claims_per_user,
-                                              config->subscriptions_per_user, 16 };
+                                              config->subscriptions_per_user,
+                                              config->fds_per_user };
+        const SenderLimits limits = { config->calls_per_user, config->values_per_user };
+        g_autoptr(Grants) none = grants_new();
         Bus *b;
 
         if (config->instance &&
@@ -411,6 +421,9 @@ int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
                                    : g_strdup(BUS_NAME);
         b->instance_id = new_instance_id();
         b->reconnect = timer_new(loop_timers(loop), on_reconnect, b);
+        b->config.grants = NULL; /* the senders have it */
+        b->senders = senders_new(config->grants ? config->grants : none, &limits);
+        b->vtables = g_ptr_array_new_with_free_func(g_free);
         b->owners = owners_new(quotas, on_owner_vanished, b);
         b->claims = claims_new(loop_timers(loop), on_claim_ended, b);
         b->handlers = handlers_new(loop, b->claims, config->queue_max);
@@ -443,6 +456,8 @@ Bus *bus_free(Bus *b) {
         owners_free(b->owners);
         handlers_free(b->handlers);
         b->bus = sd_bus_close_unref(b->bus);
+        g_ptr_array_unref(b->vtables);
+        senders_free(b->senders);
         timer_free(b->reconnect);
         g_free((char *) b->config.address);
         g_free(b->name);
@@ -479,6 +494,32 @@ int bus_start(Bus *b, Client *client, const BusHooks *hooks, void *userdata) {
                 return 0;
         }
         return connect_now(b);
+}
+
+/* --- rules that change --- */
+
+static bool is_withdrawn(void *userdata, const Claim *c) {
+        Bus *b = userdata;
+
+        for (size_t i = 0; c->owner && i < c->n_prefixes; i++)
+                if (!gate_may_claim(b, owner_name(c->owner), &c->prefixes[i]))
+                        return true;
+        return false;
+}
+
+static void tell_withdrawn(void *userdata, const Claim *c) {
+        Bus *b = userdata;
+
+        handlers_released(b->handlers, c, "access.d does not allow it any more");
+        bus_owner_changed(b, c); /* looked at when it is gone, in the next turn */
+}
+
+void bus_set_grants(Bus *b, Grants *grants) {
+        senders_set_grants(b->senders, grants);
+        if (!b->bus)
+                return;
+        claims_drop(b->claims, is_withdrawn, tell_withdrawn, b);
+        subscriptions_recheck(b->subscriptions);
 }
 
 bool bus_is_connected(const Bus *b) {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bus/grants.h"
 #include "lwm2m/client.h"
 #include "util/loop.h"
 
@@ -17,6 +18,10 @@ typedef struct BusConfig {
         const char *address;  /* "system", "session", "none" or a D-Bus address */
         const char *instance; /* NULL, or the last part of the name: org.lwm2md.Client1.NAME */
         uint32_t claims_per_user, subscriptions_per_user;
+        uint32_t fds_per_user;    /* holds and monitors */
+        uint32_t calls_per_user;  /* that wait for applications */
+        uint64_t values_per_user; /* in a second */
+        Grants *grants;           /* gets one more reference; NULL: no rules */
         uint32_t queue_max; /* calls to applications waiting for one of the 64 places in flight;
                                then -EBUSY */
 } BusConfig;
@@ -41,4 +46,6 @@ int bus_start(Bus *b, Client *client, const BusHooks *hooks, void *userdata);
 /* Before the client goes: no method runs any more, holds and subscriptions end. Calls to
  * applications can still be cancelled; bus_free() comes when the Dm that made them has gone. */
 void bus_stop(Bus *b);
+/* Other rules from now on (one more reference). Claims and subscriptions they do not allow end. */
+void bus_set_grants(Bus *b, Grants *grants);
 bool bus_is_connected(const Bus *b);

@@ -6,8 +6,10 @@
 #include "bus/bus.h"
 #include "bus/claims.h"
 #include "bus/errors.h"
+#include "bus/grants.h"
 #include "bus/handlers.h"
 #include "bus/owners.h"
+#include "bus/senders.h"
 #include "bus/variant.h"
 #include "lwm2m/send.h"
 
@@ -28,6 +30,8 @@ struct Bus {
         Timer *reconnect;
         unsigned n_failed;
 
+        Senders *senders;
+        GPtrArray *vtables; /* sd_bus_vtable, given to sd-bus */
         Owners *owners;
         Claims *claims;
         Handlers *handlers;
@@ -60,15 +64,20 @@ typedef struct Pending {
         Bus *bus;
         sd_bus_message *call;
         Path path;
+        uid_t uid;
+        bool counted; /* among the user's waiting calls */
 } Pending;
 Pending *pending_new(Bus *b, sd_bus_message *call, const Path *path);
+/* Takes one of the user's places; LimitReached when he has none left. */
+int pending_count(Pending *p, sd_bus_error *error);
 Pending *pending_free(Pending *p);
 int pending_fail(Pending *p, int error, const char *text); /* replies and frees */
 
-/* Whether the sender is root or the daemon's own user; else an AccessDenied error that says what
- * for. */
+/* --- gate.c --- Whether the sender is root, the daemon's own user, or one with allow=admin; else
+ * an AccessDenied error that says what for. */
 int require_admin(sd_bus_message *m, const char *what, sd_bus_error *error);
-/* Objects 0 and 21 hold keys: never on the bus. Writing 1 and 2 is for administrators. */
+/* Objects 0 and 21 hold keys: never on the bus. Writing 1 and 2 is for administrators, and access.d
+ * may say who may what for the rest. */
 int check_access(sd_bus_message *m, const Path *p, bool write, sd_bus_error *error);
 int reply_ok(sd_bus_message *m);
 /* Sends what was built, unless building it failed with r; releases it. Returns as a method does. */
@@ -79,6 +88,7 @@ Subscriptions *subscriptions_new(Bus *b);
 Subscriptions *subscriptions_free(Subscriptions *s);
 void subscriptions_vanished(Subscriptions *s, const Owner *o);
 void subscriptions_attach(Subscriptions *s, Tree *tree);
+void subscriptions_recheck(Subscriptions *s); /* rights have changed: ends what is not allowed */
 int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_unsubscribe(sd_bus_message *m, void *userdata, sd_bus_error *error);
 

@@ -167,18 +167,41 @@ static bool concerns_object(const Claim *c, uint16_t object) {
         return false;
 }
 
-void claims_drop_object(Claims *cs, uint16_t object,
-                        void (*told)(void *userdata, const Claim *claim), void *userdata) {
+void claims_drop(Claims *cs, bool (*match)(void *userdata, const Claim *claim),
+                 void (*told)(void *userdata, const Claim *claim), void *userdata) {
         g_autoptr(GList) all = g_hash_table_get_values(cs->by_id);
 
         for (GList *l = all; l; l = l->next) {
                 Claim *c = l->data;
 
-                if (!concerns_object(c, object))
+                if (!match(userdata, c))
                         continue;
                 told(userdata, c);
                 forget(cs, c);
         }
+}
+
+typedef struct ObjectGone {
+        uint16_t object;
+        void (*told)(void *userdata, const Claim *claim);
+        void *userdata;
+} ObjectGone;
+
+static bool match_object(void *userdata, const Claim *c) {
+        return concerns_object(c, ((const ObjectGone *) userdata)->object);
+}
+
+static void tell_object(void *userdata, const Claim *c) {
+        const ObjectGone *g = userdata;
+
+        g->told(g->userdata, c);
+}
+
+void claims_drop_object(Claims *cs, uint16_t object,
+                        void (*told)(void *userdata, const Claim *claim), void *userdata) {
+        ObjectGone gone = { .object = object, .told = told, .userdata = userdata };
+
+        claims_drop(cs, match_object, tell_object, &gone);
 }
 
 void claims_vanished(Claims *cs, Owner *owner, uint64_t now_usec) {

@@ -41,7 +41,10 @@ Claims *claims_free(Claims *cs);
 int claims_add(Claims *cs, const Claim *wanted, uint32_t *ret_id, const Claim **ret_other);
 int claims_release(Claims *cs, uint32_t id,
                    const Owner *owner); /* -ENOENT, -EACCES not its owner */
-/* Ends all claims with a prefix at or below that object; told runs before each goes. */
+/* Ends the claims for which match() holds; told runs before each goes. */
+void claims_drop(Claims *cs, bool (*match)(void *userdata, const Claim *claim),
+                 void (*told)(void *userdata, const Claim *claim), void *userdata);
+/* … and all with a prefix at or below that object. */
 void claims_drop_object(Claims *cs, uint16_t object,
                         void (*told)(void *userdata, const Claim *claim), void *userdata);
 void claims_vanished(Claims *cs, Owner *owner, uint64_t now_usec);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bus/bus_internal.h"
+#include "bus/gate.h"
 
 #define PREFIXES_MAX 256
 #define TIMEOUT_MS_DEFAULT 10000
@@ -23,7 +23,7 @@ static int read_prefixes(sd_bus_message *m, GArray *ret, sd_bus_error *error) {
 
                 r = path_argument(m, &p, 1, 4, error);
                 if (r >= 0)
-                        r = check_access(m, &p, true, error);
+                        r = check_claim(m, &p, error);
                 if (r < 0)
                         return r;
                 if (ret->len >= PREFIXES_MAX)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bus/gate.h"
+
 Edit *edit_new(Bus *b, sd_bus_message *call) {
         Edit *e = g_new0(Edit, 1);
 
@@ -17,6 +19,7 @@ Edit *edit_free(Edit *e) {
                 return NULL;
         op_list_clear(&e->ops);
         g_clear_pointer(&e->keep, g_array_unref);
+        pending_free(e->waiting);
         sd_bus_message_unref(e->call);
         g_free(e->reply_path);
         g_free(e);
@@ -118,12 +121,40 @@ bool edit_concerns_others(const Edit *e) {
         return false;
 }
 
+int edit_check(Edit *e, sd_bus_error *error) {
+        uint64_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < e->ops.n; i++) {
+                const Op *op = &e->ops.v[i];
+
+                n += op->kind == OP_SET;
+                if (op->kind != OP_CREATE)
+                        continue;
+                r = check_right(e->call, RIGHT_CREATE, &op->path, error);
+                if (r < 0)
+                        return r;
+        }
+        return check_budget(e->call, n, error);
+}
+
+static int count_waiting(Edit *e, sd_bus_error *error) {
+        e->waiting = pending_new(e->bus, e->call, &PATH_ROOT);
+        return pending_count(e->waiting, error);
+}
+
 int edit_run(Edit *edit, sd_bus_error *error) {
         g_autoptr(Edit) e = edit;
         OpError why;
         int r;
 
+        r = edit_check(e, error);
+        if (r < 0)
+                return r;
         if (edit_concerns_others(e)) {
+                r = count_waiting(e, error);
+                if (r < 0)
+                        return r;
                 e->prepared = handlers_app_ops.prepare(e->bus->handlers, e->ops.v, e->ops.n,
                                                        &(AppContext){ 0 }, on_prepared, e);
                 if (e->prepared) {

@@ -14,6 +14,7 @@ typedef struct Edit {
         GArray *keep; /* Path: kept on disk from then on; NULL for none */
         AppCall *prepared;
         char *reply_path; /* Create answers with the instance's path */
+        Pending *waiting; /* for applications: counted for its user */
         uint64_t reply_bytes;
         bool reply_has_bytes;
 } Edit;
@@ -25,6 +26,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Edit, edit_free)
 int edit_run(Edit *edit, sd_bus_error *error);
 /* Whether applications other than the sender have a say. */
 bool edit_concerns_others(const Edit *e);
+/* The rights and the budget of the sender for what is more than setting values that are there;
+ * edit_run() asks itself. */
+int edit_check(Edit *e, sd_bus_error *error);
 /* Applies n operations by themselves, at once, and keeps the path (NULL: none). */
 int edit_apply_part(Edit *e, const Op *ops, size_t n, const Path *keep, OpError *error);
 /* The error reply for a variant that variant_read…() refused with r. */

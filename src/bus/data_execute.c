@@ -34,6 +34,11 @@ int method_execute(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r < 0)
                 return r;
         pending = pending_new(b, m, &p);
+        r = pending_count(pending, error);
+        if (r < 0) {
+                pending_free(pending);
+                return r;
+        }
         r = dm_execute(client_dm(b->client), &p, args, on_executed, pending, bus_now(b));
         if (r >= 0)
                 return 1;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bus/data.h"
+#include "bus/gate.h"
 #include "util/cleanup.h"
 
 /* A larger answer would pass the bus's limit of a message, which ends the connection. */
@@ -85,6 +86,11 @@ int method_get(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r;
 
         pending = pending_new(b, m, &p);
+        r = pending_count(pending, error);
+        if (r < 0) {
+                pending_free(pending);
+                return r;
+        }
         r = dm_read(client_dm(b->client), &p, on_read, pending, bus_now(b));
         if (r >= 0)
                 return 1;
@@ -107,15 +113,22 @@ typedef struct Walk {
         sd_bus_message *reply;
         Bus *bus;
         size_t n, n_bytes;
-        uint32_t depth; /* List: deepest level told */
-        int object;     /* List: told already, -1 none */
+        uint32_t depth;        /* List: deepest level told */
+        int object;            /* List: told already, -1 none */
+        const GrantView *view; /* what of it the sender may read; NULL: all */
 } Walk;
+
+static bool is_visible(const Walk *w, const Path *p) {
+        if (p->id[0] == 0 || p->id[0] == 21)
+                return false;
+        return !w->view || grant_view_may(w->view, RIGHT_GET, p);
+}
 
 static int visit_value(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
         Walk *w = userdata;
         int r;
 
-        if (!v || v->type == VALUE_NONE || p->id[0] == 0 || p->id[0] == 21)
+        if (!v || v->type == VALUE_NONE || !is_visible(w, p))
                 return 0;
         w->n_bytes += variant_size(v);
         if (++w->n > ANSWER_VALUES_MAX || w->n_bytes > BUS_VALUE_BYTES_MAX)
@@ -133,7 +146,7 @@ static int visit_value(void *userdata, const Path *p, const Value *v, const Reso
 static int append_prefix(Walk *w, sd_bus_message *m, const Path *p, sd_bus_error *error) {
         int r;
 
-        r = check_access(m, p, false, error);
+        r = check_right_some(m, p, &w->view, error);
         if (r < 0)
                 return r;
         r = dm_walk(client_dm(w->bus->client), p, visit_value, w);
@@ -261,7 +274,7 @@ static int visit_node(void *userdata, const Path *p, const Value *v, const Resou
         Walk *w = userdata;
         int r;
 
-        if (p->id[0] == 0 || p->id[0] == 21)
+        if (!is_visible(w, p))
                 return 0;
         if (w->object != p->id[0]) { /* the walk visits no objects, only what is in them */
                 const Path object = PATH_O(p->id[0]);
@@ -284,7 +297,7 @@ int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
         r = path_argument(m, &p, 0, 4, error);
         if (r >= 0)
-                r = check_access(m, &p, false, error);
+                r = check_right_some(m, &p, &w.view, error);
         if (r >= 0)
                 r = options_read(m, options, error);
         if (r < 0)

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "bus/data_edit.h"
+#include "bus/gate.h"
 #include "model/path_table.h"
 
 typedef struct SetOptions {
@@ -156,8 +157,10 @@ int method_set_many(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return bus_error_named(error, ERROR_PREFIX "NotAllowed",
                                        "partial does not work on paths that another "
                                        "application claimed for writing");
-        if (options.partial)
-                return set_partially(e, assignments, options.persist);
+        if (options.partial) {
+                r = edit_check(e, error);
+                return r < 0 ? r : set_partially(e, assignments, options.persist);
+        }
         if (options.create)
                 create_missing(b, &e->ops);
         if (options.persist) {
@@ -206,6 +209,14 @@ static int read_expect(sd_bus_message *m, const Path *p, OpList *ops, sd_bus_err
         return 0;
 }
 
+/* An expectation tells what is there, as a Get does. */
+static Right right_of(OpKind kind) {
+        return kind == OP_CREATE   ? RIGHT_CREATE
+               : kind == OP_DELETE ? RIGHT_DELETE
+               : kind == OP_EXPECT ? RIGHT_GET
+                                   : RIGHT_SET;
+}
+
 static int read_op(sd_bus_message *m, OpList *ops, sd_bus_error *error) {
         const char *name;
         OpKind kind;
@@ -222,7 +233,7 @@ static int read_op(sd_bus_message *m, OpList *ops, sd_bus_error *error) {
                         name);
         r = path_argument(m, &p, 2, 4, error);
         if (r >= 0)
-                r = check_access(m, &p, true, error);
+                r = check_right(m, right_of(kind), &p, error);
         if (r >= 0)
                 r = check_level(kind, &p, error);
         if (r < 0)

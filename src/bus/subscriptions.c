@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bus/bus_internal.h"
+#include "bus/gate.h"
 #include "model/path_table.h"
 
 #define PREFIXES_MAX 256
@@ -244,6 +244,22 @@ void subscriptions_attach(Subscriptions *s, Tree *tree) {
 void subscriptions_vanished(Subscriptions *s, const Owner *o) {
         for (guint i = s->all->len; i-- > 0;)
                 if (((Subscription *) g_ptr_array_index(s->all, i))->owner == o)
+                        g_ptr_array_remove_index(s->all, i);
+}
+
+static bool is_allowed(const Subscription *s) {
+        Bus *b = s->owner_list->bus;
+
+        for (guint i = 0; i < s->prefixes->len; i++)
+                if (!gate_may(b, owner_name(s->owner), RIGHT_GET,
+                              &g_array_index(s->prefixes, Path, i)))
+                        return false;
+        return true;
+}
+
+void subscriptions_recheck(Subscriptions *s) {
+        for (guint i = s->all->len; i-- > 0;)
+                if (!is_allowed(g_ptr_array_index(s->all, i)))
                         g_ptr_array_remove_index(s->all, i);
 }
 

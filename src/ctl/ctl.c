@@ -107,10 +107,9 @@ CtlExit ctl_bus_fail(Ctl *c, const sd_bus_error *error, int r, const char *where
         } else
                 ctl_fail(code, "%s%s%s", where ?: "", where ? ": " : "", text);
         /* A text that begins with a path is the answer of lwm2md or of the path's owner, not of the
-         * bus. */
-        if (code == CTL_DENIED && text[0] != '/')
-                ctl_hint("root and the group lwm2m may talk to lwm2md; accounts, definitions and "
-                         "the state of the client are for root");
+         * bus; nor is lwm2md's own word about a method. */
+        if (code == CTL_DENIED && text[0] != '/' && !g_str_has_prefix(text, "Access denied: "))
+                ctl_hint("root and the group lwm2m may talk to lwm2md; see lwm2md-access.d(5)");
         return code;
 }
 

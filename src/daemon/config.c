@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/keyfile.h"
+#include "daemon/rights.h"
 #include "util/parse.h"
 #include "util/timerq.h"
-
-#define FILE_BYTES_MAX (1U << 20)
-#define DROP_INS_MAX 256
 
 typedef enum KeyType {
         KEY_TEXT,
@@ -82,6 +81,9 @@ static const Key keys[] = {
         { "Limits", "Events", AT(events), 256, 1, 65536, KEY_COUNT },
         { "Limits", "ClaimsPerUser", AT(claims_per_user), 64, 1, 65536, KEY_COUNT },
         { "Limits", "SubscriptionsPerUser", AT(subscriptions_per_user), 64, 1, 65536, KEY_COUNT },
+        { "Limits", "FdsPerUser", AT(fds_per_user), 16, 1, 1024, KEY_COUNT },
+        { "Limits", "CallsPerUser", AT(calls_per_user), 128, 1, 65536, KEY_COUNT },
+        { "Limits", "ValuesPerUser", AT(values_per_user), 1000000, 1, U32, KEY_COUNT },
         { "Limits", "BusQueue", AT(bus_queue), 1024, 1, 1 << 20, KEY_COUNT },
         { "Persist", "Journal", AT(journal_bytes), 1U << 20, 4096, 1U << 30, KEY_SIZE },
         { "Persist", "Batch", AT(batch_usec), USEC_PER_SEC, 0, 3600 * USEC_PER_SEC, KEY_DURATION },
@@ -100,49 +102,12 @@ static const Key server_keys[] = {
 
 /* What the file being read is, and what was wrong so far. */
 typedef struct Reading {
-        const char *file;
-        char **lines;
-        GKeyFile *keyfile;
+        KeyFile *file;
         GString *errors;
         Config *config;
 } Reading;
 
-/* GKeyFile keeps no line numbers: looked up again, for messages only. 0 when it is not found. */
-static unsigned line_of(const Reading *in, const char *group, const char *key) {
-        bool inside = false;
-
-        for (unsigned i = 0; in->lines[i]; i++) {
-                g_autofree char *line = g_strstrip(g_strdup(in->lines[i]));
-                size_t n = strlen(line);
-
-                if (line[0] == '[' && n > 1 && line[n - 1] == ']') {
-                        inside = n - 2 == strlen(group) && strncmp(line + 1, group, n - 2) == 0;
-                        if (inside && !key)
-                                return i + 1;
-                } else if (inside && key && strchr(line, '=')) {
-                        *strchr(line, '=') = '\0';
-                        if (strcmp(g_strchomp(line), key) == 0)
-                                return i + 1;
-                }
-        }
-        return 0;
-}
-
-static void complain(Reading *in, const char *group, const char *key, const char *format, ...)
-        G_GNUC_PRINTF(4, 5);
-static void complain(Reading *in, const char *group, const char *key, const char *format, ...) {
-        va_list ap;
-
-        g_string_append_printf(in->errors, "%s:%u: ", in->file, line_of(in, group, key));
-        if (key)
-                g_string_append_printf(in->errors, "[%s] %s: ", group, key);
-        else
-                g_string_append_printf(in->errors, "[%s]: ", group);
-        va_start(ap, format);
-        g_string_append_vprintf(in->errors, format, ap);
-        va_end(ap);
-        g_string_append_c(in->errors, '\n');
-}
+#define complain(in, ...) keyfile_complain((in)->file, __VA_ARGS__)
 
 static int version_parse(const char *text, Version *ret) {
         static const struct {
@@ -394,7 +359,7 @@ static void add_seed(Reading *in, const char *name, const char *text) {
         s = g_new0(SeedConfig, 1);
         s->path = path;
         s->text = g_strdup(text);
-        s->where = g_strdup_printf("%s:%u", in->file, line_of(in, "Values", name));
+        s->where = g_strdup_printf("%s:%u", in->file->file, keyfile_line(in->file, "Values", name));
         /* A later file's line for the same path takes the earlier one's place. */
         for (guint i = 0; i < in->config->seeds->len; i++) {
                 const SeedConfig *old = g_ptr_array_index(in->config->seeds, i);
@@ -461,7 +426,7 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
 }
 
 static void read_group(Reading *in, const char *group) {
-        g_auto(GStrv) names = g_key_file_get_keys(in->keyfile, group, NULL, NULL);
+        g_auto(GStrv) names = g_key_file_get_keys(in->file->keyfile, group, NULL, NULL);
         static const char *const groups[] = { "Client", "Limits",        "Persist", "Objects",
                                               "Values", "AccessControl", NULL };
         ServerConfig *server = NULL;
@@ -478,7 +443,8 @@ static void read_group(Reading *in, const char *group) {
                 in->config->access = access_policy_new();
         for (char **name = names; name && *name; name++) {
                 g_autoptr(GError) error = NULL;
-                g_autofree char *text = g_key_file_get_string(in->keyfile, group, *name, &error);
+                g_autofree char *text =
+                        g_key_file_get_string(in->file->keyfile, group, *name, &error);
 
                 if (!text)
                         complain(in, group, *name, "%s", error->message);
@@ -492,50 +458,23 @@ static void read_group(Reading *in, const char *group) {
 }
 
 static int read_file(Config *config, const char *file, GString *errors) {
-        g_autoptr(GKeyFile) keyfile = g_key_file_new();
-        g_autoptr(GError) error = NULL;
-        g_autofree char *text = NULL;
-        g_auto(GStrv) lines = NULL, groups = NULL;
-        gsize n;
+        g_auto(KeyFile) f = { .file = NULL };
+        g_auto(GStrv) groups = NULL;
+        int r;
 
-        if (!g_file_get_contents(file, &text, &n, &error)) {
-                g_string_append_printf(errors, "%s\n", error->message);
-                return g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT) ? -ENOENT : -EIO;
-        }
-        if (n > FILE_BYTES_MAX) {
-                g_string_append_printf(errors, "%s: larger than %u bytes\n", file, FILE_BYTES_MAX);
-                return -E2BIG;
-        }
-        if (!g_key_file_load_from_data(keyfile, text, n, G_KEY_FILE_NONE, &error)) {
-                g_string_append_printf(errors, "%s: %s\n", file, error->message);
-                return -EBADMSG;
-        }
-
-        lines = g_strsplit(text, "\n", -1);
-        groups = g_key_file_get_groups(keyfile, NULL);
+        r = keyfile_open(file, errors, &f);
+        if (r < 0)
+                return r;
+        groups = g_key_file_get_groups(f.keyfile, NULL);
         for (char **group = groups; *group; group++)
-                read_group(&(Reading){ file, lines, keyfile, errors, config }, *group);
+                read_group(&(Reading){ &f, errors, config }, *group);
         return errors->len ? -EINVAL : 0;
-}
-
-static int compare_names(gconstpointer a, gconstpointer b) {
-        return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
 static void read_drop_ins(Config *config, const char *file, GString *errors) {
         g_autofree char *folder = g_strdup_printf("%s.d", file);
-        g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-        g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-        const char *name;
+        g_autoptr(GPtrArray) names = keyfile_folder(folder, errors);
 
-        while (dir && (name = g_dir_read_name(dir)))
-                if (g_str_has_suffix(name, ".conf") && name[0] != '.')
-                        g_ptr_array_add(names, g_build_filename(folder, name, NULL));
-        if (names->len > DROP_INS_MAX) {
-                g_string_append_printf(errors, "%s: more than %d drop-ins\n", folder, DROP_INS_MAX);
-                return;
-        }
-        g_ptr_array_sort(names, compare_names);
         for (guint i = 0; i < names->len; i++)
                 read_file(config, g_ptr_array_index(names, i), errors);
 }
@@ -598,6 +537,7 @@ int config_load(const char *file, bool may_be_missing, Config **ret, char **ret_
                 r = 0;
         }
         read_drop_ins(c, file, errors);
+        c->grants = rights_load(file, errors);
         if (errors->len == 0)
                 check_whole(c, errors);
         if (errors->len > 0) {
@@ -617,6 +557,7 @@ Config *config_free(Config *c) {
         g_ptr_array_unref(c->seeds);
         g_array_unref(c->persist);
         access_policy_unref(c->access);
+        grants_unref(c->grants);
         g_strfreev(c->object_paths);
         g_free(c);
         return NULL;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bus/grants.h"
 #include "codec/path.h"
 #include "lwm2m/awake.h"
 #include "lwm2m/access_policy.h"
@@ -53,6 +54,7 @@ typedef struct Config {
         uint64_t observations, observations_per_server, operations, composite_paths, records, depth;
         uint64_t sends, send_bytes, send_body_bytes, send_timeout_usec;
         uint64_t servers, events, claims_per_user, subscriptions_per_user, bus_queue;
+        uint64_t fds_per_user, calls_per_user, values_per_user;
         /* [Persist] */
         uint64_t journal_bytes, batch_usec;
 
@@ -60,6 +62,7 @@ typedef struct Config {
         GPtrArray *seeds;        /* SeedConfig, in file order */
         GArray *persist;         /* PersistConfig */
         AccessPolicy *access;    /* [AccessControl]; NULL without that group */
+        Grants *grants;          /* access.d and apps.d beside the file */
         char **object_paths;     /* [Objects] Path=, NULL-terminated; may be NULL */
 } Config;
 

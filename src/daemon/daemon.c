@@ -208,6 +208,10 @@ static int make_bus(Daemon *d, const Config *config) {
                 .instance = d->arguments->instance,
                 .claims_per_user = (uint32_t) config->claims_per_user,
                 .subscriptions_per_user = (uint32_t) config->subscriptions_per_user,
+                .fds_per_user = (uint32_t) config->fds_per_user,
+                .calls_per_user = (uint32_t) config->calls_per_user,
+                .values_per_user = config->values_per_user,
+                .grants = config->grants,
                 .queue_max = (uint32_t) config->bus_queue,
         };
         int r;
@@ -608,10 +612,11 @@ int daemon_reload(Daemon *d, char **ret_error) {
                 r = set_policies(d, config);
         if (r >= 0)
                 r = populate(d, config, ret_error);
-        if (r >= 0)
+        if (r >= 0) {
                 d->stop_keeps = config->stop_keeps;
-        if (r >= 0)
+                bus_set_grants(d->bus, config->grants);
                 log_info("Configuration read again");
+        }
         notify_reload(d, false, r < 0);
         return r;
 }

@@ -44,6 +44,12 @@ RUNNER_POLICY = """  <policy user="{uid}">
     <allow send_destination="org.lwm2md.Client1"/>
     <allow send_destination_prefix="org.lwm2md.Client1"/>
     <allow send_interface="org.lwm2md.Client1.Handler"/>
+    <allow own_prefix="com.example"/>
+  </policy>
+"""
+
+USER_POLICY = """  <policy user="{user}">
+    <allow send_destination="org.lwm2md.Client1"/>
   </policy>
 """
 
@@ -51,14 +57,16 @@ RUNNER_POLICY = """  <policy user="{uid}">
 class Bus:
     """A private dbus-daemon that denies by default as a system bus does, with the policy file that
     is installed. It can be stopped and started at the same address. `folder` must be open to all
-    users, and its name short: a socket's address has 107 bytes."""
+    users, and its name short: a socket's address has 107 bytes. `users` may talk to the daemon, as
+    members of the group lwm2m do."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, users=()):
         self.path = folder / "bus"
         self.config, self.log = folder / "bus.conf", folder / "bus.log"
         include = f"  <include>{POLICY}</include>\n" if POLICY.exists() else ""
         self.config.write_text(BUS_CONFIG.format(
-            path=self.path, include=include, extra=RUNNER_POLICY.format(uid=os.getuid())))
+            path=self.path, include=include, extra=RUNNER_POLICY.format(uid=os.getuid()) +
+            "".join(USER_POLICY.format(user=user) for user in users)))
         self.address = f"unix:path={self.path}"
         self.process = None
         self.start()

@@ -1,10 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what: servers by object 2 and [AccessControl], users of the bus by access.d."""
 import json
+import os
+import pwd
+import shutil
+import subprocess
+import time
 
 import pytest
 
 from dbus_fast import Variant
+from dbus_fast.errors import DBusError
+
+from conftest import KIT_VALUES
+from daemon import Bus, Ctl
+
+NAME, ROOT = "org.lwm2md.Client1", "/org/lwm2md/Client1"
+DENIED = 4
+needs_users = pytest.mark.skipif(os.getuid() != 0, reason="needs other users")
 
 VALUES = {"/26241/0/0": "hello", "/26241/0/1": "-5", "/3303/0/5700": "21.5", "/3303/1/5700": "22.5"}
 RULES = {"Default": "*:R 101:RWEDC", "/3303": "owner:102 *:R", "/3303/1": "102:R"}
@@ -114,3 +127,227 @@ def test_rules_are_read_again(pair, client):
     daemon.config.write_text(daemon.config.read_text().replace("*:R 101:RWEDC", "*:RW"))
     client.call("Manager", "Reload")
     assert second.write("/26241/0/1", "1").code == "2.04"
+
+
+# --- users of the bus ---
+
+@pytest.fixture(name="bus")
+def fixture_bus(sockets):
+    """One on which two users besides root may talk to the daemon."""
+    bus = Bus(sockets, users=["nobody", "daemon"])
+    yield bus
+    bus.stop()
+
+
+class As:
+    """busctl, which hides the text of an AccessDenied, and lwm2mctl as another user."""
+
+    def __init__(self, user, bus, sockets, groups=()):
+        entry = pwd.getpwnam(user)
+        self.who = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": list(groups)}
+        self.uid, self.bus = entry.pw_uid, bus
+        # the build may be below a folder that only its owner enters
+        self.program = sockets / "lwm2mctl"
+        if not self.program.exists():
+            shutil.copy(Ctl(bus).argv()[0], self.program)
+
+    def _run(self, argv):
+        return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False,
+                              cwd="/", **self.who)
+
+    def ctl(self, *args):
+        return self._run([str(self.program), f"--bus={self.bus.address}", *args])
+
+    def call(self, interface, method, signature="", *args):
+        return self._run(["busctl", f"--address={self.bus.address}", "call", "--", NAME, ROOT,
+                          f"{NAME}.{interface}", method, signature, *args])
+
+
+@pytest.fixture(name="nobody")
+def fixture_nobody(bus, sockets):
+    return As("nobody", bus, sockets)
+
+
+@pytest.fixture(name="other")
+def fixture_other(bus, sockets):
+    return As("daemon", bus, sockets)
+
+
+@pytest.fixture(name="ruled")
+def fixture_ruled(make_daemon, server):
+    """ruled(text): a daemon with KIT_VALUES and that text in access.d."""
+    def make(text, folder="access.d", **config):
+        daemon = make_daemon({"main": server.uri}, values=KIT_VALUES, start=False, **config)
+        write_rules(daemon, text, folder)
+        daemon.start()
+        server.wait_registered()
+        return daemon
+    return make
+
+
+def write_rules(daemon, text, folder="access.d"):
+    (daemon.config.parent / folder).mkdir(exist_ok=True)
+    (daemon.config.parent / folder / "test.conf").write_text(text)
+
+
+def allowed(run):
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def denied(run, *words):
+    assert run.returncode != 0 and "denied" in run.stderr.lower(), run
+    for word in words:
+        assert word in run.stderr, (word, run.stderr)
+
+
+SENSORD = """[sensord]
+user=nobody
+paths=/3303;/26241/0/1
+allow=get,set,create,claim,delete
+"""
+
+
+@needs_users
+def test_without_rules(ruled, nobody):
+    ruled("# nothing")
+    assert allowed(nobody.ctl("get", "/26241/0/1")) == "/26241/0/1=-5"
+    allowed(nobody.ctl("set", "/26241/0/1=6"))
+    denied(nobody.ctl("stop"), "allow=admin")
+    denied(nobody.ctl("set", "/1/0/1=60"), "allow=admin")
+    denied(nobody.call("Data", "Get", "sa{sv}", "/0/0/0", "0"))
+
+
+@needs_users
+def test_paths_and_rights(ruled, nobody, other, ctl):
+    ruled(SENSORD)
+    assert allowed(nobody.ctl("get", "/3303/0/5700")) == "/3303/0/5700=21.5"
+    allowed(nobody.ctl("set", "/3303/0/5700=22", "/26241/0/1=7"))
+    allowed(nobody.ctl("create", "/3303", "5700=1"))
+    allowed(nobody.ctl("delete", "/3303/1"))
+    uid = str(nobody.uid)
+    run = nobody.ctl("get", "/26241/0/0")
+    denied(run, "/26241/0/0", f"user={uid}", "allow=get")
+    assert run.returncode == DENIED
+    # all or nothing, whichever of several values it is
+    denied(nobody.ctl("set", "/3303/0/5700=99", "/26241/0/0=x"), "/26241/0/0", "allow=set")
+    assert ctl("get", "/3303/0/5700") == "/3303/0/5700=22"
+    denied(nobody.call("Data", "Apply", "a(ssv)a{sv}", "1", "create", "/26241/3", "b", "true", "0"))
+    denied(nobody.call("Data", "Set", "sva{sv}", "/26241/4/1", "x", "1", "1", "create", "b", "true"))
+    denied(nobody.call("Data", "Execute", "ssa{sv}", "/3303/0/5605", "", "0"))
+    denied(nobody.call("Data", "GetFd", "sa{sv}", "/26241/0/5", "0"))
+    denied(nobody.call("Data", "Subscribe", "asa{sv}", "1", "/26241", "0"))
+    denied(nobody.call("Data", "Configure", "sa{sv}", "/3303", "1", "persist", "s", "always"))
+    denied(nobody.call("Data", "Hold", "a{sv}", "0"))
+    denied(nobody.call("Manager", "GetEvents", "a{sv}", "0"))
+    denied(nobody.call("Claims", "Claim", "asoa{sv}", "1", "/26241/0", "/x", "0"))
+    allowed(nobody.call("Claims", "Claim", "asoa{sv}", "1", "/3303/0", "/x", "0"))
+    denied(nobody.ctl("create", "/26241", "2=1"), "/26241", "allow=create")
+    denied(nobody.ctl("exec", "/3303/0/5605"), "allow=execute")
+    denied(nobody.ctl("lock", "--", "true"), "Data.Hold", "allow=hold")
+    denied(nobody.ctl("monitor", "--history"), "allow=events")
+    denied(nobody.ctl("handle", "/26241/0/22", "--", "true"), "/26241/0/22", "allow=claim")
+    # what a prefix has is told as far as it may be
+    listed = allowed(nobody.ctl("ls", "-l"))
+    assert "/3303/0/5700" in listed and "/26241/0/1" in listed and "/26241/0/0" not in listed and "/3/0" not in listed
+    many = allowed(nobody.call("Data", "GetMany", "asa{sv}", "1", "/", "0"))
+    assert '"/3303/0/5700"' in many and '"/26241/0/0"' not in many
+    denied(nobody.call("Data", "GetMany", "asa{sv}", "1", "/3", "0"))
+    # nobody else has any
+    denied(other.ctl("get", "/3303/0/5700"), f"user={other.uid}")
+    assert ctl("get", "/26241/0/0") == "/26241/0/0=hello"
+
+
+@needs_users
+def test_by_group(ruled, bus, sockets, other):
+    group = next(g for g in os.getgrouplist("daemon", pwd.getpwnam("daemon").pw_gid))
+    ruled(f"[g]\ngroup={group}\npaths=/\nallow=all\n")
+    assert allowed(other.ctl("get", "/26241/0/0")) == "/26241/0/0=hello"
+    denied(As("nobody", bus, sockets).ctl("get", "/26241/0/0"))
+
+
+@needs_users
+def test_administrators(ruled, nobody, other, ctl):
+    ruled("[boss]\nuser=nobody\nallow=admin\n[all]\nuser=daemon\npaths=/\nallow=all\n")
+    allowed(nobody.ctl("pause"))
+    allowed(nobody.ctl("resume"))
+    allowed(nobody.call("Manager", "Reload"))
+    denied(nobody.ctl("get", "/26241/0/0"))
+    denied(other.ctl("pause"), "Manager.Pause", "allow=admin", f"user {other.uid}")
+    denied(other.call("Model", "Undefine", "qsa{sv}", "26241", "1.0", "0"))
+    denied(other.ctl("update"))
+    denied(other.ctl("set", "/1/0/1=60"))
+    allowed(other.ctl("status"))
+    allowed(other.ctl("sync"))
+    assert ctl("status")
+
+
+@needs_users
+def test_read_again(ruled, nobody, make_client, client):
+    daemon = ruled(SENSORD)
+    allowed(nobody.ctl("get", "/3303/0/5700"))
+    write_rules(daemon, SENSORD.replace("/3303;", ""))
+    client.call("Manager", "Reload")
+    denied(nobody.ctl("get", "/3303/0/5700"))
+    # a mistake leaves the rules as they are
+    write_rules(daemon, SENSORD.replace("allow=get", "allow=got"))
+    with pytest.raises(DBusError, match=r"test.conf:4: \[sensord\] allow: 'got' is not get"):
+        client.call("Manager", "Reload")
+    allowed(nobody.ctl("get", "/26241/0/1"))
+    daemon.stop()
+    daemon.start(ready=False)
+    assert daemon.wait_exit() == 1 and "test.conf:4" in daemon.log
+
+
+@needs_users
+def test_claim_is_taken_back(ruled, nobody, client):
+    daemon = ruled(SENSORD)
+    handler = subprocess.Popen([str(nobody.program), f"--bus={nobody.bus.address}", "handle", "/26241/0/1", "--", "true"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", **nobody.who)
+    try:
+        end = time.monotonic() + 10
+        while not client.call("Claims", "List"):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        write_rules(daemon, SENSORD.replace("claim,", ""))
+        client.call("Manager", "Reload")
+        assert not client.call("Claims", "List")
+    finally:
+        handler.terminate()
+        handler.communicate(timeout=10)
+
+
+@needs_users
+def test_reserved_paths(ruled, nobody, other, make_client):
+    ruled("[com.example.Sensors1]\npaths=/3303/0\n", folder="apps.d")
+    denied(nobody.call("Claims", "Claim", "asoa{sv}", "1", "/3303/0", "/x", "0"))
+    denied(nobody.call("Claims", "Claim", "asoa{sv}", "1", "/3303", "/x", "0"))  # it would take a part of it
+    denied(nobody.ctl("handle", "/3303/0/5605", "--", "true"), "reserved for", "com.example.Sensors1")
+    allowed(nobody.call("Claims", "Claim", "asoa{sv}", "1", "/26241/0", "/x", "0"))
+    # root, who may do everything else, too: the name counts
+    client = make_client()
+    with pytest.raises(DBusError, match="com.example.Sensors1"):
+        client.call("Claims", "Claim", "asoa{sv}", ["/3303/0"], "/x", {})
+    assert client.call("org.freedesktop.DBus", "RequestName", "su", "com.example.Sensors1", 0,
+                       name="org.freedesktop.DBus", path="/org/freedesktop/DBus") == 1
+    assert client.call("Claims", "Claim", "asoa{sv}", ["/3303/0"], "/x", {})
+
+
+# --- quotas ---
+
+def test_values_in_a_second(make_daemon, server, client):
+    make_daemon({"main": server.uri}, values=KIT_VALUES, Limits={"ValuesPerUser": 10})
+    values = [["/26241/0/1", Variant("x", n)] for n in range(10)]
+    # a second may end between two calls, but not in each of ten pairs
+    refused = 0
+    for _ in range(10):
+        client.call("Data", "SetMany", "a(sv)a{sv}", values[:10], {}) if not refused else None
+        try:
+            client.set("/26241/0/1", "x", 5)
+        except DBusError as error:
+            assert "ValuesPerUser" in str(error), error
+            refused += 1
+            break
+    assert refused
+    with pytest.raises(DBusError, match="ValuesPerUser"):
+        client.call("Data", "SetMany", "a(sv)a{sv}", values + values[:1], {})

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/keyfile.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define FILE_BYTES_MAX (1U << 20)
+#define DROP_INS_MAX 256
+
+int keyfile_open(const char *file, GString *errors, KeyFile *ret) {
+        g_autoptr(GKeyFile) keyfile = g_key_file_new();
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = NULL;
+        gsize n;
+
+        if (!g_file_get_contents(file, &text, &n, &error)) {
+                g_string_append_printf(errors, "%s\n", error->message);
+                return g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT) ? -ENOENT : -EIO;
+        }
+        if (n > FILE_BYTES_MAX) {
+                g_string_append_printf(errors, "%s: larger than %u bytes\n", file, FILE_BYTES_MAX);
+                return -E2BIG;
+        }
+        if (!g_key_file_load_from_data(keyfile, text, n, G_KEY_FILE_NONE, &error)) {
+                g_string_append_printf(errors, "%s: %s\n", file, error->message);
+                return -EBADMSG;
+        }
+        *ret = (KeyFile){
+                .file = file,
+                .lines = g_strsplit(text, "\n", -1),
+                .keyfile = g_steal_pointer(&keyfile),
+                .errors = errors,
+        };
+        return 0;
+}
+
+void keyfile_clear(KeyFile *f) {
+        g_clear_pointer(&f->lines, g_strfreev);
+        g_clear_pointer(&f->keyfile, g_key_file_unref);
+}
+
+/* GKeyFile keeps no line numbers: looked up again, for messages only. */
+unsigned keyfile_line(const KeyFile *f, const char *group, const char *key) {
+        bool inside = false;
+
+        for (unsigned i = 0; f->lines[i]; i++) {
+                g_autofree char *line = g_strstrip(g_strdup(f->lines[i]));
+                size_t n = strlen(line);
+
+                if (line[0] == '[' && n > 1 && line[n - 1] == ']') {
+                        inside = n - 2 == strlen(group) && strncmp(line + 1, group, n - 2) == 0;
+                        if (inside && !key)
+                                return i + 1;
+                } else if (inside && key && strchr(line, '=')) {
+                        *strchr(line, '=') = '\0';
+                        if (strcmp(g_strchomp(line), key) == 0)
+                                return i + 1;
+                }
+        }
+        return 0;
+}
+
+void keyfile_complain(const KeyFile *f, const char *group, const char *key, const char *format,
+                      ...) {
+        va_list ap;
+
+        g_string_append_printf(f->errors, "%s:%u: ", f->file, keyfile_line(f, group, key));
+        if (key)
+                g_string_append_printf(f->errors, "[%s] %s: ", group, key);
+        else
+                g_string_append_printf(f->errors, "[%s]: ", group);
+        va_start(ap, format);
+        g_string_append_vprintf(f->errors, format, ap);
+        va_end(ap);
+        g_string_append_c(f->errors, '\n');
+}
+
+static int compare_names(gconstpointer a, gconstpointer b) {
+        return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+GPtrArray *keyfile_folder(const char *folder, GString *errors) {
+        g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+        const char *name;
+
+        while (dir && (name = g_dir_read_name(dir)))
+                if (g_str_has_suffix(name, ".conf") && name[0] != '.')
+                        g_ptr_array_add(names, g_build_filename(folder, name, NULL));
+        if (names->len > DROP_INS_MAX) {
+                g_string_append_printf(errors, "%s: more than %d files\n", folder, DROP_INS_MAX);
+                g_ptr_array_set_size(names, 0);
+        }
+        g_ptr_array_sort(names, compare_names);
+        return g_steal_pointer(&names);
+}
