@@ -105,6 +105,7 @@ static Observation *observation_new(Peer *p, const ObservationRecord *record) {
                 .stale = true,
         };
         o->queue_node.data = o->save_node.data = o;
+        o->target.ssid = p->ssid; /* whose rights count, also for one that is kept on disk */
         o->target.paths = g_memdup2(o->target.paths, o->target.n * sizeof(Path));
         if (o->target.composite)
                 o->path_states = g_new0(PathState, o->target.n);

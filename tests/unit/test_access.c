@@ -462,6 +462,43 @@ static void test_withdrawn(void **state) {
         peer_free(f->peer);
 }
 
+static void on_unsaved(void *userdata, bool began) {
+}
+
+static void on_put(void *userdata, uint64_t id, GBytes *bytes) {
+        GBytes **kept = userdata;
+
+        if (bytes)
+                *kept = g_bytes_ref(bytes);
+}
+
+/* An observation of an earlier process reads with its server's rights, too. */
+static void test_restored(void **state) {
+        Fixture *f = *state;
+        Peer *first = f->peer, *second = with_server(f, 2);
+        g_autoptr(GBytes) kept = NULL;
+
+        control(f, 0, 3303, 0, "1=1", 65535);
+        control(f, 1, 3303, 1, "1=1 2=1", 65535);
+        f->peer = second;
+        peer_keep_observations(second, 1, on_unsaved, NULL);
+        assert_int_equal(observe_object(f, "/3303", "b"), CODE(2, 5));
+        peer_save_observations(second, on_put, &kept);
+        assert_non_null(kept);
+        peer_free(second);
+
+        second = peer_new(f->dm, 2);
+        peer_set_link(second, fake_link_new(f->transport));
+        assert_int_equal(peer_restore_observation(second, 1, kept, 0, f->now, f->now), 0);
+        pass(f, 1);
+        assert_string_equal(on_way(f, 0)->path, "");
+        assert_non_null(g_strstr_len(fake_text(on_way(f, 0)), -1, "22.5"));
+        assert_null(g_strstr_len(fake_text(on_way(f, 0)), -1, "21.5"));
+        fake_call_end(fake_open_call(f->transport, 0), 0, f->now);
+        f->peer = first;
+        peer_free(second);
+}
+
 /* A second account turns rights on: what no Access Control instance speaks of ends. */
 static void test_second_account(void **state) {
         Fixture *f = *state;
@@ -654,6 +691,7 @@ int main(void) {
                 DM_TEST(test_create_fails),
                 DM_TEST(test_object_2),
                 DM_TEST(test_withdrawn),
+                DM_TEST(test_restored),
                 DM_TEST(test_second_account),
                 DM_TEST(test_bodies_apart),
                 DM_TEST(test_policy),
