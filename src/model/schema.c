@@ -20,12 +20,14 @@ struct Schema {
         GHashTable *preferred; /* id -> Version as a number */
         Version release;       /* schema_set_release(); 0.0 any */
         GHashTable *unread;    /* id -> GPtrArray of Unread, in the order they were found */
+        unsigned n_closed;     /* of them: not opened yet */
 };
 
-/* A file that says which version of which object it defines, and is read when that is first asked
- * for: a start needs few of the definitions that are there. */
+/* A file whose name or text says which object it defines, and is read when that is first asked for:
+ * a start needs few of the definitions that are there, and opening each would be a tenth of it. */
 typedef struct Unread {
         char *file;
+        bool closed; /* known by its name only, the versions are not */
         Version version, lwm2m_version;
         void (*on_error)(void *userdata, const char *text);
         void *userdata;
@@ -43,6 +45,8 @@ static void unread_list_free(void *p) {
 }
 
 static int add_file(Schema *s, const char *file, char **ret_error);
+static bool can_wait(const char *file, uint16_t *ret_id, Unread *u);
+static void put_off(Schema *s, uint16_t id, Unread *u);
 
 static void unref_def(void *def) {
         object_def_unref(def);
@@ -98,12 +102,53 @@ static void read_one(const Schema *s, const Unread *u) {
                 u->on_error(u->userdata, error);
 }
 
+/* Looks into one that was known by its name. When that was wrong it goes where it belongs. */
+static bool open_one(Schema *s, uint16_t id, Unread *u) {
+        uint16_t real = id;
+
+        u->closed = false;
+        s->n_closed--;
+        if (!can_wait(u->file, &real, u)) {
+                read_one(s, u);
+                return false;
+        }
+        if (real == id)
+                return true;
+        put_off(s, real, g_memdup2(u, sizeof(*u)));
+        u->file = NULL;
+        return false;
+}
+
+static void open_object(const Schema *s, uint16_t id) {
+        GPtrArray *list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
+
+        for (guint i = 0; s->n_closed > 0 && list && i < list->len;) {
+                Unread *u = g_ptr_array_index(list, i);
+
+                if (!u->closed || open_one((Schema *) s, id, u))
+                        i++;
+                else
+                        g_ptr_array_remove_index(list, i);
+        }
+        if (list && list->len == 0)
+                g_hash_table_remove(s->unread, GUINT_TO_POINTER(id));
+}
+
+static void open_all(const Schema *s) {
+        g_autoptr(GList) ids = g_hash_table_get_keys(s->unread);
+
+        for (GList *l = ids; l; l = l->next)
+                open_object(s, (uint16_t) GPOINTER_TO_UINT(l->data));
+}
+
 /* Reads what is there of one object, or of one version of it (0.0: all), in the order it was found.
  */
 static void read_object(const Schema *s, uint16_t id, Version version) {
         const bool all = version.major == 0 && version.minor == 0;
-        GPtrArray *list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
+        GPtrArray *list;
 
+        open_object(s, id);
+        list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
         for (guint i = 0; list && i < list->len;) {
                 Unread *u = g_ptr_array_index(list, i);
 
@@ -120,8 +165,10 @@ static void read_object(const Schema *s, uint16_t id, Version version) {
 }
 
 static void read_all(const Schema *s) {
-        g_autoptr(GList) ids = g_hash_table_get_keys(s->unread);
+        g_autoptr(GList) ids = NULL;
 
+        open_all(s);
+        ids = g_hash_table_get_keys(s->unread);
         for (GList *l = ids; l; l = l->next)
                 read_object(s, (uint16_t) GPOINTER_TO_UINT(l->data), (Version){ 0, 0 });
 }
@@ -150,6 +197,7 @@ static void consider(const Schema *s, Choice *c, Version version, Version lwm2m_
 /* Chosen among what was read and what was not; then that one is read. A file that turns out bad, or
  * to define something else, is a candidate no more. */
 static const ObjectDef *usual(const Schema *s, uint16_t id) {
+        open_object(s, id);
         for (;;) {
                 const GPtrArray *list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
                 guint n_unread = list ? list->len : 0;
@@ -173,7 +221,7 @@ static const ObjectDef *usual(const Schema *s, uint16_t id) {
         }
 }
 
-const ObjectDef *schema_object(const Schema *s, uint16_t id, Version version) {
+static const ObjectDef *find(const Schema *s, uint16_t id, Version version) {
         unsigned packed;
 
         if (version.major == 0 && version.minor == 0) {
@@ -184,6 +232,17 @@ const ObjectDef *schema_object(const Schema *s, uint16_t id, Version version) {
         }
         read_object(s, id, version);
         return exact(s, id, version);
+}
+
+const ObjectDef *schema_object(const Schema *s, uint16_t id, Version version) {
+        const ObjectDef *def = find(s, id, version);
+
+        /* Perhaps in a file whose name is that of another object. */
+        if (!def && s->n_closed > 0) {
+                open_all(s);
+                def = find(s, id, version);
+        }
+        return def;
 }
 
 void schema_set_release(Schema *s, Version lwm2m) {
@@ -420,6 +479,19 @@ static void put_off(Schema *s, uint16_t id, Unread *u) {
         g_ptr_array_add(list, u);
 }
 
+/* "3303.xml" and "3303-1_1.xml" say what they define: the names of OMA's registry. */
+static bool is_named_after(const char *name, uint16_t *ret_id) {
+        g_autofree char *id = g_strndup(name, strspn(name, "0123456789"));
+        const char *rest = name + strlen(id);
+        unsigned major, minor;
+        int n = 0;
+
+        if (parse_u16(id, ret_id) < 0)
+                return false;
+        return strcmp(rest, ".xml") == 0 ||
+               (sscanf(rest, "-%3u_%3u.xml%n", &major, &minor, &n) == 2 && n > 0 && !rest[n]);
+}
+
 int schema_add_directory(Schema *s, const char *directory,
                          void (*on_error)(void *userdata, const char *text), void *userdata) {
         g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -435,7 +507,9 @@ int schema_add_directory(Schema *s, const char *directory,
                 Unread u = { .on_error = on_error, .userdata = userdata };
                 uint16_t id;
 
-                if (n < SCHEMA_OBJECTS_MAX && can_wait(file, &id, &u)) {
+                u.closed = is_named_after(names->pdata[i], &id);
+                if (n < SCHEMA_OBJECTS_MAX && (u.closed || can_wait(file, &id, &u))) {
+                        s->n_closed += u.closed;
                         u.file = g_steal_pointer(&file);
                         put_off(s, id, g_memdup2(&u, sizeof(u)));
                         n++;

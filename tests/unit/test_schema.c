@@ -382,6 +382,37 @@ static void test_read_when_asked(void **state) {
         rmdir(dir);
 }
 
+/* A file is known by its name until its object is asked for, but the text decides. */
+static void test_known_by_name(void **state) {
+        g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+        g_autofree char *dir = g_dir_make_tmp("lwm2md-schema-XXXXXX", NULL);
+        static const char *const names[] = { "33990.xml", "33991-1_1.xml", "33991-1_0.xml",
+                                             "33992.xml", "33993.xml",     "33994-1_x.xml" };
+        g_autoptr(Schema) s = schema_new();
+        int n = 0;
+
+        put_file(dir, names[0], FILE_HEAD("33999", "1.0", "1.0") FILE_TAIL); /* another's name */
+        put_file(dir, names[1], FILE_HEAD("33991", "1.1", "1.1") FILE_TAIL);
+        put_file(dir, names[2], FILE_HEAD("33991", "1.0", "1.0") FILE_TAIL);
+        put_file(dir, names[3], FILE_HEAD("33992", "1.0", "1.0") FILE_TAIL);
+        put_file(dir, names[4], "no definition at all");
+        put_file(dir, names[5], FILE_HEAD("33994", "1.0", "1.0") FILE_TAIL);
+        assert_int_equal(schema_add_directory(s, dir, collect, errors), 6);
+        assert_int_equal(schema_object(s, 33991, (Version){ 0, 0 })->version.minor, 1);
+        assert_int_equal(errors->len, 0); /* 33993.xml was not opened */
+        put_file(dir, names[3], NULL);    /* nor this one: it must stay, or is told of */
+        assert_null(schema_object(s, 33992, (Version){ 1, 0 }));
+        assert_non_null(schema_object(s, 33994, (Version){ 1, 0 }));
+        assert_non_null(schema_object(s, 33999, (Version){ 0, 0 }));
+        assert_null(schema_object(s, 33990, (Version){ 0, 0 }));
+        schema_foreach(s, count, &n);
+        assert_int_equal(n, 4);
+        assert_int_equal(errors->len, 2);
+        for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+                put_file(dir, names[i], NULL);
+        rmdir(dir);
+}
+
 static void test_shipped(void **state) {
         g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
         g_autoptr(Schema) s = schema_new();
@@ -438,7 +469,8 @@ int main(void) {
                 cmocka_unit_test(test_versions),        cmocka_unit_test(test_release),
                 cmocka_unit_test(test_in_use),          cmocka_unit_test(test_check),
                 cmocka_unit_test(test_directory),       cmocka_unit_test(test_shipped),
-                cmocka_unit_test(test_read_when_asked), cmocka_unit_test(test_registry),
+                cmocka_unit_test(test_read_when_asked), cmocka_unit_test(test_known_by_name),
+                cmocka_unit_test(test_registry),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
