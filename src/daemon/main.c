@@ -151,6 +151,8 @@ static int run(void) {
         signals[0] = loop_add_signal(loop, SIGTERM, on_terminate, d);
         signals[1] = loop_add_signal(loop, SIGINT, on_terminate, d);
         signals[2] = loop_add_signal(loop, SIGHUP, on_hangup, d);
+        if (!signals[0] || !signals[1] || !signals[2])
+                log_warning("Cannot watch for signals, they end the daemon without de-registering");
         r = daemon_start(d) < 0 ? EXIT_FAILURE : loop_run(loop);
         for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
                 loop_source_free(signals[i]);

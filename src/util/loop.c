@@ -2,7 +2,8 @@
 #include "util/loop.h"
 
 #include <errno.h>
-#include <glib-unix.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ struct LoopSource {
         Loop *loop;
         GSource *source;
         gpointer tag;
-        int fd;
+        int fd, signo; /* signo: fd is a signalfd of ours; else 0 */
         short events;
         Timer *timeout;
         LoopFdFunc fd_func;
@@ -56,9 +57,20 @@ static gboolean fd_check(GSource *source) {
         return g_source_query_unix_fd(source, ((FdSource *) source)->s->tag) != 0;
 }
 
+static void dispatch_signal(const LoopSource *s) {
+        struct signalfd_siginfo info;
+
+        if (read(s->fd, &info, sizeof(info)) == sizeof(info))
+                s->func(s->userdata);
+}
+
 static gboolean fd_dispatch(GSource *source, GSourceFunc callback, gpointer userdata) {
         LoopSource *s = ((FdSource *) source)->s;
 
+        if (s->signo) {
+                dispatch_signal(s);
+                return G_SOURCE_CONTINUE;
+        }
         s->fd_func(s->userdata, s->fd, (short) g_source_query_unix_fd(source, s->tag));
         return G_SOURCE_CONTINUE;
 }
@@ -127,22 +139,29 @@ LoopSource *loop_add_idle(Loop *l, LoopFunc func, void *userdata) {
         return s;
 }
 
-static gboolean run_again(gpointer userdata) {
-        LoopSource *s = userdata;
+static void block_signal(int how, int signo) {
+        sigset_t set;
 
-        s->func(s->userdata);
-        return G_SOURCE_CONTINUE;
+        sigemptyset(&set);
+        sigaddset(&set, signo);
+        pthread_sigmask(how, &set, NULL);
 }
 
+/* By a signalfd: GLib's own source for signals would keep a thread. */
 LoopSource *loop_add_signal(Loop *l, int signo, LoopFunc func, void *userdata) {
-        LoopSource *s = g_new0(LoopSource, 1);
+        LoopSource *s;
+        sigset_t set;
+        int fd;
 
-        s->loop = l;
+        sigemptyset(&set);
+        sigaddset(&set, signo);
+        fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+        if (fd < 0)
+                return NULL;
+        block_signal(SIG_BLOCK, signo);
+        s = loop_add_fd(l, fd, POLLIN, NULL, NULL, userdata);
         s->func = func;
-        s->userdata = userdata;
-        s->source = g_unix_signal_source_new(signo);
-        g_source_set_callback(s->source, run_again, s, NULL);
-        g_source_attach(s->source, NULL);
+        s->signo = signo;
         return s;
 }
 
@@ -152,6 +171,10 @@ LoopSource *loop_source_free(LoopSource *s) {
         g_source_destroy(s->source);
         g_source_unref(s->source);
         timer_free(s->timeout);
+        if (s->signo) {
+                close_fd(&s->fd);
+                block_signal(SIG_UNBLOCK, s->signo);
+        }
         g_free(s);
         return NULL;
 }

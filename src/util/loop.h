@@ -32,5 +32,7 @@ void loop_source_set_events(LoopSource *s, short events);
 void loop_source_set_timeout(LoopSource *s, uint64_t due_usec);
 /* Runs once, when the loop is about to sleep. */
 LoopSource *loop_add_idle(Loop *l, LoopFunc func, void *userdata);
+/* The signal is blocked until the source is freed, in threads and programs started meanwhile, too,
+ * unless they say otherwise. NULL: no descriptor left. */
 LoopSource *loop_add_signal(Loop *l, int signo, LoopFunc func, void *userdata);
 LoopSource *loop_source_free(LoopSource *s); /* accepts NULL; also from within its own function */
