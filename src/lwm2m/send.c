@@ -7,6 +7,7 @@
 #include "lwm2m/account.h"
 #include "lwm2m/operation.h"
 #include "lwm2m/read.h"
+#include "lwm2m/samples.h"
 
 #define SEND_JOBS_MAX 1024 /* waiting for applications or servers, in all */
 #define FORMAT_DEFAULT FORMAT_SENML_CBOR
@@ -142,6 +143,7 @@ static void hand_over(Share *s, SendContent *content) {
  * with others. */
 static SendContent *restrict_content(const SendJob *j, uint16_t ssid, const SendContent *all) {
         g_auto(RecordList) records = { .v = NULL };
+        SendContent *part;
         size_t n = 0;
 
         for (size_t i = 0; i < all->records.n; i++)
@@ -157,12 +159,26 @@ static SendContent *restrict_content(const SendJob *j, uint16_t ssid, const Send
                 v = value_copy(&r->value);
                 record_list_add(&records, &r->path, &v, r->time_ns);
         }
-        return send_content_new(all->format, &records);
+        part = send_content_new(all->format, &records);
+        part->cached = all->cached ? g_array_ref(all->cached) : NULL;
+        part->asked = all->asked;
+        return part;
 }
 
-static void distribute(SendJob *j, RecordList *records) {
+/* Whether nothing is left for the server. */
+static bool is_withheld(const SendJob *j, uint16_t ssid, const SendContent *c) {
+        for (guint i = 0; c->cached && i < c->cached->len; i++)
+                if (dm_may(j->dm, ssid, &g_array_index(c->cached, Path, i), ACCESS_READ) == 0)
+                        return false;
+        return c->records.n == 0;
+}
+
+static void distribute(SendJob *j, RecordList *records, GArray *cached) {
         g_autoptr(SendContent) content = send_content_new(j->request.format, records);
 
+        if (cached && cached->len > 0)
+                content->cached = g_array_ref(cached);
+        content->asked = samples_identity(0, "send", j->request.paths, j->request.n_paths);
         for (size_t i = 0; i < j->n_shares; i++) {
                 Share *s = &j->shares[i];
                 g_autoptr(SendContent) part = NULL;
@@ -171,7 +187,7 @@ static void distribute(SendJob *j, RecordList *records) {
                         continue;
                 if (access_is_enforced(j->dm->access))
                         part = restrict_content(j, s->outcome.ssid, content);
-                if (part && part->records.n == 0)
+                if (is_withheld(j, s->outcome.ssid, part ? part : content))
                         end_share(s, SEND_DENIED, 0, NULL);
                 else
                         hand_over(s, part ? part : content);
@@ -295,7 +311,17 @@ static int check_paths(const SendJob *j, GArray *ask, char **ret_error) {
         return 0;
 }
 
-static int collect(SendJob *j, const RecordList *answers, RecordList *ret) {
+/* A cached resource without samples gives its value. */
+static bool has_samples(const SendJob *j, const Path *p) {
+        SeriesInfo info;
+
+        return j->request.with_cache && j->dm->config.series &&
+               format_has_time(j->request.format) &&
+               samples_cached(j->dm, p, tree_resource_def(j->dm->tree, p)) &&
+               series_info(j->dm->config.series, p, &info) && info.n > 0;
+}
+
+static int collect(SendJob *j, const RecordList *answers, RecordList *ret, GArray *cached) {
         const ReadTarget target = { .paths = j->paths,
                                     .n = j->request.n_paths,
                                     .composite = true,
@@ -309,8 +335,13 @@ static int collect(SendJob *j, const RecordList *answers, RecordList *ret) {
                 r = -ENOENT;
         for (size_t i = 0; r == 0 && i < result.n; i++) {
                 const Record *record = &result.v[i];
-                Value v = value_copy(&record->value);
+                Value v;
 
+                if (has_samples(j, &record->path)) {
+                        g_array_append_vals(cached, &record->path, 1);
+                        continue;
+                }
+                v = value_copy(&record->value);
                 record_list_add(ret, &record->path, &v,
                                 record->time_ns == RECORD_NO_TIME ? j->request.time_ns
                                                                   : record->time_ns);
@@ -319,14 +350,16 @@ static int collect(SendJob *j, const RecordList *answers, RecordList *ret) {
 }
 
 static void gather(SendJob *j, const RecordList *answers) {
+        g_autoptr(GArray) cached = g_array_new(FALSE, FALSE, sizeof(Path));
         g_auto(RecordList) records = { .v = NULL };
         int r;
 
-        r = collect(j, answers, &records);
+        samples_note_clock(j->dm);
+        r = collect(j, answers, &records, cached);
         if (r < 0)
                 end_all(j, SEND_FAILED, r == -ENOENT ? "there is no value" : g_strerror(-r));
         else
-                distribute(j, &records);
+                distribute(j, &records, cached);
 }
 
 static void on_answers(Operation *op, void *state, int error, const char *text,
@@ -451,6 +484,6 @@ int send_records(Dm *dm, const SendRequest *request, RecordList *records, SendDo
         r = job_new(dm, request, done, userdata, ret, ret_error, now_usec);
         if (r < 0)
                 return r;
-        distribute(*ret, records);
+        distribute(*ret, records, NULL);
         return 0;
 }

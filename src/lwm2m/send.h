@@ -15,8 +15,10 @@ typedef struct SendRequest {
         Format format;         /* SenML CBOR, SenML JSON, LwM2M CBOR; FORMAT_NONE: SenML CBOR */
         int64_t time_ns;       /* of values without a time of their own; RECORD_NO_TIME: none */
         uint64_t timeout_usec; /* for all of it; 0: the longest, DmConfig.send_timeout_usec */
-        bool now;              /* do not wait for a sleeping server to be told first */
-        bool queue;            /* wait for a server that is not registered, too */
+        bool with_cache; /* of cached resources the samples (model/series.h) that the server has not
+                            had, which then leave, not the latest value */
+        bool now;        /* do not wait for a sleeping server to be told first */
+        bool queue;      /* wait for a server that is not registered, too */
 } SendRequest;
 
 typedef struct SendOutcome {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "lwm2m/account.h"
-#include "lwm2m/send_body.h"
 #include "util/log.h"
 
 #define TRIES 2       /* of a request that a server which answers Updates leaves unanswered */
@@ -13,9 +12,9 @@
 
 struct SendTask {
         SendQueue *queue;
-        SendContent *content;
-        size_t next, n_body; /* first record not acknowledged; how many are on their way */
-        size_t size, bytes_max;
+        SendSource *source;
+        size_t n_body, size; /* records in the body that is on its way, and its bytes */
+        size_t bytes_max;
         uint64_t deadline_usec;
         unsigned n_unanswered;
         bool now, unknown; /* unknown: was answered 4.04 already */
@@ -52,30 +51,6 @@ const char *send_result_name(SendResult r) {
         return names[r];
 }
 
-/* --- content --- */
-SendContent *send_content_new(Format format, RecordList *records) {
-        SendContent *c = g_new(SendContent, 1);
-
-        *c = (SendContent){ .n_refs = 1, .format = format, .records = *records };
-        *records = (RecordList){ .v = NULL };
-        for (size_t i = 0; i < c->records.n; i++)
-                c->size += send_record_size(&c->records.v[i]);
-        return c;
-}
-
-SendContent *send_content_ref(SendContent *c) {
-        c->n_refs++;
-        return c;
-}
-
-SendContent *send_content_unref(SendContent *c) {
-        if (!c || --c->n_refs > 0)
-                return NULL;
-        record_list_clear(&c->records);
-        g_free(c);
-        return NULL;
-}
-
 /* --- ends --- */
 static const TransportOps *transport(const SendQueue *q) {
         return q->peer->dm->config.transport;
@@ -94,8 +69,8 @@ static void forget(SendTask *t) {
         if (q->sent == t)
                 call_back(q);
         g_queue_unlink(&q->tasks, &t->node);
-        q->bytes -= t->content->size;
-        send_content_unref(t->content);
+        q->bytes -= send_source_content(t->source)->size;
+        send_source_free(t->source);
         g_free(t);
 }
 
@@ -179,23 +154,14 @@ static void on_response(void *userdata, int error, const Message *response, uint
         else if (response->code >> 5 != 2)
                 on_refusal(q, t, response, now_usec);
         else {
-                t->next += t->n_body;
                 t->n_unanswered = 0;
-                if (t->next >= t->content->records.n)
+                if (send_source_acknowledge(t->source))
                         finish(t, SEND_ACKED, response->code, NULL, now_usec);
         }
         send_queue_look(q);
 }
 
 /* --- out --- */
-static int make_body(SendTask *t, GBytes **ret) {
-        const FormatSchema schema = tree_format_schema(t->queue->peer->dm->tree);
-        const RecordList *l = &t->content->records;
-
-        return send_body_make(t->content->format, l->v + t->next, l->n - t->next, t->bytes_max,
-                              &schema, ret, &t->n_body);
-}
-
 /* 0: it is on its way, or waits; otherwise t ended and the next may go. */
 static int transmit(SendQueue *q, SendTask *t, uint64_t now_usec) {
         static const char *const path[] = { "dp", NULL };
@@ -203,11 +169,15 @@ static int transmit(SendQueue *q, SendTask *t, uint64_t now_usec) {
         g_autoptr(GBytes) body = NULL;
         int r;
 
-        r = make_body(t, &body);
+        r = send_source_make(t->source, t->bytes_max, &body, &t->n_body);
+        if (r == -ENODATA) { /* the server has all there was in the caches */
+                finish(t, SEND_ACKED, 0, NULL, now_usec);
+                return r;
+        }
         if (r >= 0) {
                 t->size = g_bytes_get_size(body);
                 m.path = path;
-                m.format = (int) t->content->format;
+                m.format = (int) send_source_content(t->source)->format;
                 m.payload = body;
                 r = transport(q)->request(q->peer->link, &m, on_response, q, &q->call);
         }
@@ -229,7 +199,8 @@ static int check(SendQueue *q, SendTask *t, uint64_t now_usec) {
                 return -EPERM;
         }
         if (!version_reaches(v, 1, 1) ||
-            (t->content->format == FORMAT_LWM2M_CBOR && !version_reaches(v, 1, 2))) {
+            (send_source_content(t->source)->format == FORMAT_LWM2M_CBOR &&
+             !version_reaches(v, 1, 2))) {
                 finish(t, SEND_NOT_SUPPORTED, 0, NULL, now_usec);
                 return -ENOTSUP;
         }
@@ -322,7 +293,7 @@ int send_queue_add(SendQueue *q, SendContent *content, bool now, uint64_t deadli
         t = g_new(SendTask, 1);
         *t = (SendTask){
                 .queue = q,
-                .content = send_content_ref(content),
+                .source = send_source_new(q->peer->dm, q->peer->ssid, content),
                 .bytes_max = q->peer->dm->config.send_body_max,
                 .deadline_usec = deadline_usec,
                 .now = now,

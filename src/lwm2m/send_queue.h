@@ -5,8 +5,7 @@
  * must go now), or notifications are held. A request that is lost with its connection is sent again
  * after the next registration; one without an answer after the server has answered an Update, a
  * second time. Whatever happens, a Send ends at its deadline. */
-#include "codec/format.h"
-#include "lwm2m/dm_internal.h"
+#include "lwm2m/send_source.h"
 
 typedef enum SendResult { /* the worst last */
                           SEND_ACKED,
@@ -21,19 +20,6 @@ typedef enum SendResult { /* the worst last */
                           SEND_FAILED,         /* here: no value, nothing that can be sent */
 } SendResult;
 const char *send_result_name(SendResult r); /* "acked", "muted", … */
-
-/* What is sent; several servers share it. */
-typedef struct SendContent {
-        unsigned n_refs;
-        Format format;
-        RecordList records; /* in path order */
-        size_t size;        /* bytes in memory */
-} SendContent;
-
-SendContent *send_content_new(Format format, RecordList *records /* taken over */);
-SendContent *send_content_ref(SendContent *c);
-SendContent *send_content_unref(SendContent *c);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(SendContent, send_content_unref)
 
 /* text may be NULL: the server's diagnostic, or what failed. */
 typedef void (*SendTaskDone)(void *userdata, SendResult result, uint8_t code, const char *text,

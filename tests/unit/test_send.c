@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lwm2m/dm_internal.h"
+#include "lwm2m/samples.h"
 #include "lwm2m/send.h"
 #include "lwm2m/send_body.h"
 
@@ -628,6 +629,168 @@ static void test_records(void **state) {
         expect(b, "acked; ");
 }
 
+/* --- caches --- */
+static void cache(Bed *b, const char *path, uint32_t samples) {
+        const SeriesPolicy policy = { .samples = samples };
+        OpError error;
+        Path p;
+
+        assert_int_equal(path_parse(path, &p), 0);
+        if (samples_configure(b->f->dm, &p, &policy, &error) < 0)
+                fail_msg("%s", error.text);
+}
+
+/* A value each second. */
+static void measure(Bed *b, const char *path, double from, int n) {
+        for (int i = 0; i < n; i++) {
+                set_float(b->f, path, from + i);
+                pass(b->f, 1);
+        }
+}
+
+static uint32_t cached(Bed *b, const char *path) {
+        SeriesInfo info = { .n = 0 };
+        Path p;
+
+        assert_int_equal(path_parse(path, &p), 0);
+        series_info(b->f->series, &p, &info);
+        return info.n;
+}
+
+static int send_cached(Bed *b, const char *paths, uint16_t ssid) {
+        SendRequest rq = plain;
+
+        rq.format = FORMAT_SENML_JSON;
+        rq.with_cache = true;
+        rq.ssid = ssid;
+        return send_with(b, paths, rq);
+}
+
+static void test_with_cache(void **state) {
+        Bed *b = *state;
+
+        cache(b, "/3303/0/5700", 10);
+        measure(b, "/3303/0/5700", 20, 2);
+        assert_int_equal(send_json(b, "/3303/0"), 0); /* not asked for: the value */
+        expect_body(b, "[{\"n\":\"/3303/0/5700\",\"v\":21}]");
+        answer(b, CODE(2, 4));
+        expect(b, "acked; ");
+        assert_int_equal(cached(b, "/3303/0/5700"), 2);
+
+        assert_int_equal(send_cached(b, "/3303 /3/0/0", 0), 0);
+        expect_body(b,
+                    "[{\"bn\":\"/3/0/\",\"n\":\"0\",\"vs\":\"ACME\"},{\"bn\":\"/3303/0/\","
+                    "\"bt\":1700001000,\"n\":\"5700\",\"v\":20},{\"n\":\"5700\",\"t\":1,\"v\":21},"
+                    "{\"bn\":\"/3303/1/\",\"bt\":0,\"n\":\"5700\",\"v\":22.5}]");
+        assert_int_equal(cached(b, "/3303/0/5700"), 2); /* not before it has arrived */
+        measure(b, "/3303/0/5700", 30, 1);
+        answer(b, CODE(2, 4));
+        expect(b, "acked; ");
+        assert_int_equal(cached(b, "/3303/0/5700"), 1); /* the one that came meanwhile */
+        assert_int_equal(send_cached(b, "/3303/0", 0), 0);
+        expect_body(b, "[{\"bt\":1700001002,\"n\":\"/3303/0/5700\",\"v\":30}]");
+        answer(b, CODE(2, 4));
+        expect(b, "acked; ");
+        assert_int_equal(send_cached(b, "/3303/0", 0), 0); /* empty: the value */
+        expect_body(b, "[{\"n\":\"/3303/0/5700\",\"v\":30}]");
+        answer(b, CODE(2, 4));
+        expect(b, "acked; ");
+}
+
+static void test_cache_is_kept(void **state) {
+        Bed *b = *state;
+
+        cache(b, "/3303/0/5700", 10);
+        measure(b, "/3303/0/5700", 20, 3);
+        assert_int_equal(send_cached(b, "/3303/0", 0), 0);
+        answer(b, CODE(5, 0));
+        expect(b, "refused/5.00; ");
+        assert_int_equal(cached(b, "/3303/0/5700"), 3);
+        assert_int_equal(send_cached(b, "/3303/0", 0), 0);
+        fake_call_end(under_way(b), -ETIMEDOUT, b->f->now);
+        set_presence(b, PRESENCE_AWAKE);
+        fake_call_end(under_way(b), -ETIMEDOUT, b->f->now);
+        expect(b, "timeout(Connection timed out); ");
+        assert_int_equal(cached(b, "/3303/0/5700"), 3);
+}
+
+/* Every sample arrives once, in spite of the server's refusals and lost connections. */
+static void test_a_long_cache(void **state) {
+        const FormatLimits limits = { .now_ns = INT64_C(1800000000) * 1000000000 };
+        Bed *b = *state;
+        double next = 0;
+        int n_lost = 0;
+
+        b->f->dm->config.send_body_max = 400;
+        cache(b, "/3303/0/5700", 1000);
+        measure(b, "/3303/0/5700", 0, 300);
+        assert_int_equal(send_cached(b, "/3303/0", 0), 0);
+        for (int i = 0; next < 300; i++) {
+                const FormatSchema schema = tree_format_schema(b->f->tree);
+                g_auto(RecordList) got = { .v = NULL };
+                GBytes *body = under_way(b)->message.payload;
+
+                if (i % 3 == 2 && n_lost++ < 4) {
+                        peer_set_link(b->f->peer, NULL);
+                        set_presence(b, PRESENCE_ABSENT);
+                        peer_set_link(b->f->peer, b->f->link);
+                        set_presence(b, PRESENCE_AWAKE);
+                        continue;
+                }
+                assert_in_range(g_bytes_get_size(body), 1, 400);
+                assert_int_equal(format_decode(FORMAT_SENML_JSON, &PATH_ROOT,
+                                               g_bytes_get_data(body, NULL), g_bytes_get_size(body),
+                                               &schema, &limits, &got, NULL),
+                                 0);
+                for (size_t k = 0; k < got.n; k++)
+                        assert_true(got.v[k].value.d == next++);
+                answer(b, CODE(2, 4));
+        }
+        expect(b, "acked; ");
+        nothing_under_way(b);
+        assert_int_equal(cached(b, "/3303/0/5700"), 0);
+}
+
+static void add_second(Bed *b, Peer **ret) {
+        create(b->f, "/1/1");
+        set_integer(b->f, "/1/1/0", 2);
+        tree_begin(b->f->tree, ORIGIN_INTERNAL, 0);
+        assert_int_equal(tree_set(b->f->tree, &PATH_OIR(1, 1, 23),
+                                  &(Value){ .type = VALUE_BOOLEAN, .b = false }),
+                         0);
+        assert_int_equal(tree_commit(b->f->tree), 0);
+        *ret = peer_new(b->f->dm, 2);
+        peer_set_link(*ret, fake_link_new(b->f->transport));
+}
+
+static void test_a_cache_for_two(void **state) {
+        Message ok = MESSAGE_INIT(CODE(2, 4));
+        Bed *b = *state;
+        Peer *second;
+
+        add_second(b, &second);
+        cache(b, "/3303/0/5700", 10);
+        measure(b, "/3303/0/5700", 20, 3);
+        assert_int_equal(send_cached(b, "/3303/0", 0), 0);
+        pass(b->f, 0);
+        assert_int_equal(fake_n_open(b->f->transport), 2);
+        fake_call_respond(fake_open_call(b->f->transport, 0), &ok, b->f->now);
+        assert_int_equal(cached(b, "/3303/0/5700"), 3); /* the other one has not got them */
+        answer(b, CODE(2, 4));
+        expect(b, "acked 1:acked 2:acked; ");
+        assert_int_equal(cached(b, "/3303/0/5700"), 0);
+        /* One that refuses has them with its next one; the other has none to get. */
+        measure(b, "/3303/0/5700", 30, 2);
+        assert_int_equal(send_cached(b, "/3303/0", 0), 0);
+        pass(b->f, 0);
+        fake_call_respond(fake_open_call(b->f->transport, 0), &(Message){ .code = CODE(5, 0) },
+                          b->f->now);
+        answer(b, CODE(5, 0));
+        expect(b, "refused 1:refused/5.00 2:refused/5.00; ");
+        assert_int_equal(cached(b, "/3303/0/5700"), 2);
+        peer_free(second);
+}
+
 /* Each body is as long as it may be, or has one record; together they are all records. */
 static void test_body_sizes(void **state) {
         static const size_t limits[] = { 1, 50, 100, 1000, 5000, 1000000 };
@@ -726,6 +889,10 @@ int main(void) {
                 SEND_TEST(test_pieces),
                 SEND_TEST(test_too_large_for_the_server),
                 SEND_TEST(test_records),
+                SEND_TEST(test_with_cache),
+                SEND_TEST(test_cache_is_kept),
+                SEND_TEST(test_a_long_cache),
+                SEND_TEST(test_a_cache_for_two),
                 SEND_TEST(test_body_sizes),
                 SEND_TEST(test_rights),
         };
