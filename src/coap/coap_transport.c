@@ -4,6 +4,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_io.h"
+#include "coap/local.h"
 #include "coap/security.h"
 #include "coap/sleep.h"
 
@@ -37,6 +38,7 @@ int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret
         t->loop = loop;
         t->config = with_defaults(config);
         t->spool_directory = g_strdup(config->spool_directory);
+        t->ports = local_ports_new();
         t->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         r = resolver_new(loop, NULL, &t->resolver);
         if (r < 0) {
@@ -53,6 +55,7 @@ CoapTransport *coap_transport_free(CoapTransport *t) {
                 return NULL;
         resolver_free(t->resolver);
         g_hash_table_unref(t->silent);
+        local_ports_free(t->ports);
         g_free(t->spool_directory);
         g_free((char *) t->config.secrets_directory);
         g_free((char *) t->config.trust_store);

@@ -8,6 +8,7 @@
 #include "coap/exchange.h"
 #include "coap/link_io.h"
 #include "coap/link_secure.h"
+#include "coap/local.h"
 #include "coap/sleep.h"
 
 #define HOUSEKEEPING_USEC                                                                          \
@@ -69,8 +70,10 @@ static void note_silence(Link *l) {
 }
 
 void link_close(Link *l) {
-        if (!l->closed)
+        if (!l->closed) {
                 note_silence(l);
+                local_keep(l);
+        }
         exchange_orphan_all(l);
         call_free_all(l);
         l->closed = true;

@@ -21,7 +21,8 @@ struct CoapTransport {
         CoapConfig config; /* with the values in brackets filled in */
         char *spool_directory;
         Resolver *resolver;
-        GHashTable *silent; /* name of a host -> how many links in vain, see connect_any() */
+        struct LocalPorts *ports; /* local.h */
+        GHashTable *silent;       /* name of a host -> how many links in vain, see connect_any() */
 };
 
 typedef struct Secure Secure; /* link_secure.h */

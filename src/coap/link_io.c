@@ -10,6 +10,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_secure.h"
+#include "coap/local.h"
 #include "coap/pdu.h"
 #include "coap/peek.h"
 #include "coap/sleep.h"
@@ -246,8 +247,15 @@ static char *name_peer(const struct sockaddr *address, socklen_t n) {
         return g_strdup_printf(strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
+static coap_session_t *connect_session(Link *l, const coap_address_t *local,
+                                       const coap_address_t *remote) {
+        errno = 0;
+        return l->secure ? link_secure_connect(l, local, remote)
+                         : coap_new_client_session(l->context, local, remote, COAP_PROTO_UDP);
+}
+
 int link_io_open(Link *l, const struct sockaddr *address, socklen_t n) {
-        coap_address_t remote;
+        coap_address_t remote, local;
         int r;
 
         if (n > sizeof(remote.addr))
@@ -260,13 +268,13 @@ int link_io_open(Link *l, const struct sockaddr *address, socklen_t n) {
         coap_address_init(&remote);
         memcpy(&remote.addr, address, n);
         remote.size = n;
-        errno = 0;
-        if (l->secure)
-                l->session = link_secure_connect(l, &remote);
-        else
-                l->session = coap_new_client_session(l->context, NULL, &remote, COAP_PROTO_UDP);
+        if (local_address(l, address, &local))
+                l->session = connect_session(l, &local, &remote);
+        if (!l->session) /* somebody else has the port */
+                l->session = connect_session(l, NULL, &remote);
         if (!l->session)
                 return errno > 0 ? -errno : -EHOSTUNREACH;
+        local_connected(l);
         coap_session_set_app_data(l->session, l);
         set_transmission(l);
         if (l->secure)

@@ -87,8 +87,9 @@ Secure *link_secure_free(Secure *s) {
         return NULL;
 }
 
-coap_session_t *link_secure_connect(Link *l, const coap_address_t *remote) {
-        return security_connect(l->secure->security, l->context, remote, COAP_PROTO_DTLS);
+coap_session_t *link_secure_connect(Link *l, const coap_address_t *local,
+                                    const coap_address_t *remote) {
+        return security_connect(l->secure->security, l->context, local, remote, COAP_PROTO_DTLS);
 }
 
 void link_secure_connected(Link *l) {

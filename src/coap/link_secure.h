@@ -9,7 +9,8 @@
 int link_secure_new(Link *l, const LinkConfig *config, const char *host, char **ret_error);
 Secure *link_secure_free(Secure *s); /* after the session's release */
 
-coap_session_t *link_secure_connect(Link *l, const coap_address_t *remote);
+coap_session_t *link_secure_connect(Link *l, const coap_address_t *local /* may be NULL */,
+                                    const coap_address_t *remote);
 void link_secure_connected(Link *l); /* the session is set up */
 /* May call the owner, who may close the link. */
 void link_secure_settle(Link *l, uint64_t now_usec);

@@ -39,8 +39,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Security, security_free)
 
 /* coap_new_client_session() for COAP_PROTO_DTLS or COAP_PROTO_TLS; starts the handshake, or with
  * TLS the connection. NULL with errno. */
-coap_session_t *security_connect(Security *s, coap_context_t *context, const coap_address_t *remote,
-                                 coap_proto_t proto);
+coap_session_t *security_connect(Security *s, coap_context_t *context, const coap_address_t *local,
+                                 const coap_address_t *remote, coap_proto_t proto);
 /* Handshake messages in datagrams that fit any path, whatever libcoap was told of the MTU since. */
 void security_cut_flights(Security *s);
 SecurityState security_state(const Security *s);

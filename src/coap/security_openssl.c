@@ -583,8 +583,8 @@ Security *security_free(Security *s) {
         return NULL;
 }
 
-coap_session_t *security_connect(Security *s, coap_context_t *context, const coap_address_t *remote,
-                                 coap_proto_t proto) {
+coap_session_t *security_connect(Security *s, coap_context_t *context, const coap_address_t *local,
+                                 const coap_address_t *remote, coap_proto_t proto) {
         /* Placeholders: libcoap insists on them, and the hook puts what is meant in their place. */
         static const uint8_t nothing[] = "-";
         coap_dtls_cpsk_t setup = {
@@ -596,7 +596,7 @@ coap_session_t *security_connect(Security *s, coap_context_t *context, const coa
 
         expected = s;
         errno = 0;
-        session = coap_new_client_session_psk2(context, NULL, remote, proto, &setup);
+        session = coap_new_client_session_psk2(context, local, remote, proto, &setup);
         error = errno;
         expected = NULL;
         errno = error;

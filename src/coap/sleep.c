@@ -7,12 +7,14 @@
 #include <sys/socket.h>
 
 #include "coap/link_io.h"
+#include "coap/link_secure.h"
 #include "coap/peek.h"
 #include "util/log.h"
 
 bool link_is_open(const Link *l) {
         return l->query || l->literal || l->calls.length > 0 || l->exchanges.length > 0 ||
-               l->outbox.current || l->withdraw;
+               l->outbox.current || l->withdraw || !link_secure_is_open(l) ||
+               (l->lingering && !coap_can_exit(l->context));
 }
 
 uint64_t link_busy_until(const Link *l, uint64_t now_usec) {

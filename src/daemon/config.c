@@ -484,7 +484,7 @@ static void check_queue(const char *group, QueueSocket socket, bool at_once, GSt
         if (socket == QUEUE_SOCKET_CLOSE && at_once)
                 g_string_append_printf(errors,
                                        "[%s] QueueAtOnce: not with QueueSocket=close, the server "
-                                       "has to be told the new address first\n",
+                                       "has to learn the new address from an Update\n",
                                        group);
 }
 

@@ -3,7 +3,9 @@
 #include "coap_peer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <unistd.h>
 
 static const uint64_t patience_usec = 93 * USEC_PER_SEC;
 
@@ -246,6 +248,61 @@ static void test_close(void **state) {
         }
 }
 
+static uint16_t port_of(const Server *s) {
+        return ((const struct sockaddr_in *) (const void *) &s->client)->sin_port;
+}
+
+/* The next link after a sleep goes on with the port and the message ids; after anything else not.
+ */
+static void test_port_is_kept(void **state) {
+        Fixture *f = connected();
+        uint16_t port = port_of(f->server), mid, other;
+        g_autofree Datagram *d = NULL;
+        Message m = MESSAGE_INIT(CODE(2, 5));
+        Call *call;
+
+        m.confirmable = false;
+        assert_int_equal(f->ops->notify(f->link, &m, fixture_on_notified, f, &call), 0);
+        d = server_receive(f);
+        mid = d->p.mid;
+        run_for(f, 20, NULL, 0);
+        assert_int_equal(put_to_sleep(f, true), 0);
+        f->ops->close(f->link);
+        f->up = false;
+        fixture_connect(f);
+        assert_int_equal(port_of(f->server), port);
+        f->answers = 0;
+        assert_int_equal(f->ops->notify(f->link, &m, fixture_on_notified, f, &call), 0);
+        g_free(g_steal_pointer(&d));
+        d = server_receive(f);
+        assert_in_range((uint16_t) (d->p.mid - mid), 1, 8);
+
+        f->ops->close(f->link); /* awake */
+        f->up = false;
+        f->answers = 0;
+        fixture_connect(f);
+        other = port_of(f->server);
+        assert_int_not_equal(other, port);
+
+        /* Somebody else has taken the port meanwhile, for this very server. */
+        run_for(f, 20, NULL, 0);
+        assert_int_equal(put_to_sleep(f, true), 0);
+        f->ops->close(f->link);
+        {
+                struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = other };
+                int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+                a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+                assert_int_equal(bind(fd, (struct sockaddr *) &a, sizeof(a)), 0);
+                f->up = false;
+                f->answers = 0;
+                fixture_connect(f);
+                assert_int_not_equal(port_of(f->server), other);
+                close(fd);
+        }
+        fixture_free(f);
+}
+
 static void test_not_up(void **state) {
         Fixture *f = fixture_new(NULL);
         LinkConfig config = { .uri = f->server->uri, .ssid = 1 };
@@ -268,6 +325,7 @@ int main(void) {
                 cmocka_unit_test(test_upload),
                 cmocka_unit_test(test_download),
                 cmocka_unit_test(test_close),
+                cmocka_unit_test(test_port_is_kept),
                 cmocka_unit_test(test_not_up),
         };
 

@@ -58,6 +58,9 @@ import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
 import org.eclipse.leshan.server.observation.ObservationListener;
+import org.eclipse.leshan.server.queue.ClientAwakeTimeProvider;
+import org.eclipse.leshan.server.queue.PresenceListener;
+import org.eclipse.leshan.server.queue.StaticClientAwakeTimeProvider;
 import org.eclipse.leshan.server.registration.Registration;
 import org.eclipse.leshan.server.registration.RegistrationListener;
 import org.eclipse.leshan.server.registration.RegistrationUpdate;
@@ -72,7 +75,8 @@ final class LeshanPeer implements AutoCloseable {
     private static final Random RANDOM = new Random();
     private static final int BODY_BYTES = 4 << 20;
 
-    enum Kind { REGISTERED, UPDATED, DEREGISTERED }
+    /** AWAKE and SLEEPING: what the server thinks of a client in queue mode. */
+    enum Kind { REGISTERED, UPDATED, DEREGISTERED, AWAKE, SLEEPING }
 
     /** One step of the registration interface; update is set for UPDATED only. */
     record Event(Kind kind, Registration registration, RegistrationUpdate update) {
@@ -99,6 +103,11 @@ final class LeshanPeer implements AutoCloseable {
     private volatile Registration registration;
 
     LeshanPeer() throws IOException {
+        this(new StaticClientAwakeTimeProvider());
+    }
+
+    /** With another time that the server thinks a client in queue mode awake. */
+    LeshanPeer(ClientAwakeTimeProvider awake) throws IOException {
         CaliforniumServerEndpointsProvider provider = new CaliforniumServerEndpointsProvider.Builder(
                 new CoapServerProtocolProvider())
                 .setConfiguration(c -> c.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, BODY_BYTES))
@@ -106,9 +115,11 @@ final class LeshanPeer implements AutoCloseable {
         LeshanServerBuilder builder = new LeshanServerBuilder();
         builder.setEndpointsProviders(provider);
         builder.setObjectModelProvider(new VersionedModelProvider(models()));
+        builder.setClientAwakeTimeProvider(awake);
         server = builder.build();
         server.getRegistrationService().addListener(new Registrations());
         server.getObservationService().addListener(new Observations());
+        server.getPresenceService().addListener(new Presences());
         server.getSendService().addListener(new Sends());
         server.start();
         endpoint = provider.getCoapServer().getEndpoints().get(0);
@@ -294,6 +305,18 @@ final class LeshanPeer implements AutoCloseable {
                 Registration next) {
             if (!expired && next == null)
                 events.add(new Event(Kind.DEREGISTERED, last, null));
+        }
+    }
+
+    private final class Presences implements PresenceListener {
+        @Override
+        public void onAwake(Registration who) {
+            events.add(new Event(Kind.AWAKE, who, null));
+        }
+
+        @Override
+        public void onSleeping(Registration who) {
+            events.add(new Event(Kind.SLEEPING, who, null));
         }
     }
 
