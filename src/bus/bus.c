@@ -398,6 +398,26 @@ static char *new_instance_id(void) {
         return g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
 }
 
+static void stand(void *userdata, const Reservation *r) {
+        Bus *b = userdata;
+        Claim c = {
+                .bus_name = r->bus_name,
+                .handler = r->handler,
+                .prefixes = (Path *) (void *) r->paths->data,
+                .n_prefixes = r->paths->len,
+                .operations = r->operations,
+                .timeout_ms = r->timeout_ms,
+        };
+
+        if (r->operations)
+                claims_add_standing(b->claims, &c);
+}
+
+static void take_reservations(Bus *b) {
+        claims_clear_standing(b->claims);
+        grants_foreach_reservation(senders_grants(b->senders), stand, b);
+}
+
 int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
         const uint32_t quotas[_QUOTA_MAX] = { config->claims_per_user,
                                               config->subscriptions_per_user,
@@ -426,6 +446,7 @@ int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
         b->vtables = g_ptr_array_new_with_free_func(g_free);
         b->owners = owners_new(quotas, on_owner_vanished, b);
         b->claims = claims_new(loop_timers(loop), on_claim_ended, b);
+        take_reservations(b);
         b->handlers = handlers_new(loop, b->claims, config->queue_max);
         b->subscriptions = subscriptions_new(b);
         b->holds = holds_new(b);
@@ -516,6 +537,7 @@ static void tell_withdrawn(void *userdata, const Claim *c) {
 
 void bus_set_grants(Bus *b, Grants *grants) {
         senders_set_grants(b->senders, grants);
+        take_reservations(b);
         if (!b->bus)
                 return;
         claims_drop(b->claims, is_withdrawn, tell_withdrawn, b);

@@ -8,8 +8,10 @@
 
 struct Claims {
         TimerQueue *timers;
-        GHashTable *by_id;   /* id -> Claim, owned */
-        GHashTable *by_path; /* Path -> GPtrArray of Claim, borrowed */
+        GHashTable *by_id;            /* id -> Claim, owned */
+        GHashTable *by_path;          /* Path -> GPtrArray of Claim, borrowed */
+        GPtrArray *standing;          /* Claim */
+        GHashTable *standing_by_path; /* Path -> GPtrArray of one of them, borrowed */
         uint32_t last_id;
         void (*ended)(void *userdata, const Claim *claim);
         void *userdata;
@@ -38,6 +40,15 @@ static void list_free(gpointer p) {
         g_ptr_array_unref(p);
 }
 
+static void standing_free(gpointer p) {
+        Claim *c = p;
+
+        g_free((char *) c->bus_name);
+        g_free(c->handler);
+        g_free(c->prefixes);
+        g_free(c);
+}
+
 Claims *claims_new(TimerQueue *timers, void (*ended)(void *userdata, const Claim *claim),
                    void *userdata) {
         Claims *cs = g_new0(Claims, 1);
@@ -45,6 +56,8 @@ Claims *claims_new(TimerQueue *timers, void (*ended)(void *userdata, const Claim
         cs->timers = timers;
         cs->by_id = g_hash_table_new_full(NULL, NULL, NULL, entry_free);
         cs->by_path = path_table_new(list_free);
+        cs->standing = g_ptr_array_new_with_free_func(standing_free);
+        cs->standing_by_path = path_table_new(list_free);
         cs->ended = ended;
         cs->userdata = userdata;
         return cs;
@@ -53,6 +66,8 @@ Claims *claims_new(TimerQueue *timers, void (*ended)(void *userdata, const Claim
 Claims *claims_free(Claims *cs) {
         if (!cs)
                 return NULL;
+        g_hash_table_unref(cs->standing_by_path);
+        g_ptr_array_unref(cs->standing);
         g_hash_table_unref(cs->by_path);
         g_hash_table_unref(cs->by_id);
         g_free(cs);
@@ -220,17 +235,59 @@ void claims_vanished(Claims *cs, Owner *owner, uint64_t now_usec) {
         }
 }
 
-const GPtrArray *claims_find(const Claims *cs, const Path *p) {
-        if (g_hash_table_size(cs->by_path) == 0)
+static const GPtrArray *find_longest(GHashTable *by_path, const Path *p) {
+        if (g_hash_table_size(by_path) == 0)
                 return NULL;
         for (int n = p->n; n >= 0; n--) {
                 Path prefix = path_prefix(p, (uint8_t) n);
-                const GPtrArray *list = g_hash_table_lookup(cs->by_path, &prefix);
+                const GPtrArray *list = g_hash_table_lookup(by_path, &prefix);
 
                 if (list)
                         return list;
         }
         return NULL;
+}
+
+static bool is_somebody_there(const GPtrArray *list) {
+        for (guint i = 0; list && i < list->len; i++)
+                if (((const Claim *) list->pdata[i])->owner)
+                        return true;
+        return false;
+}
+
+const GPtrArray *claims_find(const Claims *cs, const Path *p) {
+        const GPtrArray *list = find_longest(cs->by_path, p), *standing;
+
+        if (is_somebody_there(list))
+                return list;
+        standing = find_longest(cs->standing_by_path, p);
+        return standing ? standing : list;
+}
+
+/* --- standing ones --- */
+void claims_add_standing(Claims *cs, const Claim *claim) {
+        Claim *c = g_new(Claim, 1);
+
+        *c = *claim;
+        c->bus_name = g_strdup(claim->bus_name);
+        c->handler = g_strdup(claim->handler);
+        c->prefixes = g_memdup2(claim->prefixes, claim->n_prefixes * sizeof(Path));
+        g_ptr_array_add(cs->standing, c);
+        for (size_t i = 0; i < c->n_prefixes; i++) {
+                GPtrArray *list = g_ptr_array_new();
+
+                g_ptr_array_add(list, c);
+                g_hash_table_insert(cs->standing_by_path, path_dup(&c->prefixes[i]), list);
+        }
+}
+
+void claims_clear_standing(Claims *cs) {
+        g_hash_table_remove_all(cs->standing_by_path);
+        g_ptr_array_set_size(cs->standing, 0);
+}
+
+const char *claim_address(const Claim *c) {
+        return c->owner ? owner_name(c->owner) : c->bus_name;
 }
 
 void claims_foreach(const Claims *cs, void (*func)(void *userdata, const Claim *claim),

@@ -18,7 +18,8 @@ typedef enum OnVanish {
 
 typedef struct Claim {
         uint32_t id;
-        Owner *owner; /* NULL once it vanished */
+        Owner *owner;         /* NULL once it vanished */
+        const char *bus_name; /* of a standing claim (apps.d), which has no owner; else NULL */
         uid_t uid;
         char *handler; /* object path of the application's Handler */
         Path *prefixes;
@@ -48,6 +49,12 @@ void claims_drop(Claims *cs, bool (*match)(void *userdata, const Claim *claim),
 void claims_drop_object(Claims *cs, uint16_t object,
                         void (*told)(void *userdata, const Claim *claim), void *userdata);
 void claims_vanished(Claims *cs, Owner *owner, uint64_t now_usec);
+/* A claim that is there without its application, which the bus starts for a call; found where no
+ * claim of somebody present is. Plain fields, texts and prefixes are copied. */
+void claims_add_standing(Claims *cs, const Claim *claim);
+void claims_clear_standing(Claims *cs);
+/* Where its calls go: the owner, or the name the bus starts; NULL: the application has gone. */
+const char *claim_address(const Claim *c);
 /* The claims on the longest claimed prefix of p, in the order they were made; NULL when there is
  * none. */
 const GPtrArray *claims_find(const Claims *cs, const Path *p);

@@ -236,7 +236,7 @@ static int append_owner(Walk *w, const Path *p) {
         if (!c)
                 return 0;
         return sd_bus_message_append(w->reply, "{sv}", "owner", "s",
-                                     c->owner ? owner_name(c->owner) : "(gone)");
+                                     claim_address(c) ? claim_address(c) : "(gone)");
 }
 
 static int append_node(Walk *w, const Path *p, const Value *v, const ResourceDef *def) {

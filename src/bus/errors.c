@@ -83,6 +83,9 @@ int bus_error_from_handler(const sd_bus_error *error) {
                 { ETIMEDOUT, SD_BUS_ERROR_TIMEOUT },
         };
 
+        /* The application could not be started. */
+        if (g_str_has_prefix(error->name, "org.freedesktop.DBus.Error.Spawn."))
+                return -EHOSTUNREACH;
         for (size_t i = 0; i < G_N_ELEMENTS(extra); i++)
                 if (strcmp(error->name, extra[i].name) == 0)
                         return -extra[i].error;

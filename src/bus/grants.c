@@ -83,6 +83,7 @@ Reservation *reservation_free(Reservation *r) {
         if (!r)
                 return NULL;
         g_free(r->bus_name);
+        g_free(r->handler);
         g_array_unref(r->paths);
         g_free(r);
         return NULL;
@@ -191,6 +192,12 @@ bool grant_view_may(const GrantView *v, Right right, const Path *path) {
 
 bool grant_view_may_some(const GrantView *v, Right right, const Path *path) {
         return view_may(v, right, path, true);
+}
+
+void grants_foreach_reservation(const Grants *g, void (*func)(void *userdata, const Reservation *r),
+                                void *userdata) {
+        for (guint i = 0; i < g->reservations->len; i++)
+                func(userdata, g->reservations->pdata[i]);
 }
 
 const Reservation *grants_reserved(const Grants *g, const Path *path) {

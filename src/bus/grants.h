@@ -48,10 +48,13 @@ GrantRule *grant_rule_new(const char *name);
 GrantRule *grant_rule_free(GrantRule *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GrantRule, grant_rule_free)
 
-/* Paths that only the owner of a well-known bus name may claim. */
+/* Paths that only the owner of a well-known bus name may claim. With operations, calls for them go
+ * to that name while nobody has claimed them: the bus starts the application then. */
 typedef struct Reservation {
-        char *bus_name;
-        GArray *paths; /* Path */
+        char *bus_name, *handler; /* object path of the application's Handler; NULL */
+        GArray *paths;            /* Path */
+        unsigned operations;      /* APP_EXECUTE, APP_READ; 0: it is not started */
+        uint32_t timeout_ms;
 } Reservation;
 Reservation *reservation_new(const char *bus_name);
 Reservation *reservation_free(Reservation *r);
@@ -80,6 +83,8 @@ bool grant_view_may(const GrantView *v, Right right, const Path *path);
  */
 bool grant_view_may_some(const GrantView *v, Right right, const Path *path);
 
+void grants_foreach_reservation(const Grants *g, void (*func)(void *userdata, const Reservation *r),
+                                void *userdata);
 /* The reservation that path falls under, or that falls under path; NULL if there is none. */
 const Reservation *grants_reserved(const Grants *g, const Path *path);
 

@@ -247,7 +247,7 @@ static Part *part_new(AppCall *call, const Claim *claim, sd_bus_message *m) {
         part->call = call;
         part->message = sd_bus_message_ref(m);
         part->timeout_usec = claim->timeout_ms * USEC_PER_MSEC;
-        part->owner = g_strdup(owner_name(claim->owner));
+        part->owner = g_strdup(claim_address(claim));
         part->handler = g_strdup(claim->handler);
         g_ptr_array_add(call->parts, part);
         return part;
@@ -283,7 +283,8 @@ static const Claim *claim_for(const Handlers *h, const Path *p, unsigned operati
         for (guint i = 0; list && i < list->len; i++) {
                 const Claim *c = g_ptr_array_index(list, i);
 
-                if ((c->operations & operation) && (!best || (!best->owner && c->owner)))
+                if ((c->operations & operation) &&
+                    (!best || (!claim_address(best) && claim_address(c))))
                         best = c;
         }
         return best;
@@ -302,7 +303,7 @@ static unsigned handlers_claimed(void *apps, const Path *p) {
 static int new_message(Handlers *h, const Claim *claim, const char *member, sd_bus_message **ret) {
         if (!h->bus)
                 return -EHOSTUNREACH;
-        return sd_bus_message_new_method_call(h->bus, ret, owner_name(claim->owner), claim->handler,
+        return sd_bus_message_new_method_call(h->bus, ret, claim_address(claim), claim->handler,
                                               HANDLER_INTERFACE, member);
 }
 
@@ -374,7 +375,7 @@ static bool try_alternative(AppCall *call, const sd_bus_error *error) {
         while (call->alternatives->len > 0) {
                 Alternative *a = g_ptr_array_steal_index(call->alternatives, 0);
                 const Claim *c = claims_by_id(h->claims, a->claim_id);
-                bool usable = c && c->owner;
+                bool usable = c && claim_address(c);
 
                 if (usable)
                         submit(h, part_new(call, c, a->message));
@@ -398,7 +399,7 @@ static AppCall *handlers_execute(void *apps, const Path *p, const ExecuteArg *ar
                 sd_bus_message *m = NULL;
                 int r;
 
-                if (!(c->operations & APP_EXECUTE) || !c->owner)
+                if (!(c->operations & APP_EXECUTE) || !claim_address(c))
                         continue;
                 r = execute_message(h, c, p, args, n_args, raw, context, &m);
                 if (r < 0)
@@ -470,7 +471,7 @@ static AppCall *handlers_read(void *apps, const Path *paths, size_t n, const App
                 const Claim *claim = g_ptr_array_index(owners, i);
                 int r;
 
-                if (!claim->owner)
+                if (!claim_address(claim))
                         return owner_gone(call);
                 r = add_read(h, call, claim, paths, claims, n, context);
                 if (r < 0)
@@ -555,7 +556,7 @@ static AppCall *handlers_prepare(void *apps, const Op *ops, size_t n, const AppC
                 const Claim *claim = g_ptr_array_index(owners, i);
                 int r;
 
-                if (!claim->owner)
+                if (!claim_address(claim))
                         return owner_gone(call);
                 r = add_prepare(h, call, claim, ops, claims, n, context, owners->len == 1);
                 if (r < 0)

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "daemon/keyfile.h"
+#include "lwm2m/app.h"
 #include "util/parse.h"
+#include "util/timerq.h"
 
 #define RULES_MAX 1024
 #define PATHS_MAX 256 /* of one rule or reservation */
@@ -174,22 +176,83 @@ static bool is_bus_name(const char *name) {
         return c[-1] != '.';
 }
 
+#define START_USEC (25 * USEC_PER_SEC)      /* what the bus gives an application to start */
+#define START_USEC_MAX (240 * USEC_PER_SEC) /* a CoAP server has given up by then */
+
+static bool is_object_path(const char *path) {
+        const char *c = path;
+
+        if (*c != '/' || strlen(path) > 255)
+                return false;
+        for (; *c; c++)
+                if (*c == '/' ? c[1] == '/' : !g_ascii_isalnum(*c) && *c != '_')
+                        return false;
+        return c == path + 1 || c[-1] != '/';
+}
+
+static char *add_operation(void *userdata, const char *word) {
+        if (strcmp(word, "execute") != 0 && strcmp(word, "read") != 0)
+                return g_strdup_printf("'%s' is not execute or read", word);
+        ((Reservation *) userdata)->operations |= word[0] == 'e' ? APP_EXECUTE : APP_READ;
+        return NULL;
+}
+
+typedef struct AppKeys {
+        Reservation *r;
+        bool activate;
+} AppKeys;
+
+static void read_app_key(const KeyFile *f, const char *group, const char *key, const char *text,
+                         AppKeys *app) {
+        uint64_t usec;
+
+        if (strcmp(key, "paths") == 0)
+                each_word(f, group, key, text, add_path, app->r->paths);
+        else if (strcmp(key, "handles") == 0)
+                each_word(f, group, key, text, add_operation, app->r);
+        else if (strcmp(key, "activate") == 0) {
+                if (parse_bool(text, &app->activate) < 0)
+                        keyfile_complain(f, group, key, "'%s' is not a boolean (yes or no)", text);
+        } else if (strcmp(key, "handler") == 0) {
+                if (!is_object_path(text))
+                        keyfile_complain(f, group, key, "'%s' is not an object path", text);
+                g_free(app->r->handler);
+                app->r->handler = g_strdup(text);
+        } else if (strcmp(key, "timeout") == 0) {
+                if (parse_duration(text, &usec) < 0 || usec < USEC_PER_SEC || usec > START_USEC_MAX)
+                        keyfile_complain(f, group, key, "'%s' is not a time of 1s to 240s", text);
+                else
+                        app->r->timeout_ms = (uint32_t) (usec / USEC_PER_MSEC);
+        } else
+                keyfile_complain(f, group, key,
+                                 "unknown key (known: paths, activate, handler, handles, timeout)");
+}
+
+static void check_app(const KeyFile *f, const char *group, AppKeys *app) {
+        if (!is_bus_name(group))
+                keyfile_complain(f, group, NULL, "not a bus name such as com.example.Sensors1");
+        if (app->r->paths->len == 0)
+                keyfile_complain(f, group, NULL, "an application needs paths");
+        if (app->activate && !app->r->handler)
+                keyfile_complain(f, group, NULL, "activate=yes needs handler, its object path");
+        if (!app->activate)
+                app->r->operations = 0;
+        else if (!app->r->operations)
+                app->r->operations = APP_EXECUTE;
+}
+
 static void read_reservation(const KeyFile *f, const char *group, Grants *g) {
         g_auto(GStrv) keys = g_key_file_get_keys(f->keyfile, group, NULL, NULL);
         Reservation *r = reservation_new(group);
+        AppKeys app = { .r = r };
 
-        if (!is_bus_name(group))
-                keyfile_complain(f, group, NULL, "not a bus name such as com.example.Sensors1");
+        r->timeout_ms = START_USEC / USEC_PER_MSEC;
         for (char **key = keys; key && *key; key++) {
                 g_autofree char *text = g_key_file_get_value(f->keyfile, group, *key, NULL);
 
-                if (strcmp(*key, "paths") == 0)
-                        each_word(f, group, *key, text, add_path, r->paths);
-                else
-                        keyfile_complain(f, group, *key, "unknown key (known: paths)");
+                read_app_key(f, group, *key, text, &app);
         }
-        if (r->paths->len == 0)
-                keyfile_complain(f, group, NULL, "an application needs paths");
+        check_app(f, group, &app);
         for (guint i = 0; i < r->paths->len; i++) {
                 const Path *p = &g_array_index(r->paths, Path, i);
                 const Reservation *other = grants_reserved(g, p);

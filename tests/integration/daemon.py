@@ -21,6 +21,7 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 <busconfig>
   <type>system</type>
   <listen>unix:path={path}</listen>
+  <servicedir>{services}</servicedir>
   <auth>EXTERNAL</auth>
   <policy context="default">
     <allow user="*"/>
@@ -64,8 +65,10 @@ class Bus:
         self.path = folder / "bus"
         self.config, self.log = folder / "bus.conf", folder / "bus.log"
         include = f"  <include>{POLICY}</include>\n" if POLICY.exists() else ""
+        self.services = folder / "services"  # what the bus may start
+        self.services.mkdir(exist_ok=True)
         self.config.write_text(BUS_CONFIG.format(
-            path=self.path, include=include, extra=RUNNER_POLICY.format(uid=os.getuid()) +
+            path=self.path, services=self.services, include=include, extra=RUNNER_POLICY.format(uid=os.getuid()) +
             "".join(USER_POLICY.format(user=user) for user in users)))
         self.address = f"unix:path={self.path}"
         self.process = None

@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -331,6 +332,66 @@ def test_reserved_paths(ruled, nobody, other, make_client):
     assert client.call("org.freedesktop.DBus", "RequestName", "su", "com.example.Sensors1", 0,
                        name="org.freedesktop.DBus", path="/org/freedesktop/DBus") == 1
     assert client.call("Claims", "Claim", "asoa{sv}", ["/3303/0"], "/x", {})
+
+
+APP = """
+import asyncio, os, sys
+from dbus_fast import Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+
+async def main(address, log):
+    bus = await MessageBus(bus_address=address).connect()
+    def on_message(m):
+        if m.message_type != MessageType.METHOD_CALL or m.path != "/com/example/fota":
+            return None
+        with open(log, "a") as f:
+            f.write(f"{m.member} {m.body[0]}\\n")
+        if m.member == "Execute":
+            return Message.new_method_return(m)
+        values = [[p, Variant("s", "started"), 0] for p in m.body[0]]
+        return Message.new_method_return(m, "a(svx)", [values])
+    bus.add_message_handler(on_message)
+    await bus.request_name("com.example.Fota1")
+    await bus.wait_for_disconnect()
+
+with open(sys.argv[2], "a") as f:
+    f.write("start\\n")
+asyncio.run(main(*sys.argv[1:]))
+"""
+STARTED = """[com.example.Fota1]
+paths=/26241/0
+activate=yes
+handler=/com/example/fota
+handles=execute,read
+timeout=20s
+"""
+
+
+@needs_users
+def test_application_is_started(ruled, bus, server, tmp_path, make_client, ctl):
+    script, log = tmp_path / "app.py", tmp_path / "app.log"
+    script.write_text(APP)
+    bus.stop()
+    (bus.services / "com.example.Fota1.service").write_text(
+        f"[D-BUS Service]\nName=com.example.Fota1\nExec={sys.executable} {script} {bus.address} {log}\n")
+    bus.start()
+    ruled(STARTED, folder="apps.d")
+    assert not log.exists()
+    assert server.execute("/26241/0/22", wait=60).code == "2.04"
+    assert log.read_text() == "start\nExecute /26241/0/22\n"
+    assert server.read("/26241/0/0", accept="text").text == "started"
+    assert "com.example.Fota1" in ctl("ls", "-l", "/26241/0/0")
+    # whoever owns the name may claim the paths, and is asked then
+    assert server.write("/26241/0/1", "7").code == "2.04"
+    # the name belongs to the one that was started
+    with pytest.raises(DBusError, match="com.example.Fota1"):
+        make_client().call("Claims", "Claim", "asoa{sv}", ["/26241/0"], "/x", {})
+
+
+@needs_users
+def test_application_cannot_be_started(ruled, server):
+    ruled(STARTED, folder="apps.d")
+    assert server.execute("/26241/0/22", wait=60).code == "5.03"
 
 
 # --- quotas ---

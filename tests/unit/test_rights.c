@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 
 #include "daemon/rights.h"
+#include "lwm2m/app.h"
 
 typedef struct Folder {
         char *path, *config;
@@ -93,6 +94,24 @@ static void test_good(void **state) {
         assert_string_equal(grants_reserved(g, &p)->bus_name, "com.example.Sensors1");
 }
 
+static void test_activate(void **state) {
+        const Path p = { .id = { 5, 0, 2 }, .n = 3 }, other = { .id = { 3303 }, .n = 1 };
+        g_autoptr(Grants) g = NULL;
+        const Folder *f = *state;
+        const Reservation *r;
+
+        put(f, "apps.d/a.conf",
+            "[com.example.A]\npaths=/5\nactivate=yes\nhandler=/com/example/a\n"
+            "handles=execute,read\ntimeout=2s\n"
+            "[com.example.B]\npaths=/3303\nhandler=/b\nhandles=read\n");
+        g = load(f);
+        r = grants_reserved(g, &p);
+        assert_string_equal(r->handler, "/com/example/a");
+        assert_int_equal(r->operations, APP_EXECUTE | APP_READ);
+        assert_int_equal(r->timeout_ms, 2000);
+        assert_int_equal(grants_reserved(g, &other)->operations, 0); /* it is not to be started */
+}
+
 static void test_bad(void **state) {
         static const struct {
                 const char *file, *text, *where, *what;
@@ -121,6 +140,20 @@ static void test_bad(void **state) {
                 { "apps.d/a.conf", "[:1.5]\npaths=/3\n", "a.conf:1: ", "not a bus name" },
                 { "apps.d/a.conf", "[a.1b]\npaths=/3\n", "a.conf:1: ", "not a bus name" },
                 { "apps.d/a.conf", "[a.b]\n", "a.conf:1: ", "needs paths" },
+                { "apps.d/a.conf", "[a.b]\npaths=/3\nactivate=yes\n",
+                  "a.conf:1: ", "needs handler" },
+                { "apps.d/a.conf", "[a.b]\npaths=/3\nactivate=yes\nhandler=x\n",
+                  "a.conf:4: ", "not an object path" },
+                { "apps.d/a.conf", "[a.b]\npaths=/3\nhandler=/x//y\n",
+                  "a.conf:3: ", "not an object path" },
+                { "apps.d/a.conf", "[a.b]\npaths=/3\nhandler=/x/\n",
+                  "a.conf:3: ", "not an object path" },
+                { "apps.d/a.conf", "[a.b]\npaths=/3\nactivate=maybe\n", "a.conf:3: ", "boolean" },
+                { "apps.d/a.conf", "[a.b]\npaths=/3\nhandles=write\n",
+                  "a.conf:3: ", "not execute or read" },
+                { "apps.d/a.conf", "[a.b]\npaths=/3\ntimeout=10min\n", "a.conf:3: ", "240s" },
+                { "apps.d/a.conf", "[a.b]\npaths=/3\nclaims=1\n",
+                  "a.conf:3: ", "unknown key (known: paths, activate" },
                 { "apps.d/a.conf", "[a.b]\npaths=/3\n[a.c]\npaths=/3/0\n",
                   "a.conf:4: ", "reserved for a.b already" },
         };
@@ -149,6 +182,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_good, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_activate, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bad, setup, teardown),
         };
 
