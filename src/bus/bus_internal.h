@@ -29,6 +29,7 @@ struct Bus {
         LoopSource *source;
         Timer *reconnect;
         unsigned n_failed;
+        unsigned n_pings; /* in flight: flow.h */
 
         Senders *senders;
         GPtrArray *vtables; /* sd_bus_vtable, given to sd-bus */

@@ -2,10 +2,12 @@
 /* Data.Subscribe: a client names prefixes and gets Changed signals, unicast, with the values below
  * them that servers changed (with local=true also those that applications set). Within
  * min_interval_ms changes of one path coalesce to the newest; a path list that grows past its limit
- * is cut and counted as lost. A bus that does not read has changes coalesce, too. */
+ * is cut and counted as lost. A bus or a subscriber that does not read has changes coalesce, too.
+ */
 #include <errno.h>
 #include <string.h>
 
+#include "bus/flow.h"
 #include "bus/gate.h"
 #include "model/path_table.h"
 
@@ -13,6 +15,7 @@
 #define PENDING_MAX 1024
 #define BEHIND_USEC (100 * USEC_PER_MSEC) /* until a bus that was behind is tried again */
 #define CHANGED_BYTES_MAX (1 << 20)       /* of text and opaque values in one Changed */
+#define CHANGED_BYTES_EACH 64u            /* about what a value or name takes beside its text */
 
 struct Subscriptions {
         Bus *bus;
@@ -34,6 +37,7 @@ typedef struct Subscription {
         uint64_t n_lost;
         uint64_t last_sent_usec;
         Timer *timer;
+        Flow flow;
         Origin origin; /* of the newest change pending */
         uint16_t ssid;
 } Subscription;
@@ -41,6 +45,7 @@ typedef struct Subscription {
 static void subscription_free(gpointer p) {
         Subscription *s = p;
 
+        flow_clear(&s->flow);
         owner_give_back(s->owner, QUOTA_SUBSCRIPTIONS);
         owner_unref(s->owner);
         g_array_unref(s->prefixes);
@@ -56,7 +61,7 @@ static int compare_paths(gconstpointer a, gconstpointer b) {
 typedef struct Fill {
         sd_bus_message *m;
         int64_t now_ns;
-        size_t n_bytes;
+        size_t n_bytes, n_values;
         uint64_t n_lost; /* values that did not fit */
 } Fill;
 
@@ -71,6 +76,7 @@ static int append_value(void *userdata, const Path *p, const Value *v, const Res
                 return 0;
         }
         fill->n_bytes += variant_size(v);
+        fill->n_values++;
         r = sd_bus_message_open_container(fill->m, 'r', "svx");
         if (r >= 0)
                 r = sd_bus_message_append(fill->m, "s", PATH_TEXT(p));
@@ -138,6 +144,9 @@ static int send_changed(Subscription *s) {
                 r = append_details(s, fill.m, gone, s->n_lost + fill.n_lost);
         if (r >= 0)
                 r = sd_bus_send_to(b->bus, fill.m, owner_name(s->owner), NULL);
+        if (r >= 0)
+                flow_sent(&s->flow,
+                          fill.n_bytes + CHANGED_BYTES_EACH * (1 + fill.n_values + gone->len));
         sd_bus_message_unref(fill.m);
         return r;
 }
@@ -145,7 +154,7 @@ static int send_changed(Subscription *s) {
 static void on_due(void *userdata, uint64_t now_usec) {
         Subscription *s = userdata;
 
-        if (!s->owner_list->bus->bus)
+        if (!s->owner_list->bus->bus || !flow_is_open(&s->flow))
                 return;
         if (bus_is_behind(s->owner_list->bus)) {
                 timer_arm(s->timer, now_usec + BEHIND_USEC);
@@ -155,6 +164,13 @@ static void on_due(void *userdata, uint64_t now_usec) {
         g_hash_table_remove_all(s->pending);
         s->n_lost = 0;
         s->last_sent_usec = now_usec;
+}
+
+static void on_flow_open(void *userdata, uint64_t now_usec) {
+        Subscription *s = userdata;
+
+        if (g_hash_table_size(s->pending) > 0)
+                timer_arm(s->timer, now_usec);
 }
 
 static void note(Subscription *s, const Path *p, Origin origin, uint16_t ssid) {
@@ -321,6 +337,7 @@ int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         s->local = local;
         s->pending = path_table_new(NULL);
         s->timer = timer_new(loop_timers(b->loop), on_due, s);
+        flow_init(&s->flow, b, owner_name(owner), on_flow_open, s);
         g_ptr_array_add(b->subscriptions->all, s);
         return sd_bus_reply_method_return(m, "u", s->id);
 }

@@ -60,6 +60,11 @@ def fixture_app(bus):
         process.stdout.close()
 
 
+def rss(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def flood(server, n, path="/26241/0/1", prefix="", width=16):
     """`n` writes of a server without a pause, `width` at a time."""
     numbers = []
@@ -89,6 +94,28 @@ def test_subscriber_that_does_not_read(kit, server, client, app):
     assert kit.sanitized or kit.rss - before < GROWTH
     assert server.read("/26241/0/1", accept="text").text == "4999"
     assert client.call("Data", "Get", "sa{sv}", "/26241/0/1", {}) == 4999
+
+
+def test_subscriber_that_stops_for_a_while(kit, client, bus, ctl):
+    """The bus keeps what a subscriber does not read, on our account: not much is sent to it, and
+    what is newest when it reads again."""
+    watch = ctl.start("watch", "--initial", "/26241/0/0")
+    try:
+        assert watch.stdout.readline()  # it is subscribed
+        client.call("Data", "Set", "sva{sv}", "/26241/0/0", Variant("s", "first"), {})
+        before = rss(bus.process.pid)
+        watch.send_signal(signal.SIGSTOP)
+        for i in range(1500):
+            client.call("Data", "Set", "sva{sv}", "/26241/0/0", Variant("s", "x" * 30000), {})
+        client.call("Data", "Set", "sva{sv}", "/26241/0/0", Variant("s", "the last"), {})
+        assert rss(bus.process.pid) - before < GROWTH
+        watch.send_signal(signal.SIGCONT)
+        while "the last" not in watch.stdout.readline():
+            pass
+    finally:
+        watch.kill()
+        watch.wait()
+        watch.stdout.close()
 
 
 def test_bus_that_does_not_read(kit, server, client, bus):
