@@ -19,6 +19,7 @@ typedef enum KeyType {
         KEY_SECONDS,
         KEY_DURATION,
         KEY_VERSION,
+        KEY_FORMAT,
         KEY_QUEUE_SOCKET,
         KEY_STOP,
         KEY_NOTIFICATIONS
@@ -58,6 +59,8 @@ static const Key keys[] = {
         { "Client", "BackoffMax", AT(backoff_max_sec), 3600, 1, 7 * 86400, KEY_SECONDS },
         { "Client", "GiveUp", AT(give_up), 0, 0, 0, KEY_BOOL },
         { "Client", "Notifications", AT(non_confirmable), 0, 0, 0, KEY_NOTIFICATIONS },
+        { "Client", "BootstrapFile", AT(bootstrap_file), 0, 0, 0, KEY_TEXT },
+        { "Client", "BootstrapFormat", AT(bootstrap_format), 0, 0, 0, KEY_FORMAT },
         { "Limits", "Instances", AT(instances), 1000000, 1, U32, KEY_COUNT },
         { "Limits", "ValueBytes", AT(value_bytes), 256U << 20, 1024, UINT64_MAX / 2, KEY_SIZE },
         { "Limits", "Body", AT(body_bytes), 16U << 20, 1024, VALUE_LENGTH_MAX, KEY_SIZE },
@@ -79,6 +82,11 @@ static const Key keys[] = {
           7 * 86400 * USEC_PER_SEC, KEY_DURATION },
         { "Limits", "Servers", AT(servers), 16, 1, 1024, KEY_COUNT },
         { "Limits", "Events", AT(events), 256, 1, 65536, KEY_COUNT },
+        { "Limits", "BootstrapPaths", AT(bootstrap_paths), 4096, 16, 1000000, KEY_COUNT },
+        { "Limits", "BootstrapBytes", AT(bootstrap_bytes), 1U << 20, 1024, VALUE_LENGTH_MAX,
+          KEY_SIZE },
+        { "Limits", "BootstrapTime", AT(bootstrap_time_usec), 600 * USEC_PER_SEC, USEC_PER_SEC,
+          86400 * USEC_PER_SEC, KEY_DURATION },
         { "Limits", "ClaimsPerUser", AT(claims_per_user), 64, 1, 65536, KEY_COUNT },
         { "Limits", "SubscriptionsPerUser", AT(subscriptions_per_user), 64, 1, 65536, KEY_COUNT },
         { "Limits", "FdsPerUser", AT(fds_per_user), 16, 1, 1024, KEY_COUNT },
@@ -140,6 +148,17 @@ static int queue_socket_parse(const char *text, QueueSocket *ret) {
         return -EINVAL;
 }
 
+/* What a bootstrap may be in (TS Core 1.1.1, section 6.1.7.1). */
+static int bootstrap_format_parse(const char *text, Format *ret) {
+        Format f;
+
+        if (format_from_name(text, &f) < 0 || (f != FORMAT_SENML_CBOR && f != FORMAT_SENML_JSON &&
+                                               f != FORMAT_LWM2M_CBOR && f != FORMAT_TLV))
+                return -EINVAL;
+        *ret = f;
+        return 0;
+}
+
 static void set_number(Reading *in, const char *group, const Key *key, const char *text,
                        uint64_t *ret) {
         uint64_t u = 0;
@@ -196,6 +215,11 @@ static void set_key(Reading *in, const char *group, const Key *key, void *field,
         case KEY_VERSION:
                 if (version_parse(text, field) < 0)
                         complain(in, group, key->name, "'%s' is not auto, 1.0, 1.1 or 1.2", text);
+                return;
+        case KEY_FORMAT:
+                if (bootstrap_format_parse(text, field) < 0)
+                        complain(in, group, key->name,
+                                 "'%s' is not senml-cbor, senml-json, lwm2m-cbor or tlv", text);
                 return;
         case KEY_QUEUE_SOCKET:
                 if (queue_socket_parse(text, field) < 0)
@@ -278,6 +302,23 @@ static bool set_plain_server_key(Reading *in, const char *group, ServerConfig *s
         return false;
 }
 
+/* The keys of a bootstrap server. */
+static bool set_bootstrap_key(Reading *in, const char *group, ServerConfig *s, const char *name,
+                              const char *text) {
+        const Key key = { group, name, 0, 0, 0, UINT32_MAX, KEY_SECONDS };
+
+        if (strcmp(name, "Bootstrap") == 0) {
+                if (parse_bool(text, &s->bootstrap) < 0)
+                        complain(in, group, name, "'%s' is not a boolean (true or false)", text);
+        } else if (strcmp(name, "HoldOff") == 0)
+                set_number(in, group, &key, text, &s->hold_off_sec);
+        else if (strcmp(name, "AccountTimeout") == 0)
+                set_number(in, group, &key, text, &s->account_timeout_sec);
+        else
+                return false;
+        return true;
+}
+
 static void set_server_key(Reading *in, const char *group, ServerConfig *s, const char *name,
                            const char *text) {
         uint64_t u;
@@ -309,10 +350,12 @@ static void set_server_key(Reading *in, const char *group, ServerConfig *s, cons
         } else if (strcmp(name, "SecurityMode") == 0) {
                 if (strcmp(text, "nosec") != 0)
                         complain(in, group, name, "'%s': this version has nosec only", text);
-        } else if (!set_plain_server_key(in, group, s, name, text))
+        } else if (!set_bootstrap_key(in, group, s, name, text) &&
+                   !set_plain_server_key(in, group, s, name, text))
                 complain(in, group, name,
                          "unknown key (known: Uri, ShortId, Lifetime, Binding, SecurityMode, "
-                         "QueueMode, QueueAwakeTime, QueueSocket, QueueAtOnce)");
+                         "QueueMode, QueueAwakeTime, QueueSocket, QueueAtOnce, Bootstrap, HoldOff, "
+                         "AccountTimeout)");
 }
 
 /* What the server's group does not say is as [Client] says. */
@@ -453,8 +496,8 @@ static void read_group(Reading *in, const char *group) {
                 else
                         read_entry(in, group, *name, text);
         }
-        if (server && (!server->uri || !server->ssid))
-                complain(in, group, NULL, "a server needs Uri and ShortId");
+        if (server && (!server->uri || (!server->ssid && !server->bootstrap)))
+                complain(in, group, NULL, "a server needs Uri and ShortId (or Bootstrap=true)");
 }
 
 static int read_file(Config *config, const char *file, GString *errors) {
@@ -488,13 +531,33 @@ static void check_queue(const char *group, QueueSocket socket, bool at_once, GSt
                                        group);
 }
 
+/* A bootstrap server is none to register with: no Short Server ID, and only one of it. */
+static void check_server(const ServerConfig *s, bool *bootstrap, GString *errors) {
+        if (s->bootstrap && (s->ssid || s->lifetime_sec || s->binding))
+                g_string_append_printf(errors,
+                                       "[Server %s]: a bootstrap server has no ShortId, Lifetime "
+                                       "and Binding\n",
+                                       s->name);
+        if (!s->bootstrap && (s->hold_off_sec || s->account_timeout_sec))
+                g_string_append_printf(errors,
+                                       "[Server %s]: HoldOff and AccountTimeout are for "
+                                       "Bootstrap=true\n",
+                                       s->name);
+        if (s->bootstrap && *bootstrap)
+                g_string_append_printf(errors, "[Server %s]: a second bootstrap server\n", s->name);
+        *bootstrap = *bootstrap || s->bootstrap;
+}
+
 static void check_whole(const Config *c, GString *errors) {
+        bool bootstrap = false;
+
         check_queue("Client", c->queue_socket, c->queue_at_once, errors);
         for (guint i = 0; i < c->servers_list->len; i++) {
                 ServerConfig *a = g_ptr_array_index(c->servers_list, i);
                 g_autofree char *group = g_strconcat("Server ", a->name, NULL);
 
                 complete_server(c, a);
+                check_server(a, &bootstrap, errors);
                 if (!(c->queue_socket == QUEUE_SOCKET_CLOSE && c->queue_at_once))
                         check_queue(group, a->queue_socket, a->queue_at_once, errors);
                 for (guint k = 0; k < i; k++) {
@@ -507,7 +570,7 @@ static void check_whole(const Config *c, GString *errors) {
                                         b->name, a->name, a->ssid);
                 }
         }
-        if (c->servers_list->len > c->servers)
+        if (c->servers_list->len - bootstrap > c->servers)
                 g_string_append_printf(errors, "%u servers, but [Limits] Servers is %" PRIu64 "\n",
                                        c->servers_list->len, c->servers);
 }
@@ -517,9 +580,11 @@ static Config *config_new(void) {
 
         for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
                 if (keys[i].type != KEY_TEXT && keys[i].type != KEY_BOOL &&
-                    keys[i].type != KEY_VERSION && keys[i].type != KEY_QUEUE_SOCKET &&
-                    keys[i].type != KEY_STOP && keys[i].type != KEY_NOTIFICATIONS)
+                    keys[i].type != KEY_VERSION && keys[i].type != KEY_FORMAT &&
+                    keys[i].type != KEY_QUEUE_SOCKET && keys[i].type != KEY_STOP &&
+                    keys[i].type != KEY_NOTIFICATIONS)
                         *(uint64_t *) (void *) ((char *) c + keys[i].offset) = keys[i].preset;
+        c->bootstrap_format = FORMAT_SENML_CBOR;
         c->servers_list = g_ptr_array_new_with_free_func(server_config_free);
         c->seeds = g_ptr_array_new_with_free_func(seed_free);
         c->persist = g_array_new(FALSE, FALSE, sizeof(PersistConfig));
@@ -553,6 +618,7 @@ Config *config_free(Config *c) {
                 return NULL;
         g_free(c->endpoint);
         g_free(c->sms);
+        g_free(c->bootstrap_file);
         g_ptr_array_unref(c->servers_list);
         g_ptr_array_unref(c->seeds);
         g_array_unref(c->persist);

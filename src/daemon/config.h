@@ -18,6 +18,8 @@ typedef struct ServerConfig {
         char *uri, *binding;
         uint16_t ssid;
         uint32_t lifetime_sec; /* 0 = [Client] Lifetime */
+        bool bootstrap;        /* without ssid, binding and lifetime */
+        uint64_t hold_off_sec, account_timeout_sec;
         /* What no object holds: for the account with this ShortId at every start. Keys that are not
          * there have the values of [Client]. */
         bool has_queue_mode, queue_mode, queue_at_once;
@@ -49,7 +51,10 @@ typedef struct Config {
         uint64_t queue_awake_usec;
         QueueSocket queue_socket;
         char *sms;
+        char *bootstrap_file; /* NULL = none */
+        Format bootstrap_format;
         /* [Limits] */
+        uint64_t bootstrap_paths, bootstrap_bytes, bootstrap_time_usec;
         uint64_t instances, value_bytes, body_bytes, transfers, exchanges, separate_after_usec;
         uint64_t observations, observations_per_server, operations, composite_paths, records, depth;
         uint64_t sends, send_bytes, send_body_bytes, send_timeout_usec;

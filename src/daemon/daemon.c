@@ -7,6 +7,7 @@
 
 #include "bus/bus.h"
 #include "coap/coap_transport.h"
+#include "daemon/bootstrap_file.h"
 #include "daemon/endpoint.h"
 #include "daemon/notify.h"
 #include "daemon/seed.h"
@@ -96,6 +97,16 @@ static int check_values(const Config *config, Schema *schema) {
                 }
         }
         tree_set_limits(tree, (uint32_t) config->instances, config->value_bytes);
+        if (config->bootstrap_file) {
+                const BsLimits limits = { .paths = (uint32_t) config->bootstrap_paths,
+                                          .bytes = config->bootstrap_bytes };
+                g_autofree char *bad = NULL;
+
+                if (bootstrap_file_apply(config->bootstrap_file, tree, &limits, &bad) < 0) {
+                        log_error("[Client] BootstrapFile: %s", bad);
+                        n_bad++;
+                }
+        }
         if (seed_apply(config, tree, &why) < 0) {
                 daemon_log_lines(why ? why : "[Values]: cannot be used");
                 n_bad++;
@@ -304,7 +315,8 @@ static GArray *server_options(const Config *config) {
                                               s->queue_at_once),
                 };
 
-                g_array_append_val(options, o);
+                if (!s->bootstrap)
+                        g_array_append_val(options, o);
         }
         return options;
 }
@@ -338,6 +350,10 @@ static int make_client(Daemon *d, const Config *config) {
                 .settle_usec = config->settle_usec,
                 .servers_max = (uint32_t) config->servers,
                 .events_max = (uint32_t) config->events,
+                .bootstrap_format = (int) config->bootstrap_format,
+                .bootstrap_paths = (uint32_t) config->bootstrap_paths,
+                .bootstrap_bytes = config->bootstrap_bytes,
+                .bootstrap_max_usec = config->bootstrap_time_usec,
         };
         int r;
 
@@ -357,7 +373,15 @@ static int make_client(Daemon *d, const Config *config) {
 static int add_accounts(Daemon *d, const Config *config) {
         for (guint i = 0; i < config->servers_list->len; i++) {
                 const ServerConfig *s = g_ptr_array_index(config->servers_list, i);
-                ServerAccount account = { s->uri, s->ssid, s->lifetime_sec, s->binding };
+                ServerAccount account = {
+                        .uri = s->uri,
+                        .ssid = s->ssid,
+                        .lifetime_sec = s->lifetime_sec,
+                        .binding = s->binding,
+                        .bootstrap = s->bootstrap,
+                        .hold_off_sec = (uint32_t) s->hold_off_sec,
+                        .account_timeout_sec = (uint32_t) s->account_timeout_sec,
+                };
                 g_autofree char *why = NULL;
                 int r;
 
@@ -377,24 +401,48 @@ static void remove_accounts(Daemon *d) {
         known = client_servers(d->client, &n);
         for (size_t i = 0; i < n; i++)
                 client_remove_account(d->client, known[i], loop_now(d->loop));
+        if (client_has_bootstrap(d->client))
+                client_remove_account(d->client, 0, loop_now(d->loop));
+}
+
+/* In the order of TS Core 1.1.1, section 6.1.5: what a smartcard or the like has goes before what
+ * the factory has set. */
+static int first_accounts(Daemon *d, const Config *config, char **ret_error) {
+        const BsLimits limits = { .paths = (uint32_t) config->bootstrap_paths,
+                                  .bytes = config->bootstrap_bytes };
+        const char *file = d->arguments->bootstrap_file ? d->arguments->bootstrap_file
+                                                        : config->bootstrap_file;
+
+        int r;
+
+        if (!file)
+                return add_accounts(d, config);
+        r = bootstrap_file_apply(file, d->tree, &limits, ret_error);
+        if (r >= 0) {
+                log_info("Bootstrap information of '%s' taken over", file);
+                client_follow_accounts(d->client, loop_now(d->loop));
+        }
+        return r;
 }
 
 /* Factory bootstrap, only when the state has no account yet, and seeds. The accounts come first:
  * their instances take the first free numbers, which those of the seeds would be. */
 static int populate(Daemon *d, const Config *config, char **ret_error) {
         g_autofree uint16_t *known = NULL;
+        bool first;
         size_t n;
         int r = 0;
 
         known = client_servers(d->client, &n);
-        if (n == 0) {
-                r = add_accounts(d, config);
+        first = n == 0 && !client_has_bootstrap(d->client);
+        if (first) {
+                r = first_accounts(d, config, ret_error);
                 if (r >= 0)
                         r = seed_accounts(config, d->tree, ret_error);
         }
         if (r >= 0)
                 r = seed_apply(config, d->tree, ret_error);
-        if (r < 0 && n == 0)
+        if (r < 0 && first)
                 remove_accounts(d);
         if (r >= 0) /* after the instances it is about */
                 dm_set_access_policy(d->dm,

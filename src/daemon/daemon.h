@@ -11,6 +11,7 @@ typedef struct Arguments {
         const char *config_file;
         bool config_file_given; /* else a missing file is an empty one */
         const char *state_dir, *runtime_dir, *bus, *instance;
+        const char *bootstrap_file; /* NULL: [Client] BootstrapFile= */
 } Arguments;
 
 typedef struct Daemon Daemon;

@@ -18,6 +18,7 @@ typedef enum Option {
         OPTION_BUS,
         OPTION_INSTANCE,
         OPTION_LEVEL,
+        OPTION_BOOTSTRAP_FILE,
         OPTION_CHECK,
         OPTION_VERSION,
         OPTION_HELP
@@ -42,6 +43,8 @@ static void help(void) {
                "  --bus=BUS           system (default), session, none, or a D-Bus address\n"
                "  --instance=NAME     own org.lwm2md.Client1.NAME: a second daemon on one box\n"
                "  --log-level=LEVEL   error, warning, notice, info (default) or debug\n"
+               "  --bootstrap-file=PATH  accounts for the first start, instead of those of the "
+               "configuration\n"
                "  --check-config      read the configuration, say what is wrong with it, and exit\n"
                "  --version, --help\n\n"
                "See lwm2md(8), lwm2md.conf(5), lwm2mctl(1).\n");
@@ -56,6 +59,7 @@ static int parse_arguments(int argc, char *argv[]) {
                 { "bus", required_argument, NULL, OPTION_BUS },
                 { "instance", required_argument, NULL, OPTION_INSTANCE },
                 { "log-level", required_argument, NULL, OPTION_LEVEL },
+                { "bootstrap-file", required_argument, NULL, OPTION_BOOTSTRAP_FILE },
                 { "check-config", no_argument, NULL, OPTION_CHECK },
                 { "version", no_argument, NULL, OPTION_VERSION },
                 { "help", no_argument, NULL, OPTION_HELP },
@@ -80,6 +84,9 @@ static int parse_arguments(int argc, char *argv[]) {
                         break;
                 case OPTION_INSTANCE:
                         arg.instance = optarg;
+                        break;
+                case OPTION_BOOTSTRAP_FILE:
+                        arg.bootstrap_file = optarg;
                         break;
                 case OPTION_LEVEL:
                         if (log_level_parse(optarg, &level) < 0)

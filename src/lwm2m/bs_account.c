@@ -292,10 +292,9 @@ static int check_server(const Tree *tree, const Path *p, char **ret_error) {
         return 0;
 }
 
-int bs_account_check(const Tree *tree, char **ret_error) {
+static int check_all(const Tree *tree, unsigned *ret_servers, char **ret_error) {
         Path p = PATH_O(OBJECT_SECURITY);
         bool bootstrap = false;
-        unsigned n = 0;
         int r;
 
         while (next_of(tree, OBJECT_SECURITY, &p)) {
@@ -308,7 +307,23 @@ int bs_account_check(const Tree *tree, char **ret_error) {
                 r = check_server(tree, &p, ret_error);
                 if (r < 0)
                         return r;
-                n++;
+                (*ret_servers)++;
         }
+        return 0;
+}
+
+int bs_account_check(const Tree *tree, char **ret_error) {
+        unsigned n = 0;
+        int r;
+
+        r = check_all(tree, &n, ret_error);
+        if (r < 0)
+                return r;
         return n == 0 ? inconsistent(ret_error, "no server to register with is left") : 0;
+}
+
+int bs_account_check_bootstrap(const Tree *tree, char **ret_error) {
+        unsigned n = 0;
+
+        return check_all(tree, &n, ret_error);
 }

@@ -23,3 +23,5 @@ int bs_account_remove(Tree *tree);
 /* Whether the accounts of the tree are complete and consistent: 0, or -EBADE with *ret_error
  * (g_free()). At least one server must be left to register with. */
 int bs_account_check(const Tree *tree, char **ret_error);
+/* The same for a bootstrap server's account that stands alone. */
+int bs_account_check_bootstrap(const Tree *tree, char **ret_error);

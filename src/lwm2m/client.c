@@ -831,3 +831,7 @@ int client_remove_account(Client *c, uint16_t ssid, uint64_t now_usec) {
         }
         return r;
 }
+
+void client_follow_accounts(Client *c, uint64_t now_usec) {
+        on_accounts(c, now_usec);
+}

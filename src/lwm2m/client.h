@@ -162,3 +162,5 @@ typedef struct ServerAccount {
 int client_add_account(Client *c, const ServerAccount *account, char **ret_error,
                        uint64_t now_usec);
 int client_remove_account(Client *c, uint16_t ssid, uint64_t now_usec);
+/* Objects 0 and 1 were changed by other means: follows at once instead of in the next turn. */
+void client_follow_accounts(Client *c, uint64_t now_usec);
