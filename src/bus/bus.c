@@ -119,6 +119,7 @@ static void on_event(void *userdata, const ClientEvent *event) {
         manager_event(b, event);
         monitors_event(b->monitors, event);
         jobs_event(b->jobs, event);
+        tests_event(b->tests, event);
 }
 
 static void server_changed(Bus *b, uint16_t ssid) {
@@ -139,7 +140,7 @@ static void on_changed(void *userdata, uint16_t ssid) {
         if (b->stale)
                 return; /* catch_up() tells the state of then */
         manager_changed(b);
-        if (ssid != 0)
+        if (ssid != 0 || client_has_bootstrap(b->client))
                 server_changed(b, ssid);
 }
 
@@ -154,6 +155,8 @@ static void catch_up(Bus *b) {
         servers = client_servers(b->client, &n);
         for (size_t i = 0; i < n; i++)
                 server_changed(b, servers[i]);
+        if (client_has_bootstrap(b->client))
+                server_changed(b, 0);
 }
 
 static void on_server_added(void *userdata, uint16_t ssid) {
@@ -452,6 +455,7 @@ int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
         b->holds = holds_new(b);
         b->monitors = monitors_new(b);
         b->jobs = jobs_new(b);
+        b->tests = tests_new(b);
         *ret = b;
         return 0;
 }
@@ -460,6 +464,7 @@ void bus_stop(Bus *b) {
         timer_disarm(b->reconnect);
         b->source = loop_source_free(b->source);
         b->jobs = jobs_free(b->jobs);
+        b->tests = tests_free(b->tests);
         b->holds = holds_free(b->holds);
         b->monitors = monitors_free(b->monitors);
         b->subscriptions = subscriptions_free(b->subscriptions);

@@ -17,6 +17,7 @@ typedef struct Subscriptions Subscriptions;
 typedef struct Holds Holds;
 typedef struct Monitors Monitors;
 typedef struct Jobs Jobs;
+typedef struct Tests Tests;
 
 struct Bus {
         BusConfig config;
@@ -40,6 +41,7 @@ struct Bus {
         Holds *holds;
         Monitors *monitors;
         Jobs *jobs;
+        Tests *tests;
 
         BusHooks hooks;
         void *userdata;
@@ -105,7 +107,8 @@ void monitors_attach(Monitors *s, Tree *tree);
 void monitors_event(Monitors *s, const ClientEvent *event);
 int method_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
-/* --- jobs.c: kind is "update", "register" or "deregister"; both reply with the job's number, or
+/* --- jobs.c: kind is "update", "register", "deregister" or
+ * "bootstrap"; both reply with the job's number, or
  * later with wait --- */
 Jobs *jobs_new(Bus *b);
 Jobs *jobs_free(Jobs *jobs);
@@ -115,10 +118,18 @@ int jobs_send(Jobs *jobs, sd_bus_message *m, const SendRequest *request, bool wa
               sd_bus_error *error);
 void jobs_event(Jobs *jobs, const ClientEvent *event);
 
+/* --- tests.c: Server.Test --- */
+Tests *tests_new(Bus *b);
+Tests *tests_free(Tests *tests);
+int tests_add(Tests *tests, sd_bus_message *m, uint16_t ssid, sd_bus_error *error);
+void tests_event(Tests *tests, const ClientEvent *event);
+
 /* --- manager.c, server.c --- */
 void manager_event(Bus *b, const ClientEvent *event);
 void manager_changed(Bus *b);
 void server_path(uint16_t ssid, char buffer[static 64]);
+/* The other way round; 0 is the bootstrap server (…/server/bootstrap). -EINVAL. */
+int server_ssid_of(const char *path, uint16_t *ret);
 int server_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
                 void **ret_found, sd_bus_error *error);
 int server_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,

@@ -8,7 +8,8 @@
 #include "bus/bus_internal.h"
 
 #define JOBS_MAX 256
-#define JOB_USEC (300 * USEC_PER_SEC) /* longer than any CoAP exchange (247 s) */
+#define JOB_USEC (300 * USEC_PER_SEC)           /* longer than any CoAP exchange (247 s) */
+#define JOB_BOOTSTRAP_USEC (900 * USEC_PER_SEC) /* many of them */
 
 struct Jobs {
         Bus *bus;
@@ -50,6 +51,8 @@ static const struct {
         { "register", "network-error", "failed" },
         { "deregister", "deregister-failure", "failed" },
         { "deregister", "disconnect", "complete" },
+        { "bootstrap", "bootstrap-transfer-complete", "complete" },
+        { "bootstrap", "bootstrap-reg-failure", "failed" },
 };
 
 static void job_free(gpointer p) {
@@ -137,8 +140,9 @@ static void signal_done(const Job *j, const JobEnd *end) {
 }
 
 static void reply_failed(const Job *j, const JobEnd *end) {
-        g_autofree char *who =
-                j->ssid ? g_strdup_printf("Server %u", j->ssid) : g_strdup("Several servers");
+        g_autofree char *who = j->ssid ? g_strdup_printf("Server %u", j->ssid)
+                               : strcmp(j->kind, "bootstrap") == 0 ? g_strdup("Bootstrap server")
+                                                                   : g_strdup("Several servers");
         sd_bus_error e = SD_BUS_ERROR_NULL;
 
         bus_error_named(&e, end->error, "%s: %s: %s%s%s", who, j->kind, end->result,
@@ -169,7 +173,7 @@ static void end_by_event(Job *j, const char *result, const ClientEvent *event) {
                                         : strcmp(result, "timeout") == 0 ? ERROR_PREFIX "Timeout"
                                                                          : ERROR_PREFIX
                                                 "ServerRefused",
-                               .text = detail(event, "error") });
+                               .text = detail(event, "text") ?: detail(event, "error") });
 }
 
 void jobs_event(Jobs *jobs, const ClientEvent *event) {
@@ -213,7 +217,9 @@ int jobs_add(Jobs *jobs, sd_bus_message *m, uint16_t ssid, const char *kind, boo
         if (r < 0)
                 return r;
         j->timer = timer_new(loop_timers(jobs->bus->loop), on_too_long, j);
-        timer_arm(j->timer, bus_now(jobs->bus) + JOB_USEC);
+        timer_arm(j->timer,
+                  bus_now(jobs->bus) +
+                          (strcmp(kind, "bootstrap") == 0 ? JOB_BOOTSTRAP_USEC : JOB_USEC));
         return wait ? 1 : sd_bus_reply_method_return(m, "u", j->id);
 }
 

@@ -33,8 +33,8 @@ static int get_paused(sd_bus *bus, const char *path, const char *interface, cons
 /* What this build can, for programs that must work with several. */
 static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "as", 7, "coap", "ipv6", "lwm2m-1.0", "lwm2m-1.1",
-                                     "lwm2m-1.2", "composite", "model");
+        return sd_bus_message_append(reply, "as", 8, "coap", "ipv6", "lwm2m-1.0", "lwm2m-1.1",
+                                     "lwm2m-1.2", "composite", "model", "bootstrap");
 }
 
 static int get_stats(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -112,17 +112,24 @@ static int method_get_events(sd_bus_message *m, void *userdata, sd_bus_error *er
 
 /* --- the engine --- */
 
+#define NO_BOOTSTRAP "There is no account of a bootstrap server"
+
 static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
+        bool bootstrap = false;
+        const Option options[] = { { "bootstrap", OPTION_BOOL, &bootstrap }, { NULL } };
         const char *endpoint;
         int r;
 
         r = sd_bus_message_read(m, "s", &endpoint);
         if (r >= 0)
-                r = options_read(m, NULL, error);
+                r = options_read(m, options, error);
         if (r < 0)
                 return r;
-        r = client_start(b->client, *endpoint ? endpoint : NULL, bus_now(b));
+        r = (bootstrap ? client_start_bootstrap
+                       : client_start)(b->client, *endpoint ? endpoint : NULL, bus_now(b));
+        if (r == -ENOENT)
+                return bus_error(error, r, NO_BOOTSTRAP);
         if (r == -EALREADY)
                 return bus_error(error, r, "The client is running already, as %s",
                                  client_endpoint(b->client));
@@ -194,6 +201,25 @@ static int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error)
                      : reply_ok(m);
 }
 
+static int method_bootstrap(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        bool wait = false;
+        const Option options[] = { { "wait", OPTION_BOOL, &wait }, { NULL } };
+        int r;
+
+        r = options_read(m, options, error);
+        if (r < 0)
+                return r;
+        r = client_bootstrap(b->client, bus_now(b));
+        if (r == -ENOENT)
+                return bus_error(error, r, NO_BOOTSTRAP);
+        if (r == -EALREADY)
+                return bus_error(error, -EBUSY, "A bootstrap is under way");
+        if (r < 0)
+                return bus_error(error, -ESHUTDOWN, "The client is %s", client_state(b->client));
+        return jobs_add(b->jobs, m, 0, "bootstrap", wait, error);
+}
+
 /* --- accounts --- */
 
 /* The lowest Short Server ID that no account has; 0: none is left. */
@@ -218,6 +244,9 @@ static int method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *er
                 { "short_id", OPTION_U16, &account.ssid },
                 { "lifetime", OPTION_U32, &account.lifetime_sec },
                 { "binding", OPTION_TEXT, &account.binding },
+                { "bootstrap", OPTION_BOOL, &account.bootstrap },
+                { "hold_off", OPTION_U32, &account.hold_off_sec },
+                { "account_timeout", OPTION_U32, &account.account_timeout_sec },
                 { NULL },
         };
         char path[64];
@@ -229,12 +258,20 @@ static int method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *er
         if (!account.uri)
                 return bus_error_named(error, ERROR_PREFIX "InvalidOption",
                                        "A server needs the option uri");
-        if (account.ssid == 0)
+        if (account.bootstrap && (account.ssid || account.lifetime_sec || account.binding))
+                return bus_error_named(error, ERROR_PREFIX "InvalidOption",
+                                       "A bootstrap server has no short_id, lifetime and binding");
+        if (!account.bootstrap && (account.hold_off_sec || account.account_timeout_sec))
+                return bus_error_named(error, ERROR_PREFIX "InvalidOption",
+                                       "hold_off and account_timeout are for a bootstrap server");
+        if (account.ssid == 0 && !account.bootstrap)
                 account.ssid = free_short_id(b->client);
         r = client_add_account(b->client, &account, &why, bus_now(b));
         if (r < 0)
-                return bus_error(error, r, "Server %u: %s", account.ssid,
-                                 why ? why : g_strerror(-r));
+                return account.bootstrap ? bus_error(error, r, "Bootstrap server: %s",
+                                                     why ? why : g_strerror(-r))
+                                         : bus_error(error, r, "Server %u: %s", account.ssid,
+                                                     why ? why : g_strerror(-r));
         server_path(account.ssid, path);
         return sd_bus_reply_method_return(m, "o", path);
 }
@@ -250,13 +287,13 @@ static int method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error 
                 r = options_read(m, NULL, error);
         if (r < 0)
                 return r;
-        if (!g_str_has_prefix(path, BUS_SERVERS "/") ||
-            parse_u16(path + strlen(BUS_SERVERS "/"), &ssid) < 0)
+        if (server_ssid_of(path, &ssid) < 0)
                 return bus_error_named(error, ERROR_PREFIX "NotFound",
                                        "'%s' is not the object of a server", path);
         r = client_remove_account(b->client, ssid, bus_now(b));
         if (r == -ENOENT)
-                return bus_error(error, r, "There is no server %u", ssid);
+                return ssid ? bus_error(error, r, "There is no server %u", ssid)
+                            : bus_error(error, r, NO_BOOTSTRAP);
         return r < 0 ? bus_error(error, r, "Server %u: %m", ssid) : reply_ok(m);
 }
 
@@ -313,6 +350,7 @@ const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("s", endpoint, "a{sv}", options),
                                 SD_BUS_NO_RESULT, method_start, 0),
         SD_BUS_METHOD_WITH_ARGS("Stop", NO_ARGS, SD_BUS_NO_RESULT, method_stop, 0),
+        SD_BUS_METHOD_WITH_ARGS("Bootstrap", NO_ARGS, SD_BUS_RESULT("u", job), method_bootstrap, 0),
         SD_BUS_METHOD_WITH_ARGS("Pause", NO_ARGS, SD_BUS_NO_RESULT, method_pause, 0),
         SD_BUS_METHOD_WITH_ARGS("Resume", NO_ARGS, SD_BUS_NO_RESULT, method_resume, 0),
         SD_BUS_METHOD_WITH_ARGS("Update", NO_ARGS, SD_BUS_NO_RESULT, method_update, 0),

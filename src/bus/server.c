@@ -5,16 +5,28 @@
 #include <time.h>
 
 #include "bus/bus_internal.h"
+#include "lwm2m/bs_account.h"
 #include "util/parse.h"
 
 void server_path(uint16_t ssid, char buffer[static 64]) {
-        g_snprintf(buffer, 64, "%s/%u", BUS_SERVERS, ssid);
+        if (ssid == BS_SSID)
+                g_strlcpy(buffer, BUS_SERVERS "/bootstrap", 64);
+        else
+                g_snprintf(buffer, 64, "%s/%u", BUS_SERVERS, ssid);
 }
 
-static int ssid_of(const char *path, uint16_t *ret) {
+int server_ssid_of(const char *path, uint16_t *ret) {
+        int r;
+
         if (!g_str_has_prefix(path, BUS_SERVERS "/"))
                 return -EINVAL;
-        return parse_u16(path + strlen(BUS_SERVERS "/"), ret);
+        path += strlen(BUS_SERVERS "/");
+        if (strcmp(path, "bootstrap") == 0) {
+                *ret = BS_SSID;
+                return 0;
+        }
+        r = parse_u16(path, ret);
+        return r >= 0 && *ret == BS_SSID ? -EINVAL : r;
 }
 
 int server_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
@@ -23,7 +35,7 @@ int server_find(sd_bus *bus, const char *path, const char *interface, void *user
         ServerInfo info;
         uint16_t ssid;
 
-        if (ssid_of(path, &ssid) < 0 || client_server_info(b->client, ssid, &info) < 0)
+        if (server_ssid_of(path, &ssid) < 0 || client_server_info(b->client, ssid, &info) < 0)
                 return 0;
         *ret_found = b;
         return 1;
@@ -33,18 +45,21 @@ int server_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
                      sd_bus_error *error) {
         Bus *b = userdata;
         g_autofree uint16_t *ids = NULL;
+        bool bootstrap = client_has_bootstrap(b->client);
         char **nodes;
         size_t n;
 
         ids = client_servers(b->client, &n);
         /* sd-bus frees the list with free(). */
-        nodes = calloc(n + 1, sizeof(char *));
+        nodes = calloc(n + bootstrap + 1, sizeof(char *));
         for (size_t i = 0; nodes && i < n; i++) {
                 char path[64];
 
                 server_path(ids[i], path);
                 nodes[i] = strdup(path);
         }
+        if (nodes && bootstrap)
+                nodes[n] = strdup(BUS_SERVERS "/bootstrap");
         *ret_nodes = nodes;
         return nodes ? 0 : -ENOMEM;
 }
@@ -52,7 +67,7 @@ int server_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
 static int get_info(Bus *b, const char *path, ServerInfo *ret) {
         uint16_t ssid;
 
-        return ssid_of(path, &ssid) < 0 ? -ENOENT : client_server_info(b->client, ssid, ret);
+        return server_ssid_of(path, &ssid) < 0 ? -ENOENT : client_server_info(b->client, ssid, ret);
 }
 
 static int64_t wall_clock_ns(const Bus *b, uint64_t usec) {
@@ -114,6 +129,17 @@ static int begin(sd_bus_message *m, Bus *b, ServerInfo *ret, sd_bus_error *error
         return r < 0 ? bus_error(error, r, "There is no such server any more") : 0;
 }
 
+/* What belongs to a registration. */
+static int begin_registering(sd_bus_message *m, Bus *b, ServerInfo *ret, sd_bus_error *error) {
+        int r;
+
+        r = begin(m, b, ret, error);
+        if (r >= 0 && ret->ssid == BS_SSID)
+                r = bus_error(error, -ENOTSUP,
+                              "The bootstrap server takes no registration; see Manager.Bootstrap");
+        return r;
+}
+
 static int refused(const ServerInfo *s, const char *what, int r, sd_bus_error *error) {
         return bus_error(error, r, "Server %u: cannot %s: %s (state %s)", s->ssid, what,
                          r == -ENOTCONN    ? "it is not registered"
@@ -131,7 +157,7 @@ static int start_job(sd_bus_message *m, Bus *b, sd_bus_error *error,
 
         r = options_read(m, options, error);
         if (r >= 0)
-                r = begin(m, b, &s, error);
+                r = begin_registering(m, b, &s, error);
         if (r < 0)
                 return r;
         r = func(b->client, s.ssid, bus_now(b));
@@ -162,7 +188,7 @@ static int method_disable(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (r >= 0)
                 r = options_read(m, NULL, error);
         if (r >= 0)
-                r = begin(m, b, &s, error);
+                r = begin_registering(m, b, &s, error);
         if (r < 0)
                 return r;
         r = client_disable(b->client, s.ssid, seconds, bus_now(b));
@@ -174,11 +200,22 @@ static int method_enable(sd_bus_message *m, void *userdata, sd_bus_error *error)
         ServerInfo s;
         int r;
 
-        r = begin(m, b, &s, error);
+        r = begin_registering(m, b, &s, error);
         if (r < 0)
                 return r;
         r = client_enable(b->client, s.ssid, bus_now(b));
         return r < 0 ? refused(&s, "enable", r, error) : reply_ok(m);
+}
+
+static int method_test(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        ServerInfo s;
+        int r;
+
+        r = options_read(m, NULL, error);
+        if (r >= 0)
+                r = begin(m, b, &s, error);
+        return r < 0 ? r : tests_add(b->tests, m, s.ssid, error);
 }
 
 static void append_observation(void *userdata, const ObservationInfo *info) {
@@ -249,6 +286,8 @@ const sd_bus_vtable server_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Disable", SD_BUS_ARGS("u", seconds, "a{sv}", options),
                                 SD_BUS_NO_RESULT, method_disable, 0),
         SD_BUS_METHOD_WITH_ARGS("Enable", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_enable, 0),
+        SD_BUS_METHOD_WITH_ARGS("Test", SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("a(sss)", steps), method_test, 0),
         SD_BUS_METHOD_WITH_ARGS("ListObservations", SD_BUS_NO_ARGS,
                                 SD_BUS_RESULT("a(asa{sv})", observations), method_list_observations,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

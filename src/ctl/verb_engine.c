@@ -99,8 +99,12 @@ int verb_update(Ctl *c, const Args *a) {
 }
 
 int verb_start(Ctl *c, const Args *a) {
-        return ctl_call(c, NULL, "Manager", "Start", NULL, NULL, "sa{sv}", args_word(a, 0) ?: "",
-                        0);
+        const char *endpoint = args_word(a, 0) ?: "";
+
+        if (args_get(a, "--bootstrap"))
+                return ctl_call(c, NULL, "Manager", "Start", NULL, NULL, "sa{sv}", endpoint, 1,
+                                "bootstrap", "b", 1);
+        return ctl_call(c, NULL, "Manager", "Start", NULL, NULL, "sa{sv}", endpoint, 0);
 }
 
 int verb_stop(Ctl *c, const Args *a) {

@@ -69,19 +69,37 @@ CtlExit server_list(Ctl *c, cJSON **ret) {
 }
 
 /* server.add options: each goes to the daemon only when given. */
-static int append_account(sd_bus_message *m, const char *uri, const char *binding, uint16_t ssid,
-                          uint32_t lifetime) {
+typedef struct NewAccount {
+        const char *uri, *binding;
+        uint16_t ssid;
+        uint32_t lifetime, hold_off, account_timeout;
+        bool bootstrap;
+} NewAccount;
+
+static int append_account(sd_bus_message *m, const NewAccount *n) {
+        const struct {
+                const char *name;
+                uint32_t value;
+        } numbers[] = {
+                { "lifetime", n->lifetime },
+                { "hold_off", n->hold_off },
+                { "account_timeout", n->account_timeout },
+        };
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}", "uri", "s", uri);
-        if (r >= 0 && ssid > 0)
-                r = sd_bus_message_append(m, "{sv}", "short_id", "q", ssid);
-        if (r >= 0 && lifetime > 0)
-                r = sd_bus_message_append(m, "{sv}", "lifetime", "u", lifetime);
-        if (r >= 0 && binding)
-                r = sd_bus_message_append(m, "{sv}", "binding", "s", binding);
+                r = sd_bus_message_append(m, "{sv}", "uri", "s", n->uri);
+        if (r >= 0 && n->ssid > 0)
+                r = sd_bus_message_append(m, "{sv}", "short_id", "q", n->ssid);
+        for (size_t i = 0; i < G_N_ELEMENTS(numbers) && r >= 0; i++)
+                if (numbers[i].value > 0)
+                        r = sd_bus_message_append(m, "{sv}", numbers[i].name, "u",
+                                                  numbers[i].value);
+        if (r >= 0 && n->binding)
+                r = sd_bus_message_append(m, "{sv}", "binding", "s", n->binding);
+        if (r >= 0 && n->bootstrap)
+                r = sd_bus_message_append(m, "{sv}", "bootstrap", "b", 1);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -100,28 +118,48 @@ static CtlExit free_id(Ctl *c, uint16_t *ret) {
         return code;
 }
 
+static CtlExit seconds_of(const Args *a, const char *option, uint32_t *ret) {
+        const char *text = args_get(a, option);
+
+        if (text && (parse_u32(text, ret) < 0 || *ret == 0))
+                return ctl_fail(CTL_USAGE, "%s=%s: expected seconds, 1 to 4294967295", option,
+                                text);
+        return CTL_OK;
+}
+
+static CtlExit read_account(Ctl *c, const Args *a, NewAccount *n) {
+        const char *id = args_get(a, "--id");
+        CtlExit code;
+
+        *n = (NewAccount){ .uri = args_word(a, 0),
+                           .binding = args_get(a, "--binding"),
+                           .bootstrap = args_get(a, "--bootstrap") };
+        if (id && (parse_u16(id, &n->ssid) < 0 || n->ssid == 0 || n->ssid == UINT16_MAX))
+                return ctl_fail(CTL_USAGE, "--id=%s: expected 1 to 65534", id);
+        code = seconds_of(a, "--lifetime", &n->lifetime);
+        if (code == CTL_OK)
+                code = seconds_of(a, "--hold-off", &n->hold_off);
+        if (code == CTL_OK)
+                code = seconds_of(a, "--account-timeout", &n->account_timeout);
+        if (code == CTL_OK && !id && !n->bootstrap)
+                code = free_id(c, &n->ssid);
+        return code;
+}
+
 int verb_server_add(Ctl *c, const Args *a) {
         g_autoptr(sd_bus_message) m = NULL, reply = NULL;
-        const char *id = args_get(a, "--id"), *life = args_get(a, "--lifetime"), *path;
-        uint32_t lifetime = 0;
-        uint16_t ssid = 0;
+        const char *path, *id;
+        NewAccount account;
         CtlExit code;
         int r;
 
-        if (id && (parse_u16(id, &ssid) < 0 || ssid == 0 || ssid == UINT16_MAX))
-                return ctl_fail(CTL_USAGE, "--id=%s: expected 1 to 65534", id);
-        if (life && (parse_u32(life, &lifetime) < 0 || lifetime == 0))
-                return ctl_fail(CTL_USAGE, "--lifetime=%s: expected seconds, 1 to 4294967295",
-                                life);
-        if (!id) {
-                code = free_id(c, &ssid);
-                if (code != CTL_OK)
-                        return code;
-        }
+        code = read_account(c, a, &account);
+        if (code != CTL_OK)
+                return code;
         code = ctl_message(c, NULL, "Manager", "AddServer", &m);
         if (code != CTL_OK)
                 return code;
-        r = append_account(m, args_word(a, 0), args_get(a, "--binding"), ssid, lifetime);
+        r = append_account(m, &account);
         if (r < 0)
                 return ctl_protocol_fail(r, "AddServer");
         code = ctl_send(c, m, args_word(a, 0), &reply);

@@ -22,7 +22,8 @@ static CtlExit check_state(const char *wanted, bool of_server) {
                                               "paused",        "stopped",     NULL };
         static const char *const server[] = { "idle",        "resolving",  "connecting",
                                               "registering", "registered", "updating",
-                                              "disabled",    "failed",     NULL };
+                                              "disabled",    "failed",     "bootstrapping",
+                                              NULL };
         const char *const *states = of_server ? server : client;
         g_autofree char *known = NULL;
 

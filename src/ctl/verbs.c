@@ -28,7 +28,16 @@ static const Option server_add_options[] = {
         { "--id", NULL, "ID", "short server id, 1 to 65534; the lowest free one if not given" },
         { "--lifetime", NULL, "SECONDS", "of the registration" },
         { "--binding", NULL, "BINDING", "U, or UQ for queue mode" },
+        { "--bootstrap", NULL, NULL, "the bootstrap server's; without the options above" },
+        { "--hold-off", NULL, "SECONDS", "wait before asking the bootstrap server" },
+        { "--account-timeout", NULL, "SECONDS", "keep it so long after a bootstrap" },
         { 0 },
+};
+static const Option start_options[] = {
+        { "--bootstrap", "-b", NULL, "ask the bootstrap server for accounts first" }, { 0 }
+};
+static const Option bootstrap_options[] = {
+        { "--no-wait", NULL, NULL, "print the job's number, do not wait for its end" }, { 0 }
 };
 
 static const Option watch_options[] = {
@@ -108,8 +117,10 @@ const Verb verbs[] = {
         { "status", "", "Show the client and its servers", NULL, 0, 0, false, false, verb_status },
         { "update", "", "Send a registration update to every server", NULL, 0, 0, false, true,
           verb_update },
-        { "start", "[ENDPOINT]", "Start the client after a stop", NULL, 0, 1, false, true,
-          verb_start },
+        { "start", "[ENDPOINT] [-b]", "Start the client after a stop", start_options, 0, 1, false,
+          true, verb_start },
+        { "bootstrap", "", "Ask the bootstrap server for accounts", bootstrap_options, 0, 0, false,
+          true, verb_bootstrap },
         { "stop", "[-f]", "De-register everywhere and stop the client", stop_options, 0, 0, false,
           false, verb_stop },
         { "pause", "", "Hold the state machine, its timers and notifications", NULL, 0, 0, false,
@@ -127,6 +138,8 @@ const Verb verbs[] = {
           verb_server_remove },
         { "server list", "", "List the server accounts", NULL, 0, 0, false, false,
           verb_server_list },
+        { "server test", "ID", "Try a server, and say at which step it fails", NULL, 1, 1, false,
+          true, verb_server_test },
         { "server update", "ID", "Send a registration update", NULL, 1, 1, false, true,
           verb_server_update },
         { "server register", "ID", "Register anew", NULL, 1, 1, false, true, verb_server_register },

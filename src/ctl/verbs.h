@@ -62,6 +62,9 @@ int verb_server_register(Ctl *c, const Args *a);
 int verb_server_deregister(Ctl *c, const Args *a);
 int verb_server_disable(Ctl *c, const Args *a);
 int verb_server_enable(Ctl *c, const Args *a);
+/* verb_bootstrap.c */
+int verb_bootstrap(Ctl *c, const Args *a);
+int verb_server_test(Ctl *c, const Args *a);
 /* verb_model.c */
 int verb_model_add(Ctl *c, const Args *a);
 int verb_model_list(Ctl *c, const Args *a);

@@ -699,6 +699,10 @@ Store *client_store(Client *c) {
         return c->parts.store;
 }
 
+const ClientParts *client_parts(const Client *c) {
+        return &c->parts;
+}
+
 /* --- servers --- */
 
 uint16_t *client_servers(const Client *c, size_t *ret_n) {

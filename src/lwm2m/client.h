@@ -112,6 +112,7 @@ const char *client_endpoint(const Client *c);
 Dm *client_dm(Client *c);
 Tree *client_tree(Client *c);
 Store *client_store(Client *c);
+const ClientParts *client_parts(const Client *c);
 
 /* --- servers; by Short Server ID, 0 = the bootstrap server --- -ENOENT unknown; -ENOTCONN not
  * registered. */
