@@ -133,7 +133,7 @@ def make_config(endpoint, servers, client=None, values=None, **sections):
         if isinstance(keys, str):
             keys = {"Uri": keys}
         keys = {"ShortId": 101 + number, "Lifetime": 300, **keys}
-        lines += ["", f"[Server {name}]"] + [f"{k}={v}" for k, v in keys.items()]
+        lines += ["", f"[Server {name}]"] + [f"{k}={v}" for k, v in keys.items() if v is not None]
     objects = f"{SOURCE / 'data' / 'objects'};{Path(__file__).resolve().parent / 'objects'}"
     sections = {"Objects": {"Path": objects}, "Values": values or {}, **sections}
     for name, keys in sections.items():

@@ -130,6 +130,7 @@ static const Command commands[] = {
         { "execute", COMMON PAYLOAD " args ", request_run },
         { "create", COMMON PAYLOAD, request_run },
         { "delete", COMMON, request_run },
+        { "finish", COMMON PAYLOAD, request_run },
         { "read_composite", COMMON PAYLOAD " paths ", request_run },
         { "observe_composite", COMMON PAYLOAD " paths ", request_run },
         { "write_composite", COMMON PAYLOAD, request_run },

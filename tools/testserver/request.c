@@ -24,6 +24,7 @@ static const struct {
         { "execute", POST, -1, 0 },
         { "create", POST, -1, 11542 },
         { "delete", DELETE, -1, -1 },
+        { "finish", POST, -1, -1 },
         { "read_composite", FETCH, -1, 110 },
         { "observe_composite", FETCH, -1, 110 },
         { "write_composite", IPATCH, -1, 110 },
@@ -285,6 +286,8 @@ static int fill_in(Exchange *x, const cJSON *c, int accept, int format, char **r
         const cJSON *options = cJSON_GetObjectItemCaseSensitive(c, "options");
         int r, number;
 
+        if (!path && g_str_equal(field_string(c, "op"), "finish"))
+                path = "/bs";
         add_segments(x->options, path ? path : "");
         if (add_query(x->options, cJSON_GetObjectItemCaseSensitive(c, "query")) < 0)
                 return refuse(ret_error, "\"query\" is text or a list of texts");
