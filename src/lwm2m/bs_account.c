@@ -186,36 +186,6 @@ static int check_present(const Tree *tree, const Path *instance, char **ret_erro
         return 0;
 }
 
-static bool has_key(const Tree *tree, uint16_t instance, uint16_t resource) {
-        const Value *v = get(tree, OBJECT_SECURITY, instance, resource);
-
-        return v && v->length > 0;
-}
-
-/* Modes 0 (PSK) and 1 (RPK), and the certificate of 2, need an identity and a secret; RPK the
- * server's key as well. */
-static int check_keys(const Tree *tree, uint16_t i, char **ret_error) {
-        int64_t mode = get_number(tree, OBJECT_SECURITY, i, SECURITY_MODE, SECURITY_MODE_NOSEC);
-        static const struct {
-                uint16_t resource;
-                int64_t last_mode, first_mode;
-                const char *name;
-        } needed[] = {
-                { SECURITY_IDENTITY, 2, 0, "Public Key or Identity" },
-                { SECURITY_PEER_KEY, 1, 1, "Server Public Key" },
-                { SECURITY_SECRET, 2, 0, "Secret Key" },
-        };
-
-        for (size_t k = 0; k < G_N_ELEMENTS(needed); k++)
-                if (mode >= needed[k].first_mode && mode <= needed[k].last_mode &&
-                    !has_key(tree, i, needed[k].resource))
-                        return inconsistent(ret_error,
-                                            "/0/%u/%u: security mode %d needs the %s, which is "
-                                            "missing or empty",
-                                            i, needed[k].resource, (int) mode, needed[k].name);
-        return 0;
-}
-
 /* How many instances of object carry the Short Server ID; bootstrap servers have none. */
 static unsigned count_ssid(const Tree *tree, uint16_t object, uint16_t resource, int64_t ssid) {
         Path p = PATH_O(object);
@@ -230,6 +200,7 @@ static unsigned count_ssid(const Tree *tree, uint16_t object, uint16_t resource,
 
 static int check_security(const Tree *tree, const Path *p, bool *ret_bootstrap, char **ret_error) {
         uint16_t i = p->id[1], oscore;
+        g_autoptr(Credentials) credentials = credentials_load(tree, i);
         g_autofree char *why = NULL;
         int64_t ssid;
         int r;
@@ -237,11 +208,9 @@ static int check_security(const Tree *tree, const Path *p, bool *ret_bootstrap, 
         r = check_present(tree, p, ret_error);
         if (r < 0)
                 return r;
-        if (account_check_uri(get_text(tree, OBJECT_SECURITY, i, SECURITY_URI) ?: "", &why) < 0)
-                return inconsistent(ret_error, "/0/%u/0: %s", i, why);
-        r = check_keys(tree, i, ret_error);
-        if (r < 0)
-                return r;
+        if (account_check_security(get_text(tree, OBJECT_SECURITY, i, SECURITY_URI) ?: "",
+                                   credentials, &why) < 0)
+                return inconsistent(ret_error, "/0/%u: %s", i, why);
         if (bs_account_oscore(tree, i, &oscore) &&
             !tree_exists(tree, &PATH_OI(OBJECT_OSCORE, oscore)))
                 return inconsistent(ret_error, "/0/%u/17: there is no /21/%u", i, oscore);

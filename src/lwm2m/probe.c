@@ -28,12 +28,13 @@ struct Probe {
         ProbeStep steps[N_STEPS];
         size_t n; /* passed so far; the next is at work */
         bool registering;
+        char *cipher; /* what the handshake has led to */
         ProbeDone done;
         void *userdata;
 };
 
 static bool is_secured(const Probe *p) {
-        return g_str_has_prefix(p->account->uri, "coaps");
+        return account_uri_is_secure(p->account->uri);
 }
 
 static void note(Probe *p, const char *result, char *text /* taken over */) {
@@ -170,6 +171,13 @@ static void note_name(Probe *p, const char *peer) {
                 note(p, "ok", g_strdup(peer ? peer : "resolved"));
 }
 
+static void on_secured(void *owner, const LinkSecurity *security, uint64_t now_usec) {
+        Probe *p = owner;
+
+        g_free(p->cipher);
+        p->cipher = g_strdup(security->cipher);
+}
+
 static void on_up(void *owner, uint64_t now_usec) {
         Probe *p = owner;
         const char *peer = p->parts->transport->peer(p->link);
@@ -177,7 +185,7 @@ static void on_up(void *owner, uint64_t now_usec) {
         note_name(p, peer);
         note(p, "ok", g_strdup_printf("to %s", peer ? peer : "?"));
         if (is_secured(p))
-                note(p, "ok", g_strdup("done"));
+                note(p, "ok", g_strdup(p->cipher ? p->cipher : "done"));
         else
                 note(p, "skipped", g_strdup("no security"));
         ask(p, now_usec);
@@ -213,19 +221,18 @@ static void on_request(void *owner, Exchange *x, const Message *request, uint64_
         ((Probe *) owner)->parts->transport->respond(x, &MESSAGE_INIT(CODE(5, 3)));
 }
 
-static const LinkEvents link_events = { .up = on_up, .down = on_down, .request = on_request };
+static const LinkEvents link_events = {
+        .secured = on_secured, .up = on_up, .down = on_down, .request = on_request
+};
 
 static void open_link(Probe *p, uint64_t now_usec) {
-        LinkConfig config = { .uri = p->account->uri, .ssid = p->ssid };
+        LinkConfig config = { .uri = p->account->uri,
+                              .ssid = p->ssid,
+                              .credentials = p->account->credentials };
         g_autofree char *why = NULL;
         int r;
 
-        r = account_check_uri(p->account->uri, &why);
-        if (r >= 0 && p->account->security_mode != SECURITY_MODE_NOSEC) {
-                why = g_strdup_printf("security mode %d is not in this build yet",
-                                      (int) p->account->security_mode);
-                r = -EPROTONOSUPPORT;
-        }
+        r = account_check_security(p->account->uri, p->account->credentials, &why);
         if (r < 0) {
                 fail(p, g_steal_pointer(&why), now_usec);
                 return;
@@ -296,6 +303,7 @@ Probe *probe_free(Probe *p) {
         for (size_t i = 0; i < p->n; i++)
                 g_free(p->steps[i].text);
         account_free(p->account);
+        g_free(p->cipher);
         g_free(p);
         return NULL;
 }

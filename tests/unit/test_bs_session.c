@@ -315,8 +315,9 @@ static void test_what_is_inconsistent(void **state) {
         } cases[] = {
                 /* clang-format off */
                 { "/0/1/10", "[{\"n\":\"/0/1/10\",\"v\":7}]", "/0/1/10: object 1 has no instance with Short Server ID 7" },
-                { "/0/1/0", "[{\"n\":\"/0/1/0\",\"vs\":\"http://x\"}]", "/0/1/0: 'http://x': not a CoAP URI" },
-                { "/0/1/2", "[{\"n\":\"/0/1/2\",\"v\":0}]", "/0/1/3: security mode 0 needs the Public Key or Identity, which is missing or empty" },
+                { "/0/1/0", "[{\"n\":\"/0/1/0\",\"vs\":\"http://x\"}]", "/0/1: 'http://x': not a CoAP URI" },
+                { "/0/1/2", "[{\"n\":\"/0/1/2\",\"v\":0}]", "/0/1: the URI says coap://, which is without security, and the security mode is another: use coaps://" },
+                { "/0/1", "[{\"n\":\"/0/1/0\",\"vs\":\"coaps://x\"},{\"n\":\"/0/1/2\",\"v\":0}]", "/0/1: no PSK identity (0/x/3)" },
                 { "/0/1/1", "[{\"n\":\"/0/1/1\",\"vb\":true}]", "/1/0/0: object 0 has no account with Short Server ID 101" },
                 { "/0/1/17", "[{\"n\":\"/0/1/17\",\"vlo\":\"21:5\"}]", "/0/1/17: there is no /21/5" },
                 { "/1/0/7", "[{\"n\":\"/1/0/7\",\"vs\":\"XYZ\"}]", "/1/0/7: binding 'XYZ' cannot be used" },
