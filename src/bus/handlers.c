@@ -17,8 +17,15 @@ struct Handlers {
         sd_bus *bus;
         uint32_t queue_max, n_in_flight;
         uint64_t last_txn;
-        GQueue waiting; /* Part, not yet sent */
+        GQueue waiting;   /* Part, not yet sent */
+        GHashTable *apps; /* address -> App, of those with parts */
 };
+
+/* An application with calls. */
+typedef struct App {
+        char *address;
+        unsigned n_parts, n_in_flight, n_waiting;
+} App;
 
 typedef enum CallKind { CALL_EXECUTE, CALL_READ, CALL_PREPARE } CallKind;
 
@@ -28,7 +35,8 @@ typedef struct Part {
         sd_bus_message *message; /* until it is sent */
         sd_bus_slot *slot;       /* while in flight */
         uint64_t timeout_usec, deadline_usec;
-        char *owner, *handler; /* for Commit and Abort */
+        App *app;
+        char *handler; /* for Commit and Abort */
         bool waiting, done;
 } Part;
 
@@ -48,18 +56,59 @@ struct AppCall {
                                     order */
 };
 
+/* --- fairness --- */
+static App *app_take(Handlers *h, const char *address) {
+        App *a = g_hash_table_lookup(h->apps, address);
+
+        if (!a) {
+                a = g_new0(App, 1);
+                a->address = g_strdup(address);
+                g_hash_table_insert(h->apps, a->address, a);
+        }
+        a->n_parts++;
+        return a;
+}
+
+static void app_give_back(Handlers *h, App *a) {
+        if (--a->n_parts > 0)
+                return;
+        g_hash_table_remove(h->apps, a->address);
+        g_free(a->address);
+        g_free(a);
+}
+
+static bool has_room(const Handlers *h, const App *a) {
+        unsigned reserve = a->n_in_flight < CALLS_OF_APP_MIN ? CALLS_RESERVE : 0;
+
+        return h->n_in_flight < CALLS_IN_FLIGHT_MAX + reserve;
+}
+
+static bool may_wait(const Handlers *h, const App *a) {
+        return h->waiting.length < h->queue_max && a->n_waiting <= h->queue_max / 4 * 3;
+}
+
+static void take_from_queue(Handlers *h, Part *part, GList *node) {
+        g_queue_delete_link(&h->waiting, node);
+        part->waiting = false;
+        part->app->n_waiting--;
+}
+
+static void part_landed(Part *part) {
+        part->slot = sd_bus_slot_unref(part->slot);
+        part->app->n_in_flight--;
+        part->call->handlers->n_in_flight--;
+}
+
 static void part_free(gpointer p) {
         Part *part = p;
         Handlers *h = part->call->handlers;
 
         if (part->waiting)
-                g_queue_remove(&h->waiting, part);
-        if (part->slot) {
-                sd_bus_slot_unref(part->slot);
-                h->n_in_flight--;
-        }
+                take_from_queue(h, part, g_queue_find(&h->waiting, part));
+        if (part->slot)
+                part_landed(part);
         sd_bus_message_unref(part->message);
-        g_free(part->owner);
+        app_give_back(h, part->app);
         g_free(part->handler);
         g_free(part);
 }
@@ -98,10 +147,10 @@ static void tell(AppCall *call, const Part *part, const char *member) {
 
         if (!h->bus)
                 return;
-        r = sd_bus_call_method_async(h->bus, NULL, part->owner, part->handler, HANDLER_INTERFACE,
-                                     member, NULL, NULL, "t", call->txn);
+        r = sd_bus_call_method_async(h->bus, NULL, part->app->address, part->handler,
+                                     HANDLER_INTERFACE, member, NULL, NULL, "t", call->txn);
         if (r < 0)
-                log_warning_errno(r, "Cannot send %s to %s: %m", member, part->owner);
+                log_warning_errno(r, "Cannot send %s to %s: %m", member, part->app->address);
 }
 
 static void fail(AppCall *call, int error, const char *text) {
@@ -167,9 +216,8 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         Handlers *h = call->handlers;
         const sd_bus_error *error = sd_bus_message_get_error(m);
 
-        part->slot = sd_bus_slot_unref(part->slot);
+        part_landed(part);
         part->done = true;
-        h->n_in_flight--;
         call->n_pending--;
         if (error && try_alternative(call, error))
                 return 0;
@@ -198,6 +246,7 @@ static void send_part(Handlers *h, Part *part) {
         part->message = sd_bus_message_unref(part->message);
         if (r >= 0) {
                 h->n_in_flight++;
+                part->app->n_in_flight++;
                 return;
         }
         fail(part->call, -EHOSTUNREACH,
@@ -207,20 +256,27 @@ static void send_part(Handlers *h, Part *part) {
 }
 
 static void send_waiting(Handlers *h) {
-        Part *part;
+        GList *next = h->waiting.head;
 
-        while (h->n_in_flight < CALLS_IN_FLIGHT_MAX && (part = g_queue_pop_head(&h->waiting))) {
-                part->waiting = false;
+        while (next && h->n_in_flight < CALLS_IN_FLIGHT_MAX + CALLS_RESERVE) {
+                GList *node = next;
+                Part *part = node->data;
+
+                next = node->next;
+                if (!has_room(h, part->app))
+                        continue; /* of another application there may be one further back */
+                take_from_queue(h, part, node);
                 send_part(h, part);
         }
 }
 
 static void submit(Handlers *h, Part *part) {
         part->call->n_pending++;
-        if (h->n_in_flight < CALLS_IN_FLIGHT_MAX) {
+        if (has_room(h, part->app)) {
                 send_part(h, part);
-        } else if (h->waiting.length < h->queue_max) {
+        } else if (may_wait(h, part->app)) {
                 part->waiting = true;
+                part->app->n_waiting++;
                 g_queue_push_tail(&h->waiting, part);
         } else {
                 fail(part->call, -EBUSY, "too many calls to applications are waiting");
@@ -247,7 +303,7 @@ static Part *part_new(AppCall *call, const Claim *claim, sd_bus_message *m) {
         part->call = call;
         part->message = sd_bus_message_ref(m);
         part->timeout_usec = claim->timeout_ms * USEC_PER_MSEC;
-        part->owner = g_strdup(claim_address(claim));
+        part->app = app_take(call->handlers, claim_address(claim));
         part->handler = g_strdup(claim->handler);
         g_ptr_array_add(call->parts, part);
         return part;
@@ -601,10 +657,13 @@ Handlers *handlers_new(Loop *loop, const Claims *claims, uint32_t queue_max) {
         h->claims = claims;
         h->queue_max = queue_max;
         g_queue_init(&h->waiting);
+        h->apps = g_hash_table_new(g_str_hash, g_str_equal);
         return h;
 }
 
 Handlers *handlers_free(Handlers *h) {
+        if (h)
+                g_hash_table_unref(h->apps);
         g_free(h);
         return NULL;
 }
@@ -628,9 +687,9 @@ void handlers_set_bus(Handlers *h, sd_bus *bus) {
          * sent into the void here, which fails it the same way. */
         if (!bus)
                 while (!g_queue_is_empty(&h->waiting)) {
-                        Part *part = g_queue_pop_head(&h->waiting);
+                        Part *part = g_queue_peek_head(&h->waiting);
 
-                        part->waiting = false;
+                        take_from_queue(h, part, h->waiting.head);
                         send_part(h, part);
                 }
 }

@@ -2,7 +2,8 @@
 #pragma once
 /* Calls to applications' Handler objects: implements AppOps over the claims. The bus allows one
  * connection 128 pending replies by default; at most 64 calls are in flight, the rest waits in a
- * bounded queue. */
+ * bounded queue. An application that does not answer does not keep the others from being asked:
+ * each has a few places in a reserve beyond the 64, and no one may fill the queue. */
 #include <systemd/sd-bus.h>
 
 #include "bus/claims.h"
@@ -11,6 +12,8 @@
 
 #define HANDLER_INTERFACE "org.lwm2md.Client1.Handler"
 #define CALLS_IN_FLIGHT_MAX 64
+#define CALLS_RESERVE 48 /* more, for applications with fewer than … */
+#define CALLS_OF_APP_MIN 4
 
 typedef struct Handlers Handlers;
 

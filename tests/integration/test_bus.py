@@ -478,6 +478,23 @@ def test_application_restarts_with_calls_pending(kit, client, make_client):
     assert [p.result(10).message_type for p in [start() for _ in range(80)]] == [MessageType.METHOD_RETURN] * 80
 
 
+def test_one_that_hangs_hangs_alone(kit, client, make_client):
+    """An application with all places of calls, and more waiting, does not keep another from its own."""
+    hung, other = make_client(), make_client()
+    claim(hung, "/26241/0/22", execute=True, timeout_ms=60000)
+    hung.handle("/app")
+    pending = [client.start("Data", "Execute", "ssa{sv}", "/26241/0/22", "", {}) for _ in range(100)]
+    for _ in range(64):
+        hung.wait_call("Execute")
+    claim(other, "/3303/0", execute=True)
+    other.handle("/app", lambda call: call.reply())
+    for _ in range(10):
+        client.call("Data", "Execute", "ssa{sv}", "/3303/0/5605", "", {}, timeout=5)
+    assert not any(p.done() for p in pending)
+    hung.close()
+    assert {p.result(10).error_name for p in pending} == {ERROR + "NoReply"}
+
+
 def test_caller_leaves_before_the_answer(kit, client, make_client):
     app, caller = make_client(), make_client()
     claim(app, "/26241/0/22", execute=True)
