@@ -94,6 +94,17 @@ int pending_fail(Pending *p, int error, const char *text) {
         return r;
 }
 
+int bus_owner(Bus *b, sd_bus_message *m, Owner **ret, sd_bus_error *error) {
+        int r;
+
+        r = owners_get(b->owners, m, ret);
+        return r == -EDQUOT ? bus_error(error, r,
+                                        "Too many connections hold something here: %d of one user, "
+                                        "%d in all, are the most",
+                                        OWNERS_OF_USER_MAX, OWNERS_MAX)
+                            : r;
+}
+
 bool bus_is_behind(const Bus *b) {
         uint64_t n = 0;
 

@@ -82,6 +82,8 @@ int require_admin(sd_bus_message *m, const char *what, sd_bus_error *error);
 /* Objects 0 and 21 hold keys: never on the bus. Writing 1 and 2 is for administrators, and access.d
  * may say who may what for the rest. */
 int check_access(sd_bus_message *m, const Path *p, bool write, sd_bus_error *error);
+/* The sender of m as somebody who holds something of ours: owners_get(), with an error in words. */
+int bus_owner(Bus *b, sd_bus_message *m, Owner **ret, sd_bus_error *error);
 int reply_ok(sd_bus_message *m);
 /* Sends what was built, unless building it failed with r; releases it. Returns as a method does. */
 int reply_send(sd_bus_message *reply, int r);

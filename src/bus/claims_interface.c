@@ -106,7 +106,7 @@ static int method_claim(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         if (r >= 0)
                 r = read_claim_options(m, &c, error);
         if (r >= 0)
-                r = owners_get(b->owners, m, &c.owner);
+                r = bus_owner(b, m, &c.owner, error);
         if (r < 0)
                 return r;
         c.uid = owner_uid(c.owner);

@@ -89,7 +89,7 @@ int method_hold(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (max_ms == 0 || max_ms > MAX_MS_LIMIT)
                 return bus_error_named(error, ERROR_PREFIX "InvalidOption",
                                        "max_ms is %u, allowed are 1 to %d", max_ms, MAX_MS_LIMIT);
-        r = owners_get(b->owners, m, &owner);
+        r = bus_owner(b, m, &owner, error);
         if (r < 0)
                 return r;
         if (owner_take(owner, QUOTA_FDS, &limit) < 0) {

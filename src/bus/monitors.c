@@ -177,7 +177,7 @@ int method_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r >= 0)
                 r = options_read(m, NULL, error);
         if (r >= 0)
-                r = owners_get(b->owners, m, &owner);
+                r = bus_owner(b, m, &owner, error);
         if (r < 0)
                 return r;
         if (b->monitors->all->len >= MONITORS_MAX || owner_take(owner, QUOTA_FDS, &limit) < 0) {

@@ -16,12 +16,14 @@ struct Owners {
 
 typedef struct Usage {
         uint32_t n[_QUOTA_MAX];
+        uint32_t n_owners;
 } Usage;
 
 struct Owner {
         Owners *owners;
         char *name;
         uid_t uid;
+        bool counted;
         unsigned n_ref;
         sd_bus_track *track;
 };
@@ -85,6 +87,39 @@ static int sender_uid(sd_bus_message *m, uid_t *ret) {
         return r;
 }
 
+static Usage *usage(Owners *os, uid_t uid) {
+        Usage *u = g_hash_table_lookup(os->by_uid, GUINT_TO_POINTER(uid));
+
+        if (!u) {
+                u = g_new0(Usage, 1);
+                g_hash_table_insert(os->by_uid, GUINT_TO_POINTER(uid), u);
+        }
+        return u;
+}
+
+static void drop_unused(Owners *os, uid_t uid) {
+        const Usage *u = usage(os, uid);
+
+        for (int i = 0; i < _QUOTA_MAX; i++)
+                if (u->n[i] > 0)
+                        return;
+        if (u->n_owners == 0)
+                g_hash_table_remove(os->by_uid, GUINT_TO_POINTER(uid));
+}
+
+static int count_owner(Owner *o) {
+        Usage *u = usage(o->owners, o->uid);
+
+        if (u->n_owners >= OWNERS_OF_USER_MAX ||
+            g_hash_table_size(o->owners->by_name) > OWNERS_MAX) {
+                drop_unused(o->owners, o->uid);
+                return -EDQUOT;
+        }
+        u->n_owners++;
+        o->counted = true;
+        return 0;
+}
+
 int owners_get(Owners *os, sd_bus_message *m, Owner **ret) {
         const char *name = sd_bus_message_get_sender(m);
         Owner *o;
@@ -104,11 +139,15 @@ int owners_get(Owners *os, sd_bus_message *m, Owner **ret) {
         g_hash_table_insert(os->by_name, o->name, o);
         r = sender_uid(m, &o->uid);
         if (r >= 0)
+                r = count_owner(o);
+        if (r >= 0)
                 r = sd_bus_track_new(sd_bus_message_get_bus(m), &o->track, on_vanished, o);
         if (r >= 0)
                 r = sd_bus_track_add_name(o->track, name);
         if (r < 0) {
                 owner_unref(o);
+                if (r == -EDQUOT)
+                        return r;
                 return log_warning_errno(r, "Cannot follow bus client %s: %m", name);
         }
         *ret = o;
@@ -125,6 +164,10 @@ Owner *owner_unref(Owner *o) {
                 return NULL;
         g_hash_table_remove(o->owners->by_name, o->name);
         sd_bus_track_unref(o->track);
+        if (o->counted) {
+                usage(o->owners, o->uid)->n_owners--;
+                drop_unused(o->owners, o->uid);
+        }
         g_free(o->name);
         g_free(o);
         return NULL;
@@ -139,13 +182,8 @@ uid_t owner_uid(const Owner *o) {
 }
 
 int owner_take(Owner *o, Quota q, uint32_t *ret_limit) {
-        gpointer key = GUINT_TO_POINTER(o->uid);
-        Usage *u = g_hash_table_lookup(o->owners->by_uid, key);
+        Usage *u = usage(o->owners, o->uid);
 
-        if (!u) {
-                u = g_new0(Usage, 1);
-                g_hash_table_insert(o->owners->by_uid, key, u);
-        }
         *ret_limit = o->owners->quotas[q];
         if (u->n[q] >= o->owners->quotas[q])
                 return -EDQUOT;
@@ -154,13 +192,9 @@ int owner_take(Owner *o, Quota q, uint32_t *ret_limit) {
 }
 
 void owner_give_back(Owner *o, Quota q) {
-        gpointer key = GUINT_TO_POINTER(o->uid);
-        Usage *u = g_hash_table_lookup(o->owners->by_uid, key);
+        Usage *u = usage(o->owners, o->uid);
 
         g_assert(u && u->n[q] > 0);
         u->n[q]--;
-        for (int i = 0; i < _QUOTA_MAX; i++)
-                if (u->n[i] > 0)
-                        return;
-        g_hash_table_remove(o->owners->by_uid, key);
+        drop_unused(o->owners, o->uid);
 }

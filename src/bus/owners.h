@@ -19,7 +19,12 @@ Owners *owners_new(const uint32_t quotas[static _QUOTA_MAX],
 Owners *owners_free(Owners *os);
 void owners_drop_all(Owners *os); /* the bus is gone */
 
-/* The sender of m, with one more reference. Asks the bus for its uid the first time. */
+/* A bus has 512 match rules for one connection; with more than that it would close ours. */
+#define OWNERS_MAX 448
+#define OWNERS_OF_USER_MAX 128
+
+/* The sender of m, with one more reference. Asks the bus for its uid the first time. -EDQUOT: too
+ * many are followed already, in all or of this user. */
 int owners_get(Owners *os, sd_bus_message *m, Owner **ret);
 Owner *owner_ref(Owner *o);
 Owner *owner_unref(Owner *o);

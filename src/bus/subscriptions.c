@@ -9,6 +9,7 @@
 
 #include "bus/flow.h"
 #include "bus/gate.h"
+#include "lwm2m/path_index.h"
 #include "model/path_table.h"
 
 #define PREFIXES_MAX 256
@@ -19,8 +20,9 @@
 
 struct Subscriptions {
         Bus *bus;
-        Tree *tree;     /* listened to */
-        GPtrArray *all; /* Subscription */
+        Tree *tree;       /* listened to */
+        GPtrArray *all;   /* Subscription */
+        PathIndex *index; /* of them, by their prefixes */
         uint32_t last_id;
         unsigned n_touched; /* Touched signals in this second */
         uint64_t touched_since_usec;
@@ -46,6 +48,8 @@ static void subscription_free(gpointer p) {
         Subscription *s = p;
 
         flow_clear(&s->flow);
+        for (guint i = 0; i < s->prefixes->len; i++)
+                path_index_remove(s->owner_list->index, &g_array_index(s->prefixes, Path, i), s);
         owner_give_back(s->owner, QUOTA_SUBSCRIPTIONS);
         owner_unref(s->owner);
         g_array_unref(s->prefixes);
@@ -211,6 +215,20 @@ static void touch(Subscriptions *all, const Change *change, uint16_t ssid) {
                            PATH_TEXT(&change->path), names[change->kind], ssid);
 }
 
+typedef struct Noted {
+        const Path *path;
+        Origin origin;
+        uint16_t ssid;
+} Noted;
+
+static void on_covered(void *userdata, void *thing) {
+        const Noted *noted = userdata;
+        Subscription *s = thing;
+
+        if (noted->origin == ORIGIN_SERVER || s->local)
+                note(s, noted->path, noted->origin, noted->ssid);
+}
+
 static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change *changes,
                       size_t n) {
         Subscriptions *all = userdata;
@@ -219,18 +237,10 @@ static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change
                 return;
         for (size_t c = 0; c < n && origin == ORIGIN_SERVER; c++)
                 touch(all, &changes[c], ssid);
-        for (guint i = 0; i < all->all->len; i++) {
-                Subscription *s = g_ptr_array_index(all->all, i);
+        for (size_t c = 0; c < n && all->all->len > 0; c++) {
+                Noted noted = { .path = &changes[c].path, .origin = origin, .ssid = ssid };
 
-                if (origin != ORIGIN_SERVER && !s->local)
-                        continue;
-                for (size_t c = 0; c < n; c++)
-                        for (guint k = 0; k < s->prefixes->len; k++)
-                                if (path_covers(&g_array_index(s->prefixes, Path, k),
-                                                &changes[c].path)) {
-                                        note(s, &changes[c].path, origin, ssid);
-                                        break;
-                                }
+                path_index_covering(all->index, noted.path, on_covered, &noted);
         }
 }
 
@@ -239,6 +249,7 @@ Subscriptions *subscriptions_new(Bus *b) {
 
         s->bus = b;
         s->all = g_ptr_array_new_with_free_func(subscription_free);
+        s->index = path_index_new();
         return s;
 }
 
@@ -248,6 +259,7 @@ Subscriptions *subscriptions_free(Subscriptions *s) {
         if (s->tree)
                 tree_remove_listener(s->tree, on_commit, s);
         g_ptr_array_unref(s->all);
+        path_index_free(s->index);
         g_free(s);
         return NULL;
 }
@@ -261,6 +273,13 @@ void subscriptions_vanished(Subscriptions *s, const Owner *o) {
         for (guint i = s->all->len; i-- > 0;)
                 if (((Subscription *) g_ptr_array_index(s->all, i))->owner == o)
                         g_ptr_array_remove_index(s->all, i);
+}
+
+static bool has_path(const GArray *paths, const Path *p) {
+        for (guint i = 0; i < paths->len; i++)
+                if (path_equal(&g_array_index(paths, Path, i), p))
+                        return true;
+        return false;
 }
 
 static bool is_allowed(const Subscription *s) {
@@ -294,7 +313,8 @@ static int read_prefixes(sd_bus_message *m, GArray *ret, sd_bus_error *error) {
                 if (ret->len >= PREFIXES_MAX)
                         return bus_error(error, -E2BIG, "More than %d prefixes in one Subscribe",
                                          PREFIXES_MAX);
-                g_array_append_val(ret, p);
+                if (!has_path(ret, &p))
+                        g_array_append_val(ret, p);
         }
         if (r >= 0 && ret->len == 0)
                 return bus_error_named(error, ERROR_PREFIX "InvalidPath",
@@ -318,7 +338,7 @@ int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r >= 0)
                 r = options_read(m, options, error);
         if (r >= 0)
-                r = owners_get(b->owners, m, &owner);
+                r = bus_owner(b, m, &owner, error);
         if (r < 0)
                 return r;
         if (owner_take(owner, QUOTA_SUBSCRIPTIONS, &limit) < 0) {
@@ -339,6 +359,8 @@ int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         s->timer = timer_new(loop_timers(b->loop), on_due, s);
         flow_init(&s->flow, b, owner_name(owner), on_flow_open, s);
         g_ptr_array_add(b->subscriptions->all, s);
+        for (guint i = 0; i < s->prefixes->len; i++)
+                path_index_add(b->subscriptions->index, &g_array_index(s->prefixes, Path, i), s);
         return sd_bus_reply_method_return(m, "u", s->id);
 }
 

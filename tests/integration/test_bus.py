@@ -478,6 +478,39 @@ def test_application_restarts_with_calls_pending(kit, client, make_client):
     assert [p.result(10).message_type for p in [start() for _ in range(80)]] == [MessageType.METHOD_RETURN] * 80
 
 
+def test_many_prefixes_cost_little(kit, client, make_client):
+    """What one subscriber asks for is not looked through at every change."""
+    values = [[f"/26241/0/10/{n}", Variant("s", "x")] for n in range(10000)]
+
+    def seconds():
+        begin = time.monotonic()
+        client.call("Data", "SetMany", "a(sv)a{sv}", values, {})
+        return time.monotonic() - begin
+    before = min(seconds() for _ in range(3))
+    other = make_client()
+    for n in range(64):
+        other.call("Data", "Subscribe", "asa{sv}", [f"/{1000 + n}/{k}" for k in range(256)],
+                   {"local": Variant("b", True)})
+    after = min(seconds() for _ in range(3))
+    assert after < 10 * before + 0.1, (before, after)
+
+
+def test_connections_have_a_quota(kit, make_client):
+    """Each one that holds something takes a match rule of our connection, of which the bus has 512."""
+    clients = [make_client() for _ in range(130)]
+    refused = []
+    for number, one in enumerate(clients):
+        try:
+            claim(one, f"/3303/{number}", execute=True) if number < 60 else \
+                one.call("Data", "Subscribe", "asa{sv}", ["/3"], {}) if number < 120 else \
+                one.call("Data", "Hold", "a{sv}", {})
+        except DBusError as error:
+            assert error.type == ERROR + "LimitReached", error
+            refused.append((number, str(error)))
+    assert refused and all(number >= 128 or "128" not in text for number, text in refused), refused
+    assert "128 of one user" in refused[-1][1]
+
+
 def test_one_that_hangs_hangs_alone(kit, client, make_client):
     """An application with all places of calls, and more waiting, does not keep another from its own."""
     hung, other = make_client(), make_client()
