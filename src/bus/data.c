@@ -10,6 +10,13 @@ const sd_bus_vtable data_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_ARGS("a(ssv)", operations, "a{sv}", options),
                                 SD_BUS_NO_RESULT, method_apply, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Push", SD_BUS_ARGS("a(svx)", samples, "a{sv}", options),
+                                SD_BUS_RESULT("u", dropped), method_push,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "PushSeries",
+                SD_BUS_ARGS("s", path, "v", values, "x", start, "x", step, "a{sv}", options),
+                SD_BUS_RESULT("u", dropped), method_push_series, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Get", SD_BUS_ARGS("s", path, "a{sv}", options),
                                 SD_BUS_RESULT("v", value), method_get, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetMany", SD_BUS_ARGS("as", prefixes, "a{sv}", options),

@@ -5,6 +5,8 @@
 
 int method_set(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_set_many(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_push(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_push_series(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_apply(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_create(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -20,6 +20,8 @@ Edit *edit_free(Edit *e) {
         op_list_clear(&e->ops);
         g_clear_pointer(&e->keep, g_array_unref);
         pending_free(e->waiting);
+        g_clear_pointer(&e->applied, g_array_unref);
+        sample_push_free(e->push);
         sd_bus_message_unref(e->call);
         g_free(e->reply_path);
         g_free(e);
@@ -31,6 +33,8 @@ static int reply(Edit *e) {
                 return sd_bus_reply_method_return(e->call, "s", e->reply_path);
         if (e->reply_has_bytes)
                 return sd_bus_reply_method_return(e->call, "t", e->reply_bytes);
+        if (e->reply_has_dropped)
+                return sd_bus_reply_method_return(e->call, "u", (uint32_t) e->dropped);
         if (strcmp(sd_bus_message_get_member(e->call), "SetMany") == 0)
                 return sd_bus_reply_method_return(e->call, "a(uss)", 0);
         return reply_ok(e->call);
@@ -73,6 +77,14 @@ int edit_apply_part(Edit *e, const Op *ops, size_t n, const Path *keep, OpError 
         return r >= 0 && keep ? keep_path(e, keep, error) : r;
 }
 
+static int apply(Edit *e, OpError *error) {
+        if (!e->push)
+                return edit_apply_part(e, e->ops.v, e->ops.n, NULL, error);
+        return sample_push_commit(
+                e->push, e->applied ? (const Op *) (const void *) e->applied->data : NULL,
+                e->applied ? e->applied->len : 0, &e->dropped, error, bus_now(e->bus));
+}
+
 static void on_prepared(void *userdata, int error, const char *text, const RecordList *records,
                         uint64_t now_usec) {
         g_autoptr(Edit) e = userdata;
@@ -87,7 +99,7 @@ static void on_prepared(void *userdata, int error, const char *text, const Recor
                 reply_error(e, error, message);
                 return;
         }
-        r = edit_apply_part(e, e->ops.v, e->ops.n, NULL, &why);
+        r = apply(e, &why);
         handlers_app_ops.finish(e->prepared, r >= 0);
         if (r >= 0)
                 r = keep_all(e, &why);
@@ -110,14 +122,15 @@ static bool sender_owns(const Edit *e, const Path *p) {
         return false;
 }
 
-bool edit_concerns_others(const Edit *e) {
-        for (size_t i = 0; i < e->ops.n; i++) {
-                const Path *p = &e->ops.v[i].path;
+bool edit_concerns_others_at(const Edit *e, const Path *p) {
+        return handlers_app_ops.claimed(e->bus->handlers, p) & (APP_WRITE | APP_CREATE) &&
+               !sender_owns(e, p);
+}
 
-                if (handlers_app_ops.claimed(e->bus->handlers, p) & (APP_WRITE | APP_CREATE) &&
-                    !sender_owns(e, p))
+bool edit_concerns_others(const Edit *e) {
+        for (size_t i = 0; i < e->ops.n; i++)
+                if (edit_concerns_others_at(e, &e->ops.v[i].path))
                         return true;
-        }
         return false;
 }
 
@@ -162,7 +175,7 @@ int edit_run(Edit *edit, sd_bus_error *error) {
                         return 1;
                 }
         }
-        r = edit_apply_part(e, e->ops.v, e->ops.n, NULL, &why);
+        r = apply(e, &why);
         if (r >= 0)
                 r = keep_all(e, &why);
         return r < 0 ? bus_error(error, r, "%s", why.text) : reply(e);

@@ -3,6 +3,7 @@
 /* A change that came over the bus: one list of operations, which is shown to the applications
  * concerned (but never to the sender about its own paths) and then applied as a whole. */
 #include "bus/data.h"
+#include "lwm2m/samples.h"
 
 #define EDIT_OPERATIONS_MAX 100000
 
@@ -12,11 +13,16 @@ typedef struct Edit {
         sd_bus_message *call;
         OpList ops;
         GArray *keep; /* Path: kept on disk from then on; NULL for none */
+        /* Samples: ops is what applications are shown of them, applied are those of ops that are no
+         * samples. NULL: ops are applied. */
+        SamplePush *push;
+        GArray *applied; /* Op, borrowed from ops; NULL for none */
         AppCall *prepared;
         char *reply_path; /* Create answers with the instance's path */
         Pending *waiting; /* for applications: counted for its user */
         uint64_t reply_bytes;
-        bool reply_has_bytes;
+        bool reply_has_bytes, reply_has_dropped;
+        size_t dropped; /* samples */
 } Edit;
 
 Edit *edit_new(Bus *b, sd_bus_message *call);
@@ -24,8 +30,9 @@ Edit *edit_free(Edit *e);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Edit, edit_free)
 /* Takes edit over; replies now or when the applications have answered. */
 int edit_run(Edit *edit, sd_bus_error *error);
-/* Whether applications other than the sender have a say. */
+/* Whether applications other than the sender have a say, in any of it or at p. */
 bool edit_concerns_others(const Edit *e);
+bool edit_concerns_others_at(const Edit *e, const Path *p);
 /* The rights and the budget of the sender for what is more than setting values that are there;
  * edit_run() asks itself. */
 int edit_check(Edit *e, sd_bus_error *error);

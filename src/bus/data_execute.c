@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Data.Execute, and Data.Configure. */
+/* Data.Execute. */
 #include <errno.h>
 #include <string.h>
 
@@ -52,34 +52,4 @@ int method_execute(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                          : r == -EINVAL ? "the arguments are not like 0='a',1"
                          : r == -ENOENT ? "there is no such instance or resource"
                                         : g_strerror(-r));
-}
-
-int method_configure(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        static const char *const policies[] = { "default", "always", "server-writes", "never" };
-        Bus *b = userdata;
-        const char *persist = NULL;
-        const Option options[] = { { "persist", OPTION_TEXT, &persist }, { NULL } };
-        Path p;
-        int r;
-
-        r = path_argument(m, &p, 0, 4, error);
-        if (r >= 0)
-                r = check_access(m, &p, true, error);
-        if (r >= 0)
-                r = options_read(m, options, error);
-        if (r < 0)
-                return r;
-        if (!persist)
-                return bus_error_named(error, ERROR_PREFIX "InvalidOption",
-                                       "Configure needs an option (persist)");
-        if (!client_store(b->client))
-                return bus_error(error, -ENOTSUP, "This daemon keeps nothing on disk");
-        for (unsigned i = 0; i < G_N_ELEMENTS(policies); i++)
-                if (strcmp(persist, policies[i]) == 0) {
-                        r = store_set_policy(client_store(b->client), &p, (Persist) i);
-                        return r < 0 ? bus_error(error, r, "%s: %m", PATH_TEXT(&p)) : reply_ok(m);
-                }
-        return bus_error_named(error, ERROR_PREFIX "InvalidOption",
-                               "persist: '%s' is not default, always, server-writes or never",
-                               persist);
 }

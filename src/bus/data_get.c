@@ -5,6 +5,7 @@
 
 #include "bus/data.h"
 #include "bus/gate.h"
+#include "lwm2m/samples.h"
 #include "util/cleanup.h"
 
 /* A larger answer would pass the bus's limit of a message, which ends the connection. */
@@ -115,6 +116,7 @@ typedef struct Walk {
         size_t n, n_bytes;
         uint32_t depth;        /* List: deepest level told */
         int object;            /* List: told already, -1 none */
+        bool samples;          /* GetMany: of what is cached, all there are */
         const GrantView *view; /* what of it the sender may read; NULL: all */
 } Walk;
 
@@ -124,12 +126,9 @@ static bool is_visible(const Walk *w, const Path *p) {
         return !w->view || grant_view_may(w->view, RIGHT_GET, p);
 }
 
-static int visit_value(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
-        Walk *w = userdata;
+static int append_value(Walk *w, const Path *p, const Value *v, int64_t time_ns) {
         int r;
 
-        if (!v || v->type == VALUE_NONE || !is_visible(w, p))
-                return 0;
         w->n_bytes += variant_size(v);
         if (++w->n > ANSWER_VALUES_MAX || w->n_bytes > BUS_VALUE_BYTES_MAX)
                 return -E2BIG;
@@ -139,8 +138,46 @@ static int visit_value(void *userdata, const Path *p, const Value *v, const Reso
         if (r >= 0)
                 r = variant_append(w->reply, v);
         if (r >= 0)
-                r = sd_bus_message_append(w->reply, "x", INT64_C(0));
+                r = sd_bus_message_append(w->reply, "x", time_ns);
         return r < 0 ? r : sd_bus_message_close_container(w->reply);
+}
+
+/* The samples of one cache on their way into the answer. */
+typedef struct Samples {
+        Walk *walk;
+        const Path *path;
+        int error;
+} Samples;
+
+static void on_sample(void *userdata, int64_t time_ns, const Value *v) {
+        Samples *s = userdata;
+
+        if (s->error >= 0)
+                s->error = append_value(s->walk, s->path, v, time_ns);
+}
+
+/* Returns how many. */
+static int append_samples(Walk *w, const Path *p) {
+        const Series *series = dm_series(client_dm(w->bus->client));
+        Samples s = { .walk = w, .path = p };
+        size_t n;
+
+        if (!series)
+                return 0;
+        n = series_read(series, p, ANSWER_VALUES_MAX + 1, on_sample, &s);
+        return s.error < 0 ? s.error : (int) n;
+}
+
+static int visit_value(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
+        Walk *w = userdata;
+        int r;
+
+        if (!v || v->type == VALUE_NONE || !is_visible(w, p))
+                return 0;
+        r = w->samples ? append_samples(w, p) : 0;
+        if (r != 0)
+                return MIN(r, 0);
+        return append_value(w, p, v, 0);
 }
 
 static int append_prefix(Walk *w, sd_bus_message *m, const Path *p, sd_bus_error *error) {
@@ -160,26 +197,37 @@ static int append_prefix(Walk *w, sd_bus_message *m, const Path *p, sd_bus_error
         return r;
 }
 
-int method_get_many(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Walk w = { .bus = userdata };
+/* The options stand behind the prefixes, and say how these are answered. */
+static int read_prefixes(sd_bus_message *m, GArray *ret, bool *ret_samples, sd_bus_error *error) {
+        const Option options[] = { { "samples", OPTION_BOOL, ret_samples }, { NULL } };
         int r;
 
-        r = sd_bus_message_new_method_return(m, &w.reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(w.reply, 'a', "(svx)");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(m, 'a', "s");
+        r = sd_bus_message_enter_container(m, 'a', "s");
         while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
                 Path p;
 
                 r = path_argument(m, &p, 0, 4, error);
                 if (r >= 0)
-                        r = append_prefix(&w, m, &p, error);
+                        g_array_append_val(ret, p);
         }
         if (r >= 0)
                 r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : options_read(m, options, error);
+}
+
+int method_get_many(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        g_autoptr(GArray) prefixes = g_array_new(FALSE, FALSE, sizeof(Path));
+        Walk w = { .bus = userdata };
+        int r;
+
+        r = read_prefixes(m, prefixes, &w.samples, error);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(m, &w.reply);
         if (r >= 0)
-                r = options_read(m, NULL, error);
+                r = sd_bus_message_open_container(w.reply, 'a', "(svx)");
+        for (guint i = 0; i < prefixes->len && r >= 0; i++)
+                r = append_prefix(&w, m, &g_array_index(prefixes, Path, i), error);
         if (r >= 0)
                 r = sd_bus_message_close_container(w.reply);
         return reply_send(w.reply, r);
@@ -239,6 +287,22 @@ static int append_owner(Walk *w, const Path *p) {
                                      claim_address(c) ? claim_address(c) : "(gone)");
 }
 
+static int append_cache(Walk *w, const Path *p, const ResourceDef *def) {
+        const Dm *dm = client_dm(w->bus->client);
+        const SeriesPolicy *policy;
+        SeriesInfo info = { .n = 0 };
+
+        if (p->n != (def && def->multiple ? 4 : 3) || !samples_cached(dm, p, def))
+                return 0;
+        policy = series_policy(dm_series(dm), p);
+        (void) series_info(dm_series(dm), p, &info);
+        return sd_bus_message_append(w->reply, "{sv}{sv}{sv}{sv}{sv}", "cached", "u", info.n,
+                                     "cache", "u", policy->samples, "cache_full", "s",
+                                     policy->drop_oldest ? "oldest" : "newest", "cache_read", "s",
+                                     policy->read_latest ? "latest" : "all", "cache_dropped", "t",
+                                     info.n_dropped);
+}
+
 static int append_node(Walk *w, const Path *p, const Value *v, const ResourceDef *def) {
         Store *store = client_store(w->bus->client);
         int r;
@@ -262,6 +326,8 @@ static int append_node(Walk *w, const Path *p, const Value *v, const ResourceDef
                 r = append_observers(w, p);
         if (r >= 0)
                 r = append_attributes(w, p);
+        if (r >= 0)
+                r = append_cache(w, p, def);
         if (r >= 0 && v && store)
                 r = sd_bus_message_append(w->reply, "{sv}", "persisted", "b",
                                           store_is_persisted(store, p));

@@ -7,8 +7,11 @@
 #include "model/path_table.h"
 
 typedef struct SetOptions {
-        bool create, partial, persist;
+        bool create, partial, persist, boot;
+        int64_t time_ns; /* INT64_MIN: not given */
 } SetOptions;
+
+#define SET_OPTIONS_INIT ((SetOptions){ .time_ns = INT64_MIN })
 
 /* Puts the creation of the instances that sets lacks before it, for a caller who asked for it. */
 static void create_missing(Bus *b, OpList *sets) {
@@ -35,6 +38,8 @@ static int read_set_options(Edit *e, SetOptions *ret, sd_bus_error *error) {
         const Option options[] = { { "create", OPTION_BOOL, &ret->create },
                                    { "persist", OPTION_BOOL, &ret->persist },
                                    { "partial", OPTION_BOOL, &ret->partial },
+                                   { "time", OPTION_I64, &ret->time_ns },
+                                   { "boottime", OPTION_BOOL, &ret->boot },
                                    { NULL } };
         int r;
 
@@ -44,6 +49,13 @@ static int read_set_options(Edit *e, SetOptions *ret, sd_bus_error *error) {
         if (ret->create && ret->partial)
                 return bus_error_named(error, ERROR_PREFIX "InvalidOption",
                                        "create and partial exclude each other");
+        if (ret->time_ns != INT64_MIN && (ret->create || ret->partial))
+                return bus_error_named(error, ERROR_PREFIX "InvalidOption",
+                                       "time and %s exclude each other",
+                                       ret->create ? "create" : "partial");
+        if (ret->boot && ret->time_ns == INT64_MIN)
+                return bus_error_named(error, ERROR_PREFIX "InvalidOption",
+                                       "boottime says what clock time is of, which is missing");
         if (ret->persist && !client_store(e->bus->client))
                 return bus_error(error, -ENOTSUP, "persist: this daemon keeps nothing on disk");
         return 0;
@@ -63,16 +75,48 @@ static int read_assignment(Edit *e, Path *ret, sd_bus_error *error) {
         return r < 0 ? edit_variant_error(error, r, ret) : 0;
 }
 
+/* With a time, what is cached becomes samples of that time; the rest is set as ever. */
+static int take_time(Edit *e, const SetOptions *options, sd_bus_error *error) {
+        Dm *dm = client_dm(e->bus->client);
+        const Tree *tree = client_tree(e->bus->client);
+        int64_t time_ns;
+        OpError why;
+
+        if (options->time_ns == INT64_MIN)
+                return 0;
+        e->push = sample_push_new(dm);
+        e->applied = g_array_new(FALSE, FALSE, sizeof(Op));
+        for (size_t i = 0; i < e->ops.n; i++) {
+                const Op *op = &e->ops.v[i];
+                int r;
+
+                if (op->kind == OP_SET &&
+                    samples_cached(dm, &op->path, tree_resource_def(tree, &op->path)))
+                        r = sample_push_add(e->push, &op->path, &op->value, options->time_ns,
+                                            options->boot, &why);
+                else {
+                        r = samples_check_time(dm, &op->path, options->time_ns, options->boot,
+                                               &time_ns, &why);
+                        g_array_append_vals(e->applied, op, 1);
+                }
+                if (r < 0)
+                        return bus_error(error, r, "%s", why.text);
+        }
+        return 0;
+}
+
 int method_set(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         g_autoptr(Edit) e = edit_new(b, m);
-        SetOptions options = { 0 };
+        SetOptions options = SET_OPTIONS_INIT;
         Path p;
         int r;
 
         r = read_assignment(e, &p, error);
         if (r >= 0)
                 r = read_set_options(e, &options, error);
+        if (r >= 0)
+                r = take_time(e, &options, error);
         if (r < 0)
                 return r;
         if (options.create)
@@ -145,12 +189,14 @@ int method_set_many(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         g_autoptr(Edit) e = edit_new(b, m);
         g_autoptr(GArray) assignments = g_array_new(FALSE, FALSE, sizeof(Assignment));
-        SetOptions options = { 0 };
+        SetOptions options = SET_OPTIONS_INIT;
         int r;
 
         r = read_assignments(e, assignments, error);
         if (r >= 0)
                 r = read_set_options(e, &options, error);
+        if (r >= 0)
+                r = take_time(e, &options, error);
         if (r < 0)
                 return r;
         if (options.partial && edit_concerns_others(e))

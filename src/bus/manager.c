@@ -42,13 +42,19 @@ static int get_stats(sd_bus *bus, const char *path, const char *interface, const
         Bus *b = userdata;
         Tree *tree = client_tree(b->client);
         Store *store = client_store(b->client);
+        const Series *series = dm_series(client_dm(b->client));
+        uint64_t n_samples = 0, n_dropped = 0;
         size_t n_servers;
 
+        if (series)
+                series_totals(series, &n_samples, &n_dropped);
         g_free(client_servers(b->client, &n_servers));
         return sd_bus_message_append(
-                reply, "a{st}", 4, "instances", (uint64_t) tree_n_instances(tree, -1), "servers",
-                (uint64_t) n_servers, "observations", dm_n_observations(client_dm(b->client)),
-                "fsyncs", store ? store_n_syncs(store) : (uint64_t) 0);
+                reply, "a{st}", 7, "samples", n_samples, "samples-dropped", n_dropped,
+                "cache-bytes", series ? series_bytes(series) : (uint64_t) 0, "instances",
+                (uint64_t) tree_n_instances(tree, -1), "servers", (uint64_t) n_servers,
+                "observations", dm_n_observations(client_dm(b->client)), "fsyncs",
+                store ? store_n_syncs(store) : (uint64_t) 0);
 }
 
 void manager_changed(Bus *b) {
@@ -306,6 +312,8 @@ static int method_sync(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (!client_store(b->client))
                 return bus_error(error, -ENOTSUP, "This daemon keeps nothing on disk");
         r = client_sync(b->client);
+        if (r >= 0 && dm_series(client_dm(b->client)))
+                r = series_sync(dm_series(client_dm(b->client)));
         return r < 0 ? bus_error(error, r, "Cannot write the state: %m") : reply_ok(m);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,9 @@ static void print_long(Ctl *c, const CtlPath *p, const cJSON *info, const char *
                 if (g_str_has_prefix(item->string, "attributes") && cJSON_IsString(item))
                         printf(" <%s%s%s>", item->string[10] ? item->string + 11 : "",
                                item->string[10] ? ": " : "", item->valuestring);
+        if (cJSON_GetObjectItemCaseSensitive(info, "cache"))
+                printf(" cache %" PRId64 "/%" PRId64, json_integer(info, "cached", 0),
+                       json_integer(info, "cache", 0));
         if (json_bool(info, "persisted"))
                 printf(" kept");
         putchar('\n');

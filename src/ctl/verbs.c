@@ -21,6 +21,16 @@ static const Option ls_options[] = {
 static const Option persist_options[] = {
         { "--persist", NULL, NULL, "keep it over a restart of the daemon" }, { 0 }
 };
+static const Option cache_options[] = {
+        { "--full", NULL, "WHICH",
+          "drop the newest (default) or the oldest sample when it is full" },
+        { "--read", NULL, "WHAT", "a server's Read gives all (default) or the latest" },
+        { "--persist", NULL, NULL, "keep values and samples over a restart of the daemon" },
+        { 0 },
+};
+static const Option push_options[] = {
+        { "--boottime", NULL, NULL, "times are seconds since the start of the machine" }, { 0 }
+};
 static const Option stop_options[] = {
         { "--force", "-f", NULL, "close at once, without de-registering" }, { 0 }
 };
@@ -102,6 +112,10 @@ const Verb verbs[] = {
           1, 2, false, true, verb_fetch },
         { "send", "PATH...", "Send values to the servers, and print the status", send_options, 1,
           WORDS_ANY, false, true, verb_send },
+        { "cache", "PATH [N]", "Cache N samples of PATH, or print those that are there",
+          cache_options, 1, 2, false, true, verb_cache },
+        { "push", "PATH [FILE]", "Push samples, lines of TIME VALUE, into the cache", push_options,
+          1, 2, false, true, verb_push },
         { "watch", "PATH...", "Print values as they change", watch_options, 1, WORDS_ANY, false,
           false, verb_watch },
         { "handle", "PATH... -- COMMAND...", "Run a command for what servers do with PATH",

@@ -39,6 +39,9 @@ int verb_create(Ctl *c, const Args *a);
 int verb_delete(Ctl *c, const Args *a);
 /* verb_send.c */
 int verb_send(Ctl *c, const Args *a);
+/* verb_series.c */
+int verb_cache(Ctl *c, const Args *a);
+int verb_push(Ctl *c, const Args *a);
 /* verb_obs.c */
 int verb_obs(Ctl *c, const Args *a);
 /* verb_file.c */

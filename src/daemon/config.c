@@ -93,6 +93,7 @@ static const Key keys[] = {
         { "Limits", "CallsPerUser", AT(calls_per_user), 128, 1, 65536, KEY_COUNT },
         { "Limits", "ValuesPerUser", AT(values_per_user), 1000000, 1, U32, KEY_COUNT },
         { "Limits", "BusQueue", AT(bus_queue), 1024, 1, 1 << 20, KEY_COUNT },
+        { "Limits", "CacheBytes", AT(cache_bytes), 64U << 20, 4096, 1U << 30, KEY_SIZE },
         { "Persist", "Journal", AT(journal_bytes), 1U << 20, 4096, 1U << 30, KEY_SIZE },
         { "Persist", "Batch", AT(batch_usec), USEC_PER_SEC, 0, 3600 * USEC_PER_SEC, KEY_DURATION },
 };
@@ -447,6 +448,23 @@ static void add_access(Reading *in, const char *name, const char *text) {
                 complain(in, "AccessControl", name, "%s", why);
 }
 
+static void add_cache(Reading *in, const char *name, const char *text) {
+        CacheConfig c = { 0 };
+
+        if (path_parse(name, &c.prefix) < 0 || c.prefix.n == 0)
+                complain(in, "Cache", name,
+                         "not the path of an object, Object Instance, resource or resource "
+                         "instance");
+        else if (series_policy_parse(text, &c.policy) < 0)
+                complain(
+                        in, "Cache", name,
+                        "'%s' is not a number of samples up to %d, and behind it oldest or newest, "
+                        "all or latest",
+                        text, SERIES_SAMPLES_MAX);
+        else
+                g_array_append_val(in->config->caches, c);
+}
+
 static void read_entry(Reading *in, const char *group, const char *name, const char *text) {
         const Key *key = find_key(group, name);
         g_autofree char *known = NULL;
@@ -457,6 +475,8 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
                 add_seed(in, name, text);
         else if (strcmp(group, "Persist") == 0)
                 add_persist(in, name, text);
+        else if (strcmp(group, "Cache") == 0)
+                add_cache(in, name, text);
         else if (strcmp(group, "AccessControl") == 0)
                 add_access(in, name, text);
         else if (strcmp(group, "Objects") == 0 && strcmp(name, "Path") == 0) {
@@ -471,7 +491,7 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
 static void read_group(Reading *in, const char *group) {
         g_auto(GStrv) names = g_key_file_get_keys(in->file->keyfile, group, NULL, NULL);
         static const char *const groups[] = { "Client", "Limits",        "Persist", "Objects",
-                                              "Values", "AccessControl", NULL };
+                                              "Values", "AccessControl", "Cache",   NULL };
         ServerConfig *server = NULL;
 
         if (g_str_has_prefix(group, "Server ") && group[strlen("Server ")])
@@ -479,7 +499,7 @@ static void read_group(Reading *in, const char *group) {
         else if (!g_strv_contains(groups, group)) {
                 complain(in, group, NULL,
                          "unknown group (known: Client, Server NAME, Objects, Values, Limits, "
-                         "Persist, AccessControl)");
+                         "Persist, Cache, AccessControl)");
                 return;
         }
         if (strcmp(group, "AccessControl") == 0 && !in->config->access)
@@ -588,6 +608,7 @@ static Config *config_new(void) {
         c->servers_list = g_ptr_array_new_with_free_func(server_config_free);
         c->seeds = g_ptr_array_new_with_free_func(seed_free);
         c->persist = g_array_new(FALSE, FALSE, sizeof(PersistConfig));
+        c->caches = g_array_new(FALSE, FALSE, sizeof(CacheConfig));
         return c;
 }
 
@@ -622,6 +643,7 @@ Config *config_free(Config *c) {
         g_ptr_array_unref(c->servers_list);
         g_ptr_array_unref(c->seeds);
         g_array_unref(c->persist);
+        g_array_unref(c->caches);
         access_policy_unref(c->access);
         grants_unref(c->grants);
         g_strfreev(c->object_paths);

@@ -11,6 +11,7 @@
 #include "lwm2m/awake.h"
 #include "lwm2m/access_policy.h"
 #include "model/schema.h"
+#include "model/series.h"
 #include "model/store.h"
 
 typedef struct ServerConfig {
@@ -39,6 +40,11 @@ typedef struct PersistConfig {
         Persist policy;
 } PersistConfig;
 
+typedef struct CacheConfig {
+        Path prefix;
+        SeriesPolicy policy;
+} CacheConfig;
+
 typedef struct Config {
         /* [Client] */
         char *endpoint; /* NULL = by address or machine-id */
@@ -58,7 +64,7 @@ typedef struct Config {
         uint64_t instances, value_bytes, body_bytes, transfers, exchanges, separate_after_usec;
         uint64_t observations, observations_per_server, operations, composite_paths, records, depth;
         uint64_t sends, send_bytes, send_body_bytes, send_timeout_usec;
-        uint64_t servers, events, claims_per_user, subscriptions_per_user, bus_queue;
+        uint64_t servers, events, claims_per_user, subscriptions_per_user, bus_queue, cache_bytes;
         uint64_t fds_per_user, calls_per_user, values_per_user;
         /* [Persist] */
         uint64_t journal_bytes, batch_usec;
@@ -66,6 +72,7 @@ typedef struct Config {
         GPtrArray *servers_list; /* ServerConfig */
         GPtrArray *seeds;        /* SeedConfig, in file order */
         GArray *persist;         /* PersistConfig */
+        GArray *caches;          /* CacheConfig */
         AccessPolicy *access;    /* [AccessControl]; NULL without that group */
         Grants *grants;          /* access.d and apps.d beside the file */
         char **object_paths;     /* [Objects] Path=, NULL-terminated; may be NULL */

@@ -8,6 +8,7 @@
 #include "bus/bus.h"
 #include "coap/coap_transport.h"
 #include "daemon/bootstrap_file.h"
+#include "daemon/caches.h"
 #include "daemon/endpoint.h"
 #include "daemon/notify.h"
 #include "daemon/seed.h"
@@ -22,6 +23,7 @@ struct Daemon {
         Schema *schema;
         Tree *tree;
         Store *store;
+        Caches *caches;
         CoapTransport *transport;
         Bus *bus;
         Dm *dm;
@@ -197,6 +199,22 @@ static int open_store(Daemon *d, const Config *config) {
         return set_policies(d, config);
 }
 
+static uint64_t on_now(void *userdata) {
+        return loop_now(((Daemon *) userdata)->loop);
+}
+
+static int open_caches(Daemon *d, const Config *config) {
+        const CachesConfig cc = {
+                .directory = d->arguments->state_dir,
+                .store = d->store,
+                .timers = loop_timers(d->loop),
+                .now_usec = on_now,
+                .userdata = d,
+        };
+
+        return caches_open(&cc, config, &d->caches);
+}
+
 /* --- the parts --- */
 
 static int make_transport(Daemon *d, const Config *config) {
@@ -289,6 +307,7 @@ static void make_dm(Daemon *d, const Config *config) {
                 .send_bytes_max = config->send_bytes,
                 .send_body_max = config->send_body_bytes,
                 .send_timeout_usec = config->send_timeout_usec,
+                .series = caches_series(d->caches),
                 .event = on_observation_event,
                 .attributes_changed = on_attributes_changed,
                 .event_userdata = d,
@@ -470,6 +489,8 @@ int daemon_new(const Arguments *arguments, const Config *config, Loop *loop, Dae
                                        arguments->runtime_dir);
         r = open_store(d, config);
         if (r >= 0)
+                r = open_caches(d, config);
+        if (r >= 0)
                 r = make_transport(d, config);
         if (r >= 0)
                 r = make_bus(d, config);
@@ -499,6 +520,7 @@ Daemon *daemon_free(Daemon *d) {
         dm_free(d->dm);
         bus_free(d->bus);
         coap_transport_free(d->transport);
+        caches_free(d->caches);
         store_close(d->store);
         timer_free(d->batch);
         tree_free(d->tree);
@@ -584,6 +606,8 @@ static int on_factory_reset(void *userdata, bool keep_servers, char **ret_error)
         empty_tree(d, keep_servers);
         r = set_policies(d, config);
         if (r >= 0)
+                r = caches_reset(d->caches, config);
+        if (r >= 0)
                 r = populate(d, config, ret_error);
         return r;
 }
@@ -658,6 +682,9 @@ int daemon_reload(Daemon *d, char **ret_error) {
                 r = load_definitions(d, config);
         if (r >= 0)
                 r = set_policies(d, config);
+        if (r >= 0)
+                r = caches_reload(d->caches, config);
+        dm_caches_changed(d->dm);
         if (r >= 0)
                 r = populate(d, config, ret_error);
         if (r >= 0) {

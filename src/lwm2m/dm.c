@@ -293,6 +293,10 @@ int dm_may(const Dm *dm, uint16_t ssid, const Path *p, unsigned right) {
         return r < 0 ? r : access_check(dm->access, ssid, p, right);
 }
 
+void dm_caches_changed(Dm *dm) {
+        observe_caches_changed(dm);
+}
+
 Series *dm_series(const Dm *dm) {
         return dm->config.series;
 }

@@ -83,6 +83,8 @@ void dm_set_access_policy(Dm *dm, AccessPolicy *policy);
 int dm_may(const Dm *dm, uint16_t ssid, const Path *p, unsigned right);
 
 Series *dm_series(const Dm *dm); /* NULL without */
+/* Policies of its caches were set by somebody else than samples_configure(). */
+void dm_caches_changed(Dm *dm);
 
 /* --- servers --- */
 Peer *peer_new(Dm *dm, uint16_t ssid);

@@ -177,7 +177,7 @@ static int check_prefix(const Dm *dm, const Path *prefix, OpError *error) {
         const ResourceDef *resource;
 
         if (prefix->n == 0)
-                return 0;
+                return refuse(error, -EINVAL, prefix, "name an object, or less");
         if (!def)
                 return refuse(error, -EINVAL, prefix, "no definition of object %u is known",
                               prefix->id[0]);
@@ -224,7 +224,8 @@ int samples_configure(Dm *dm, const Path *prefix, const SeriesPolicy *policy, Op
 /* --- pushing --- */
 typedef struct Group {
         Path path;
-        const ResourceDef *def;
+        const ResourceDef *def; /* while samples are added; may be gone at the commit */
+        ValueType type;
         GArray *samples; /* Sample, in order of arrival */
         size_t youngest; /* its index */
         int64_t last_now;
@@ -303,6 +304,7 @@ static int find_group(SamplePush *b, const Path *p, Group **ret, OpError *error)
                 *g = (Group){
                         .path = *p,
                         .def = def,
+                        .type = (ValueType) def->type,
                         .samples = g_array_new(FALSE, FALSE, sizeof(Sample)),
                 };
                 g_ptr_array_add(b->groups, g);
@@ -389,7 +391,7 @@ static int cache_group(SamplePush *b, const Group *g, size_t *dropped, OpError *
         size_t n;
         int r;
 
-        r = series_add(b->dm->config.series, &g->path, (ValueType) g->def->type,
+        r = series_add(b->dm->config.series, &g->path, g->type,
                        (const Sample *) (const void *) g->samples->data, g->samples->len, &n);
         if (r < 0)
                 return refuse(error, r, &g->path,
@@ -400,12 +402,31 @@ static int cache_group(SamplePush *b, const Group *g, size_t *dropped, OpError *
         return 0;
 }
 
+/* Applications may have been asked meanwhile. */
+static int check_again(const SamplePush *b, OpError *error) {
+        for (guint i = 0; i < b->groups->len; i++) {
+                const Group *g = b->groups->pdata[i];
+                const ResourceDef *def = NULL;
+                int r;
+
+                r = check_path(b, &g->path, &def, error);
+                if (r < 0)
+                        return r;
+                if (def->type != g->type)
+                        return refuse(error, -EINVAL, &g->path,
+                                      "the object was defined anew meanwhile");
+        }
+        return 0;
+}
+
 int sample_push_commit(SamplePush *b, const Op *ops, size_t n_ops, size_t *ret_dropped,
                        OpError *error, uint64_t now_usec) {
         size_t dropped = 0;
         int r;
 
-        r = apply(b, ops, n_ops, error, now_usec);
+        r = check_again(b, error);
+        if (r >= 0)
+                r = apply(b, ops, n_ops, error, now_usec);
         for (guint i = 0; i < b->groups->len && r >= 0; i++) {
                 const Group *g = b->groups->pdata[i];
 

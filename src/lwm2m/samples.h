@@ -6,6 +6,9 @@
 #include "lwm2m/ops.h"
 #include "model/series.h"
 
+/* The blob of the store with the policies set at run time: as series_load_policies() reads them. */
+#define SAMPLES_BLOB "caches"
+
 /* Samples may be this much ahead of our clock: clocks of sensors drift. */
 #define SAMPLE_AHEAD_NS INT64_C(60000000000)
 

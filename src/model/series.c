@@ -203,39 +203,47 @@ int series_set_policy(Series *s, const Path *prefix, const SeriesPolicy *policy)
         return 0;
 }
 
+void series_clear(Series *s) {
+        g_hash_table_remove_all(s->policies);
+        series_remove(s, &PATH_ROOT);
+}
+
 bool series_has_policies(const Series *s) {
         return g_hash_table_size(s->policies) > 0;
 }
 
-char *series_save_policies(const Series *s) {
-        GString *text = g_string_new(NULL);
-        GHashTableIter i;
-        void *path, *value;
-
-        g_hash_table_iter_init(&i, s->policies);
-        while (g_hash_table_iter_next(&i, &path, &value)) {
-                const SeriesPolicy *p = value;
-
-                g_string_append_printf(text, "%s %u %s %s\n", PATH_TEXT((const Path *) path),
-                                       p->samples, p->drop_oldest ? "oldest" : "newest",
-                                       p->read_latest ? "latest" : "all");
-        }
-        return g_string_free(text, FALSE);
-}
-
-static int parse_word(const char *word, const char *no, const char *yes, bool *ret) {
-        *ret = strcmp(word, yes) == 0;
-        return *ret || strcmp(word, no) == 0 ? 0 : -EBADMSG;
-}
-
-static int load_policy(Series *s, char **words) {
+int series_policy_parse(const char *text, SeriesPolicy *ret) {
+        g_auto(GStrv) words = g_strsplit(text, " ", -1);
         SeriesPolicy policy = { 0 };
+
+        if (!words[0] || parse_u32(words[0], &policy.samples) < 0)
+                return -EINVAL;
+        for (char **word = words + 1; *word; word++) {
+                if (strcmp(*word, "oldest") == 0)
+                        policy.drop_oldest = true;
+                else if (strcmp(*word, "latest") == 0)
+                        policy.read_latest = true;
+                else if (strcmp(*word, "newest") != 0 && strcmp(*word, "all") != 0)
+                        return -EINVAL;
+        }
+        if (policy.samples > SERIES_SAMPLES_MAX)
+                return -ERANGE;
+        *ret = policy;
+        return 0;
+}
+
+char *series_policy_format(const SeriesPolicy *p) {
+        return g_strdup_printf("%u %s %s", p->samples, p->drop_oldest ? "oldest" : "newest",
+                               p->read_latest ? "latest" : "all");
+}
+
+static int load_policy(Series *s, const char *line) {
+        const char *space = strchr(line, ' ');
+        g_autofree char *name = space ? g_strndup(line, (gsize) (space - line)) : NULL;
+        SeriesPolicy policy;
         Path prefix;
 
-        if (g_strv_length(words) != 4 || path_parse(words[0], &prefix) < 0 ||
-            parse_u32(words[1], &policy.samples) < 0 ||
-            parse_word(words[2], "newest", "oldest", &policy.drop_oldest) < 0 ||
-            parse_word(words[3], "all", "latest", &policy.read_latest) < 0)
+        if (!space || path_parse(name, &prefix) < 0 || series_policy_parse(space + 1, &policy) < 0)
                 return -EBADMSG;
         return series_set_policy(s, &prefix, &policy);
 }
@@ -243,12 +251,9 @@ static int load_policy(Series *s, char **words) {
 int series_load_policies(Series *s, const char *text) {
         g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
-        for (char **line = lines; *line && **line; line++) {
-                g_auto(GStrv) words = g_strsplit(*line, " ", -1);
-
-                if (load_policy(s, words) < 0)
+        for (char **line = lines; *line && **line; line++)
+                if (load_policy(s, *line) < 0)
                         return -EBADMSG;
-        }
         return 0;
 }
 

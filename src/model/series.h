@@ -26,6 +26,8 @@ typedef struct Series Series;
 typedef struct SeriesReader SeriesReader;
 typedef struct SeriesFile SeriesFile;
 
+#define SERIES_FILE_NAME "samples" /* in the state directory */
+
 typedef struct SeriesPolicy {
         uint32_t samples; /* how many; 0: none are cached */
         bool drop_oldest; /* when full; false: what comes is dropped (Zephyr's documented rule) */
@@ -51,9 +53,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Series, series_free)
 int series_set_policy(Series *s, const Path *prefix, const SeriesPolicy *policy);
 const SeriesPolicy *series_policy(const Series *s, const Path *p); /* NULL: p is not cached */
 bool series_has_policies(const Series *s);
-char *series_save_policies(const Series *s); /* as text; g_free() */
-int series_load_policies(Series *s,
-                         const char *text); /* -EBADMSG: those before the bad line count */
+void series_clear(Series *s); /* no policy, and no sample */
+/* "600 oldest latest": the number, and words for what is not the default (newest, all). -EINVAL,
+ * -ERANGE. */
+int series_policy_parse(const char *text, SeriesPolicy *ret);
+char *series_policy_format(const SeriesPolicy *p); /* g_free() */
+/* Lines of a path and such a text. -EBADMSG: those before the bad line count. */
+int series_load_policies(Series *s, const char *text);
 
 /* --- samples --- Adds n samples in their order of arrival. -ENOENT p is not cached; errors of the
  * file that keeps them, and then none was added. *ret_dropped (may be NULL): how many went because

@@ -13,9 +13,7 @@
 
 #include "codec/path.h"
 #include "codec/reader.h"
-#include "model/ring.h"
-
-#define SERIES_FILE_NAME "samples"
+#include "model/series.h"
 
 typedef enum SeriesEntryKind {
         ENTRY_SAMPLES,
@@ -42,12 +40,12 @@ void series_put_acked(GByteArray *out, const Path *p, uint64_t identity, uint64_
 void series_put_first(GByteArray *out, const Path *p, uint64_t seq);
 void series_put_gone(GByteArray *out, const Path *p);
 
-typedef struct SeriesFile {
+struct SeriesFile {
         int dirfd; /* borrowed */
         int fd;    /* -1: nothing can be appended until it is written anew */
         uint64_t size;
         bool dirty; /* not synced yet */
-} SeriesFile;
+};
 
 /* Calls entry for each of the file's whole frames' entries. *ret_torn: bytes at the end that are no
  * whole frame. -ENOENT no file, -EBADMSG no header, -EPROTONOSUPPORT a later format. */

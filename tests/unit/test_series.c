@@ -83,28 +83,28 @@ static void test_longest_prefix_wins(void **state) {
 }
 
 static void test_policies_as_text(void **state) {
-        g_autoptr(Series) s = series_with(&object, (SeriesPolicy){ .samples = 10 });
-        g_autoptr(Series) other = series_new(&(SeriesConfig){ 0 });
-        g_autofree char *text = NULL;
-
-        series_set_policy(
-                s, &p2, &(SeriesPolicy){ .samples = 7, .drop_oldest = true, .read_latest = true });
-        text = series_save_policies(s);
-        assert_int_equal(series_load_policies(other, text), 0);
-        assert_int_equal(series_policy(other, &p1)->samples, 10);
-        assert_false(series_policy(other, &p1)->drop_oldest);
-        assert_true(series_policy(other, &p2)->drop_oldest);
-        assert_true(series_policy(other, &p2)->read_latest);
         static const char *const bad[] = { "/3303",
-                                           "/3303 x newest all",
+                                           "/3303 x",
                                            "/3303 5 maybe all",
                                            "/3303 5 newest some",
                                            "3303 5 newest all",
                                            "/3303 99999999 newest all",
-                                           "/3303 5 newest all more" };
+                                           "/3303  5",
+                                           "/3303 -1" };
+        g_autoptr(Series) s = series_new(&(SeriesConfig){ 0 });
+        g_autofree char *text = NULL;
 
+        assert_int_equal(series_load_policies(s, "/3303 10\n/3303/1/5700 7 latest oldest\n"), 0);
+        assert_int_equal(series_policy(s, &p1)->samples, 10);
+        assert_false(series_policy(s, &p1)->drop_oldest);
+        assert_true(series_policy(s, &p2)->drop_oldest);
+        assert_true(series_policy(s, &p2)->read_latest);
+        text = series_policy_format(series_policy(s, &p2));
+        assert_string_equal(text, "7 oldest latest");
         for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
-                assert_int_equal(series_load_policies(other, bad[i]), -EBADMSG);
+                assert_int_equal(series_load_policies(s, bad[i]), -EBADMSG);
+        series_clear(s);
+        assert_false(series_has_policies(s));
 }
 
 /* --- when it is full --- */

@@ -75,9 +75,9 @@ _lwm2mctl() {
                 "server "*) _lwm2mctl_reply < <(_lwm2mctl_ask server list | sed 's/ .*//') ;;
                 "model add") compopt -o default 2>/dev/null ;;
                 "model show") _lwm2mctl_reply < <(_lwm2mctl_ask model list | sed 's/ .*//') ;;
-                ls | read | write | exec | create | delete | get | set | put | fetch | send | watch | handle)
+                ls | read | write | exec | create | delete | get | set | put | fetch | send | cache | push | watch | handle)
                         _lwm2mctl_reply < <(_lwm2mctl_ask ls -l | sed 's/ .*//')
-                        [[ $verb == put || $verb == fetch ]] && compopt -o default 2>/dev/null
+                        [[ $verb == put || $verb == fetch || $verb == push ]] && compopt -o default 2>/dev/null
                         [[ $verb == set ]] && compopt -o nospace 2>/dev/null
                         ;;
                 esac
