@@ -11,6 +11,25 @@ typedef struct Wanted {
         uint32_t cache;
 } Wanted;
 
+/* The next start has it, too: one line of the blob is the path's. */
+static int remember(Store *store, const char *name, const Path *p, const char *text) {
+        g_autofree char *prefix = g_strdup_printf("%s ", PATH_TEXT(p)), *old = NULL;
+        g_autoptr(GString) lines = g_string_new(NULL);
+        g_autoptr(GBytes) blob = NULL;
+        g_auto(GStrv) former = NULL;
+        int r;
+
+        if (store_get_blob(store, name, &blob) == 0)
+                old = g_strndup(g_bytes_get_data(blob, NULL), g_bytes_get_size(blob));
+        former = g_strsplit(old ? old : "", "\n", -1);
+        for (char **line = former; *line; line++)
+                if (**line && !g_str_has_prefix(*line, prefix))
+                        g_string_append_printf(lines, "%s\n", *line);
+        g_string_append_printf(lines, "%s%s\n", prefix, text);
+        r = store_put_blob(store, name, lines->str, lines->len);
+        return r < 0 ? r : store_sync(store);
+}
+
 /* --- caches --- */
 static int read_choice(const char *option, const char *text, const char *no, const char *yes,
                        bool *ret, sd_bus_error *error) {
@@ -48,27 +67,9 @@ static int read_policy(Bus *b, const Path *p, const Wanted *w, SeriesPolicy *ret
         return r;
 }
 
-/* The next start has it, too: one line of the blob is the path's. */
-static int remember(Store *store, const Path *p, const SeriesPolicy *policy) {
-        g_autofree char *prefix = g_strdup_printf("%s ", PATH_TEXT(p)),
-                        *text = series_policy_format(policy), *old = NULL;
-        g_autoptr(GString) lines = g_string_new(NULL);
-        g_autoptr(GBytes) blob = NULL;
-        g_auto(GStrv) former = NULL;
-        int r;
-
-        if (store_get_blob(store, SAMPLES_BLOB, &blob) == 0)
-                old = g_strndup(g_bytes_get_data(blob, NULL), g_bytes_get_size(blob));
-        former = g_strsplit(old ? old : "", "\n", -1);
-        for (char **line = former; *line; line++)
-                if (**line && !g_str_has_prefix(*line, prefix))
-                        g_string_append_printf(lines, "%s\n", *line);
-        g_string_append_printf(lines, "%s%s\n", prefix, text);
-        r = store_put_blob(store, SAMPLES_BLOB, lines->str, lines->len);
-        return r < 0 ? r : store_sync(store);
-}
-
 static int configure_cache(Bus *b, const Path *p, const Wanted *w, sd_bus_error *error) {
+        Store *store = client_store(b->client);
+        g_autofree char *text = NULL;
         SeriesPolicy policy;
         OpError why;
         int r;
@@ -79,7 +80,8 @@ static int configure_cache(Bus *b, const Path *p, const Wanted *w, sd_bus_error 
         r = samples_configure(client_dm(b->client), p, &policy, &why);
         if (r < 0)
                 return bus_error(error, r, "%s", why.text);
-        r = client_store(b->client) ? remember(client_store(b->client), p, &policy) : 0;
+        text = series_policy_format(&policy);
+        r = store ? remember(store, SAMPLES_BLOB, p, text) : 0;
         return r < 0 ? bus_error(error, r, "%s: is cached, but only until the daemon ends: %m",
                                  PATH_TEXT(p))
                      : 0;
@@ -87,24 +89,24 @@ static int configure_cache(Bus *b, const Path *p, const Wanted *w, sd_bus_error 
 
 /* --- the disk --- */
 static int configure_persist(Bus *b, const Path *p, const char *text, sd_bus_error *error) {
-        static const char *const policies[] = { "default", "always", "server-writes", "never" };
         Series *series = dm_series(client_dm(b->client));
         Store *store = client_store(b->client);
+        Persist policy;
         int r;
 
         if (!store)
                 return bus_error(error, -ENOTSUP, "This daemon keeps nothing on disk");
-        for (unsigned i = 0; i < G_N_ELEMENTS(policies); i++) {
-                if (strcmp(text, policies[i]) != 0)
-                        continue;
-                r = store_set_policy(store, p, (Persist) i);
-                if (r >= 0 && series)
-                        r = series_kept_changed(series, p);
-                return r < 0 ? bus_error(error, r, "%s: %m", PATH_TEXT(p)) : 0;
-        }
-        return bus_error_named(error, ERROR_PREFIX "InvalidOption",
-                               "persist: '%s' is not default, always, server-writes or never",
-                               text);
+        if (persist_from_name(text, &policy) < 0)
+                return bus_error_named(error, ERROR_PREFIX "InvalidOption",
+                                       "persist: '%s' is not default, always, server-writes or "
+                                       "never",
+                                       text);
+        r = store_set_policy(store, p, policy);
+        if (r >= 0 && series)
+                r = series_kept_changed(series, p);
+        if (r >= 0)
+                r = remember(store, STORE_PERSIST_BLOB, p, text);
+        return r < 0 ? bus_error(error, r, "%s: %m", PATH_TEXT(p)) : 0;
 }
 
 int method_configure(sd_bus_message *m, void *userdata, sd_bus_error *error) {

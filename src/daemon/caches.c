@@ -51,7 +51,6 @@ static void on_message(void *userdata, int level, const char *text) {
 static int set_policies(Caches *c, const Config *settings) {
         g_autofree char *text = NULL;
         g_autoptr(GBytes) blob = NULL;
-        gsize n;
         int r;
 
         for (guint i = 0; i < settings->caches->len; i++) {
@@ -63,7 +62,7 @@ static int set_policies(Caches *c, const Config *settings) {
         }
         if (store_get_blob(c->config.store, SAMPLES_BLOB, &blob) < 0)
                 return 0;
-        text = g_strndup(g_bytes_get_data(blob, &n), g_bytes_get_size(blob));
+        text = g_strndup(g_bytes_get_data(blob, NULL), g_bytes_get_size(blob));
         if (series_load_policies(c->series, text) < 0)
                 log_warning("The kept settings of caches are damaged, going on without some");
         return 0;

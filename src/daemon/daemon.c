@@ -166,7 +166,11 @@ static void on_store_pending(void *userdata) {
                 timer_arm(d->batch, loop_now(d->loop) + d->batch_usec);
 }
 
+/* Those of the configuration, and over them those set at run time. */
 static int set_policies(Daemon *d, const Config *config) {
+        g_autofree char *text = NULL;
+        g_autoptr(GBytes) blob = NULL;
+
         for (guint i = 0; i < config->persist->len; i++) {
                 const PersistConfig *p = &g_array_index(config->persist, PersistConfig, i);
                 int r;
@@ -175,6 +179,11 @@ static int set_policies(Daemon *d, const Config *config) {
                 if (r < 0)
                         return log_error_errno(r, "[Persist] %s: %m", PATH_TEXT(&p->prefix));
         }
+        if (store_get_blob(d->store, STORE_PERSIST_BLOB, &blob) < 0)
+                return 0;
+        text = g_strndup(g_bytes_get_data(blob, NULL), g_bytes_get_size(blob));
+        if (store_load_policies(d->store, text) < 0)
+                log_warning("The kept policies are damaged, going on without some");
         return 0;
 }
 

@@ -209,7 +209,7 @@ int series_kept_changed(Series *s, const Path *prefix) {
                 c->kept = kept;
                 disk_changed(s, c);
         }
-        return s->file && s->file->fd < 0 ? -EIO : 0;
+        return s->file_failed ? -EIO : 0;
 }
 
 /* --- reading --- */

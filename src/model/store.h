@@ -51,6 +51,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
  * goes from the disk in any case. */
 #define STORE_POLICIES_MAX 65536
 int store_set_policy(Store *s, const Path *prefix, Persist policy);
+const char *persist_name(Persist policy); /* "default", "always", "server-writes", "never" */
+int persist_from_name(const char *name, Persist *ret); /* -EINVAL */
+/* Policies as text, a line of a path and a name each. -EBADMSG: those before the bad line count. */
+int store_load_policies(Store *s, const char *text);
 Persist store_policy(const Store *s,
                      const Path *path); /* the effective one, never PERSIST_DEFAULT */
 /* Whether the value now in the tree at path would survive a restart. */
@@ -66,7 +70,8 @@ bool store_pending(const Store *s);
 void store_on_pending(Store *s, void (*func)(void *userdata),
                       void *userdata); /* nothing -> something */
 
-#define STORE_MODEL_PREFIX "model-" /* blobs of Model.Define with persist: OMA XML texts */
+#define STORE_PERSIST_BLOB "persist" /* policies set at run time, for store_load_policies() */
+#define STORE_MODEL_PREFIX "model-"  /* blobs of Model.Define with persist: OMA XML texts */
 
 #define STORE_BLOB_MAX (8U << 20)
 #define STORE_BLOB_NAME_MAX 64

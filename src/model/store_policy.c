@@ -1,7 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <string.h>
 
 #include "model/store_internal.h"
+
+static const char *const names[] = { "default", "always", "server-writes", "never" };
+
+const char *persist_name(Persist policy) {
+        return names[policy];
+}
+
+int persist_from_name(const char *name, Persist *ret) {
+        for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
+                if (strcmp(name, names[i]) == 0) {
+                        *ret = (Persist) i;
+                        return 0;
+                }
+        return -EINVAL;
+}
 
 Persist store_policy(const Store *s, const Path *path) {
         if (path->n > 0 && store_is_account(path->id[0]))
@@ -103,4 +119,20 @@ int store_set_policy(Store *s, const Path *prefix, Persist policy) {
         if (!was_pending && store_pending(s))
                 store_note_pending(s);
         return r;
+}
+
+int store_load_policies(Store *s, const char *text) {
+        g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+        for (char **line = lines; *line && **line; line++) {
+                g_auto(GStrv) words = g_strsplit(*line, " ", -1);
+                Persist policy;
+                Path prefix;
+
+                if (g_strv_length(words) != 2 || path_parse(words[0], &prefix) < 0 ||
+                    persist_from_name(words[1], &policy) < 0 ||
+                    store_set_policy(s, &prefix, policy) < 0)
+                        return -EBADMSG;
+        }
+        return 0;
 }

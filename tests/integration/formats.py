@@ -155,3 +155,18 @@ def links_decode(text):
         attributes = re.findall(r';([^=;]+)(?:=("[^"]*"|[^;]*))?', rest)
         links[target] = {name: value.strip('"') if value else None for name, value in attributes}
     return links
+
+
+def senml_series(data, fmt=SENML_JSON):
+    """[(path, seconds or None, value)] of a SenML pack, in its order, with base names and times
+    resolved."""
+    if fmt == SENML_CBOR:
+        records = [{SENML_LABELS[k]: v for k, v in r.items()} for r in cbor_decode(data)]
+    else:
+        records = json.loads(data)
+    found, base, base_time = [], "", 0
+    for record in records:
+        base, base_time = record.get("bn", base), record.get("bt", base_time)
+        value = next((record[k] for k in ("v", "vs", "vb", "vd", "vlo") if k in record), None)
+        found.append((base + record.get("n", ""), base_time + record.get("t", 0) or None, value))
+    return found
