@@ -63,7 +63,8 @@ bool format_has_time(Format f);
 int format_decode(Format f, const Path *base, const void *data, size_t n,
                   const FormatSchema *schema, const FormatLimits *limits, RecordList *ret,
                   Path *error_path);
-/* The paths of a FETCH body (Read-Composite, Observe-Composite): records without values. */
+/* The paths of a FETCH body (Read-Composite, Observe-Composite), repeated ones too: records without
+ * values. */
 int format_decode_paths(Format f, const void *data, size_t n, const FormatLimits *limits,
                         RecordList *ret);
 

@@ -149,11 +149,13 @@ static int compare_records(const void *a, const void *b) {
 }
 
 /* Of two neighbours in order: the same again, or a node with a value or none at all, and below it
- * more. */
+ * more. Whoever asks for a path twice, or for one below another, gets it once. */
 static bool contradict(const Sink *s, const Record *a, const Record *b) {
+        if (s->paths)
+                return false;
         if (path_equal(&a->path, &b->path))
                 return a->time_ns == b->time_ns;
-        return !s->paths && path_covers(&a->path, &b->path);
+        return path_covers(&a->path, &b->path);
 }
 
 static int check_neighbours(Sink *s, const Record *a, const Record *b) {

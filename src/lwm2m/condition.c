@@ -23,6 +23,8 @@ static bool turns(const Attrs *a, double then, double now) {
 bool condition_met(const Attrs *a, double then, double now) {
         if (isnan(then) || isnan(now))
                 return isnan(then) != isnan(now);
+        if (now == then) /* a step of 0 is a change nevertheless */
+                return false;
         if (attrs_has(a, ATTR_ST) && fabs(now - then) >= a->value[ATTR_ST])
                 return true;
         return crosses(a, then, now) || turns(a, then, now);

@@ -155,39 +155,34 @@ static void add_references(Observation *o) {
         }
 }
 
-static Pending judge_again(Observation *o) {
-        Pending pending = PENDING_NONE;
+/* What was told of one value, against what is there now. */
+static Pending judge_reference(Observation *o, const Path *p) {
+        Reference *r = references_find(o->references, p);
+        const Value *v;
+        bool equal;
+        Attrs a;
 
-        for (guint i = o->references ? o->references->len : 0; i > 0; i--) {
-                Reference *r = &g_array_index(o->references, Reference, i - 1);
-                const Path p = r->path;
-                const Value *v;
-                Attrs a;
-
-                if (is_elsewhere(o, &p) || tree_get(o->observer->dm->tree, &p, &v) < 0)
-                        continue; /* the next evaluation will tell */
-                if (conditions_at(o, &p, &a)) {
-                        pending = MAX(pending, judge_value(o, &a, r, v));
-                        continue;
-                }
-                if (!reference_equals(r, v))
-                        pending = MAX(pending, PENDING_CHANGE);
-                if (!o->elsewhere)
-                        references_remove(&o->references, &p);
-        }
-        return pending;
+        if (is_elsewhere(o, p) || tree_get(o->observer->dm->tree, p, &v) < 0)
+                return PENDING_NONE; /* the next evaluation will tell */
+        if (conditions_at(o, p, &a))
+                return judge_value(o, &a, r, v);
+        equal = reference_equals(r, v);
+        if (!o->elsewhere)
+                references_remove(&o->references, p);
+        return equal ? PENDING_NONE : PENDING_CHANGE;
 }
 
-Pending judge_rewritten(Observation *o) {
-        Pending pending;
-
+void judge_rewritten(Observation *o) {
         o->conditioned = may_have_conditions(o);
-        pending = judge_again(o);
+        for (guint i = o->references ? o->references->len : 0; i > 0; i--) {
+                const Path p = g_array_index(o->references, Reference, i - 1).path;
+
+                notify_mark(o, judge_reference(o, &p), &p, false);
+        }
         if (!o->conditioned)
                 o->references = references_free(o->references);
-        else if (o->established && o->pending == PENDING_NONE && pending == PENDING_NONE)
+        else if (o->established && o->pending == PENDING_NONE)
                 add_references(o);
-        return pending;
 }
 
 uint64_t judge_digest(const ReadResult *result) {

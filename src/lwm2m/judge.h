@@ -14,6 +14,6 @@ Pending judge_result(Observation *o, const ReadResult *result);
 void judge_told(Observation *o, const ReadResult *result);
 /* result need not be told: remembers of it what was not known. */
 void judge_seen(Observation *o, const ReadResult *result);
-/* The attributes are others now; holds what is there against them. */
-Pending judge_rewritten(Observation *o);
+/* The attributes are others now: holds what is there against them, and marks what is to be told. */
+void judge_rewritten(Observation *o);
 uint64_t judge_digest(const ReadResult *result);

@@ -377,11 +377,11 @@ static void look(Observation *o, uint64_t now_usec) {
 
 /* Whether the path that was deleted is there no more. Not a matter of pmin: nothing can be told of
  * it. */
-static bool is_gone(Observation *o, int *ret_error) {
+static bool is_gone(Observation *o, int *ret_error, uint64_t now_usec) {
         g_autoptr(GArray) ask = NULL;
         g_auto(ReadResult) result = { .v = NULL };
 
-        if (!o->check_gone)
+        if (!o->check_gone || now_usec < o->moments.retry_usec)
                 return false;
         o->check_gone = false;
         ask = g_array_new(FALSE, FALSE, sizeof(Path));
@@ -398,7 +398,7 @@ void notify_process(Observation *o, uint64_t now_usec) {
         }
         if (!o->established || !peer_is_there(o->peer) || o->call || o->evaluation)
                 return; /* whoever ends that comes back here */
-        if (is_gone(o, &error)) {
+        if (is_gone(o, &error, now_usec)) {
                 o->check_gone = true; /* still, if the end has to wait */
                 send_end(o, error, now_usec);
         } else if (due(o) > now_usec)

@@ -155,7 +155,7 @@ int observe_restore(Peer *p, const ObservationRecord *record, uint64_t digest, u
         if (is_full(p))
                 return -EDQUOT;
         o = observation_new(p, record);
-        (void) judge_rewritten(o);
+        judge_rewritten(o);
         o->established = true;
         o->digest = digest;
         o->moments = (Moments){ .told_usec = now_usec, .evaluated_usec = now_usec };
@@ -167,7 +167,7 @@ int observe_restore(Peer *p, const ObservationRecord *record, uint64_t digest, u
 
 int observation_establish(Observation *o, const ReadResult *result, uint64_t now_usec) {
         o->job = NULL;
-        (void) judge_rewritten(o);
+        judge_rewritten(o);
         o->established = true;
         o->elsewhere = result->elsewhere;
         o->moments = (Moments){ .told_usec = now_usec, .evaluated_usec = now_usec };
@@ -216,7 +216,7 @@ static void on_rewritten(void *userdata, void *thing) {
         if (o->peer->ssid != *ssid)
                 return;
         o->stale = true;
-        notify_mark(o, judge_rewritten(o), NULL, true);
+        judge_rewritten(o);
         notify_queue(o);
 }
 

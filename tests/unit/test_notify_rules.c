@@ -152,6 +152,7 @@ static const Row rows[] = {
         { "gt moved over the value", V "?gt=25", V, "=24 ?gt=23 >24 =22 >22" },
         { "gt moved, not over the value", V "?gt=25", V, "=24 ?gt=30 =29 =31 >31" },
         { "st made smaller", V "?st=5", V, "=24 ?st=2 >24" },
+        { "st 0 written is no change", "", V, "?st=0 ?st=0&pmin=0 =22 >22" },
         { "gt becomes st", V "?gt=25", V, "=24 ?gt&st=3 =24.4 =24.5 >24.5" },
         { "gt at a resource below", "", "/3303", "/3303/0/5700?gt=25 =24 =26 >26" },
         { "gt written while a change waits for pmin", V "?pmin=10", V,
