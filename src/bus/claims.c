@@ -290,17 +290,18 @@ const char *claim_address(const Claim *c) {
         return c->owner ? owner_name(c->owner) : c->bus_name;
 }
 
+static gint compare_claims(gconstpointer a, gconstpointer b) {
+        uint32_t x = ((const Claim *) a)->id, y = ((const Claim *) b)->id;
+
+        return x < y ? -1 : x > y;
+}
+
 void claims_foreach(const Claims *cs, void (*func)(void *userdata, const Claim *claim),
                     void *userdata) {
-        for (uint32_t id = 1, left = g_hash_table_size(cs->by_id); left > 0 && id <= cs->last_id;
-             id++) {
-                const Claim *c = claims_by_id(cs, id);
+        g_autoptr(GList) all = g_list_sort(g_hash_table_get_values(cs->by_id), compare_claims);
 
-                if (!c)
-                        continue;
-                left--;
-                func(userdata, c);
-        }
+        for (GList *l = all; l; l = l->next)
+                func(userdata, l->data);
 }
 
 const Claim *claims_by_id(const Claims *cs, uint32_t id) {

@@ -9,7 +9,8 @@
 #include "bus/variant.h"
 #include "util/log.h"
 
-#define UNSENT_MAX 256 /* messages in sd-bus, besides what the socket has */
+#define READ_RECORDS_MAX 200000 /* as many as GetMany gives */
+#define UNSENT_MAX 256          /* messages in sd-bus, besides what the socket has */
 
 struct Handlers {
         Loop *loop;
@@ -179,6 +180,8 @@ static int read_records(sd_bus_message *m, AppCall *call) {
                 bool multiple;
                 Path p;
 
+                if (call->records.n >= READ_RECORDS_MAX)
+                        return -E2BIG;
                 r = sd_bus_message_read_basic(m, 's', &text);
                 if (r >= 0)
                         r = path_parse(text, &p);
@@ -224,7 +227,8 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         if (error)
                 fail_by_error(call, part, error);
         else if (call->kind == CALL_READ && read_records(m, call) < 0)
-                fail(call, -EIO, "the application's Read reply is not of the form a(svx)");
+                fail(call, -EIO,
+                     "the application's Read reply is not of the form a(svx), or too long");
         if (call->n_pending == 0)
                 call_over(call);
         send_waiting(h);

@@ -25,8 +25,9 @@ typedef struct Job {
         sd_bus_message *call; /* answered when it is over, if it waits */
         char *sender;
         bool wait;
-        Timer *timer;  /* of those that end by events */
-        SendJob *send; /* of a Send that is not over */
+        Timer *timer;   /* of those that end by events */
+        SendJob *send;  /* of a Send that is not over */
+        Pending *place; /* among the calls of its user that wait */
 } Job;
 
 typedef struct JobEnd {
@@ -61,6 +62,7 @@ static void job_free(gpointer p) {
         if (j->send)
                 send_job_forget(j->send);
         sd_bus_message_unref(j->call);
+        pending_free(j->place);
         timer_free(j->timer);
         g_free(j->sender);
         g_free(j);
@@ -191,11 +193,20 @@ void jobs_event(Jobs *jobs, const ClientEvent *event) {
 
 static int job_new(Jobs *jobs, sd_bus_message *m, uint16_t ssid, const char *kind, bool wait,
                    Job **ret, sd_bus_error *error) {
+        Pending *place;
         Job *j;
+        int r;
 
         if (jobs->all->len >= JOBS_MAX)
                 return bus_error(error, -EDQUOT, "%d jobs are waiting already", JOBS_MAX);
+        place = pending_new(jobs->bus, m, &PATH_ROOT);
+        r = pending_count(place, error);
+        if (r < 0) {
+                pending_free(place);
+                return r;
+        }
         j = g_new0(Job, 1);
+        j->place = place;
         j->jobs = jobs;
         j->id = ++jobs->last_id;
         j->ssid = ssid;

@@ -164,7 +164,9 @@ static int method_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r >= 0)
                 return 1;
         sd_bus_message_unref(m);
-        return bus_error(error, r, "The client is not running");
+        return bus_error(error, r,
+                         r == -EBUSY ? "Too many wait for the client's stop already"
+                                     : "The client is not running");
 }
 
 static int method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error) {

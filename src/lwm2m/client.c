@@ -16,6 +16,13 @@
 
 typedef enum RunState { STOPPED, RUNNING, STOPPING } RunState;
 
+#define STOPS_MAX 64
+
+typedef struct Stop {
+        void (*done)(void *userdata);
+        void *userdata;
+} Stop;
+
 struct Client {
         ClientConfig config; /* texts owned */
         ClientParts parts;
@@ -34,8 +41,7 @@ struct Client {
         bool paused;
         bool links_changed;
         const char *state; /* last one told */
-        void (*stopped)(void *userdata);
-        void *stopped_userdata;
+        GArray *stops;     /* Stop: who waits for the end of a stop */
         uint64_t now_usec; /* of the last call that knew it: commits carry no time */
 };
 
@@ -146,7 +152,7 @@ static void start_server(Client *c, Server *s, uint64_t now_usec) {
 /* --- stopping --- */
 
 static void finish_stop(Client *c, uint64_t now_usec) {
-        void (*stopped)(void *) = c->stopped;
+        g_autoptr(GArray) stops = g_steal_pointer(&c->stops);
 
         bs_control_stop(c->bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
@@ -158,10 +164,10 @@ static void finish_stop(Client *c, uint64_t now_usec) {
                 dm_resume_notifications(c->parts.dm, now_usec);
         c->run = STOPPED;
         c->paused = false;
-        c->stopped = NULL;
+        c->stops = g_array_new(FALSE, FALSE, sizeof(Stop));
         tell_state(c);
-        if (stopped)
-                stopped(c->stopped_userdata);
+        for (guint i = 0; i < stops->len; i++)
+                g_array_index(stops, Stop, i).done(g_array_index(stops, Stop, i).userdata);
 }
 
 static bool all_at_rest(const Client *c) {
@@ -489,6 +495,7 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
         c->endpoint = g_strdup(config->endpoint);
         c->events = events_new(config->events_max);
         c->rnd = config->seed ? g_rand_new_with_seed(config->seed) : g_rand_new();
+        c->stops = g_array_new(FALSE, FALSE, sizeof(Stop));
         c->servers = g_ptr_array_new_with_free_func(free_server);
         c->retired = g_ptr_array_new_with_free_func(free_server);
         c->accounts_timer = timer_new(parts->timers, on_accounts, c);
@@ -523,6 +530,7 @@ Client *client_free(Client *c) {
         timer_free(c->turns_timer);
         timer_free(c->stop_timer);
         events_free(c->events);
+        g_array_unref(c->stops);
         g_rand_free(c->rnd);
         g_free(c->endpoint);
         g_free(c->config.endpoint);
@@ -608,13 +616,13 @@ int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userd
                 uint64_t now_usec) {
         if (c->run == STOPPED || (c->run == STOPPING && !force))
                 return -ESHUTDOWN;
+        if (c->stops->len >= STOPS_MAX)
+                return -EBUSY;
         c->now_usec = now_usec;
         c->run = STOPPING;
         log_info("Stopping%s", force ? " without de-registering" : "");
-        if (done) {
-                c->stopped = done;
-                c->stopped_userdata = userdata;
-        }
+        if (done)
+                g_array_append_vals(c->stops, &(Stop){ done, userdata }, 1);
         bs_control_stop(c->bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
                 (void) rd_input(server_rd(at(c->servers, i)), force ? RD_FORCE : RD_STOP, now_usec);

@@ -94,7 +94,8 @@ int client_start_bootstrap(Client *c, const char *endpoint, uint64_t now_usec);
 int client_bootstrap(Client *c, uint64_t now_usec);
 bool client_has_bootstrap(const Client *c);
 /* De-registers everywhere, then stops; done runs once, within deregister_timeout_usec. force: at
- * once, unsent. */
+ * once, unsent; also while another stop is under way, which ends then, too. -EBUSY: too many wait.
+ */
 int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userdata,
                 uint64_t now_usec);
 /* Makes everything noted so far durable, as store_sync() does: observations as well. */

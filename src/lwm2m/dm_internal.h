@@ -45,9 +45,10 @@ struct Peer {
         void *wake_userdata;
         SendQueue *sends;
         GHashTable *observations; /* token (GBytes) -> Observation, owned by it */
-        guint n_on_way;           /* confirmable notifications on their way … */
-        GQueue ready;             /* … and observations that are due meanwhile, in order */
-        Attrs defaults;           /* 1/x/2 and 1/x/3, when defaults_known */
+        size_t n_observed_paths;
+        guint n_on_way; /* confirmable notifications on their way … */
+        GQueue ready;   /* … and observations that are due meanwhile, in order */
+        Attrs defaults; /* 1/x/2 and 1/x/3, when defaults_known */
         bool defaults_known;
         GQueue unsaved; /* of Observation: observe_save.c */
         GArray *gone;   /* ids of those on disk that have ended */

@@ -39,6 +39,7 @@ static void unindex(Observation *o) {
         for (size_t i = 0; i < o->target.n; i++)
                 path_index_remove(o->observer->index, &o->target.paths[i], o);
         o->observer->n--;
+        o->peer->n_observed_paths -= o->target.n;
 }
 
 static void observation_free(Observation *o) {
@@ -71,11 +72,17 @@ void observation_end(Observation *o, const char *why) {
         end(o);
 }
 
-static bool is_full(const Peer *p) {
+/* Composite ones hold many paths: so many on average, or a server could have as much memory as it
+ * likes. */
+#define PATHS_PER_OBSERVATION 4U
+
+static bool is_full(const Peer *p, size_t n_paths) {
         const DmConfig *config = &p->dm->config;
 
         return p->dm->observer->n >= config->observations_max ||
-               g_hash_table_size(p->observations) >= config->observations_per_peer_max;
+               g_hash_table_size(p->observations) >= config->observations_per_peer_max ||
+               p->n_observed_paths + n_paths >
+                       (uint64_t) config->observations_per_peer_max * PATHS_PER_OBSERVATION;
 }
 
 /* In a format with time it is a reader of the caches it covers, as soon as there are any. */
@@ -112,6 +119,7 @@ static Observation *observation_new(Peer *p, const ObservationRecord *record) {
         for (size_t i = 0; i < o->target.n; i++)
                 path_index_add(o->observer->index, &o->target.paths[i], o);
         o->observer->n++;
+        p->n_observed_paths += o->target.n;
         g_hash_table_insert(p->observations, o->token, o);
         begin_series(o);
         return o;
@@ -133,7 +141,7 @@ int observe_begin(Request *rq, const ReadTarget *target, Observation **ret) {
                 record.sequence = o->sequence + 1; /* the server goes on comparing */
                 observation_end(o, "observed again with the same token");
         }
-        if (is_full(rq->peer))
+        if (is_full(rq->peer, target->n))
                 return 0;
         if (record.request_key && g_bytes_get_size(record.request_key) > OBSERVE_REQUEST_KEY_MAX)
                 record.request_key = NULL;
@@ -152,7 +160,7 @@ int observe_restore(Peer *p, const ObservationRecord *record, uint64_t digest, u
                     Observation **ret) {
         Observation *o;
 
-        if (is_full(p))
+        if (is_full(p, record->target.n))
                 return -EDQUOT;
         o = observation_new(p, record);
         judge_rewritten(o);

@@ -412,3 +412,37 @@ def test_values_in_a_second(make_daemon, server, client):
     assert refused
     with pytest.raises(DBusError, match="ValuesPerUser"):
         client.call("Data", "SetMany", "a(sv)a{sv}", values + values[:1], {})
+
+
+def test_waiting_calls(make_daemon, server, client, make_client):
+    make_daemon({"main": server.uri}, values=KIT_VALUES, Limits={"CallsPerUser": 3})
+    server.wait_registered()
+    app = make_client()
+    app.handle("/app")
+    app.call("Claims", "Claim", "asoa{sv}", ["/26241/0"], "/app",
+             {k: Variant("b", True) for k in ("read", "execute", "write")})
+    waiting = [client.start("Data", "Get", "sa{sv}", "/26241/0/1", {}),
+               client.start("Data", "Execute", "ssa{sv}", "/26241/0/22", "", {}),
+               client.start("Data", "Set", "sva{sv}", "/26241/0/1", Variant("x", 1), {})]
+    calls = [app.wait_call(member) for member in ("Read", "Execute", "Prepare")]
+    for method, signature, *args in (("Get", "sa{sv}", "/26241/0/1", {}),
+                                     ("Execute", "ssa{sv}", "/26241/0/22", "", {}),
+                                     ("Set", "sva{sv}", "/26241/0/1", Variant("x", 1), {}),
+                                     ("Send", "asa{sv}", ["/3303/0"], {})):
+        with pytest.raises(DBusError, match="CallsPerUser"):
+            client.call("Data", method, signature, *args)
+    calls[0].reply("a(svx)", [["/26241/0/1", Variant("x", 1), 0]])
+    calls[1].reply()
+    calls[2].reply()
+    assert all(w.result(10).message_type.name == "METHOD_RETURN" for w in waiting)
+    app.handle("/app", lambda call: call.reply())
+    client.call("Data", "Execute", "ssa{sv}", "/26241/0/22", "", {})
+
+
+def test_claims_are_listed_in_order(make_daemon, server, client):
+    make_daemon({"main": server.uri}, values=KIT_VALUES)
+    for round_ in range(3):
+        numbers = [client.call("Claims", "Claim", "asoa{sv}", [f"/3303/{n}"], "/x", {}) for n in range(20)]
+        assert [c[0] for c in client.call("Claims", "List")] == numbers == sorted(numbers), round_
+        for number in numbers:
+            client.call("Claims", "Release", "u", number)

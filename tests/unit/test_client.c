@@ -305,6 +305,24 @@ static void test_stop_is_bounded(void **state) {
         bed_free(b);
 }
 
+/* A forced stop does not make whoever waits for the gentle one wait for ever. */
+static void test_two_stops(void **state) {
+        Bed *b = registered();
+
+        assert_int_equal(client_stop(b->client, false, on_stopped, b, b->now), 0);
+        assert_int_equal(client_stop(b->client, true, on_stopped, b, b->now), 0);
+        bed_advance(b, 0);
+        assert_int_equal(b->n_stopped, 2);
+        assert_int_equal(client_start(b->client, NULL, b->now), 0);
+        assert_int_equal(client_stop(b->client, false, on_stopped, b, b->now), 0);
+        for (int i = 1; i < 64; i++)
+                assert_int_equal(client_stop(b->client, true, on_stopped, b, b->now), 0);
+        assert_int_equal(client_stop(b->client, true, on_stopped, b, b->now), -EBUSY);
+        bed_advance(b, 0);
+        assert_int_equal(b->n_stopped, 66);
+        bed_free(b);
+}
+
 static void test_forced_stop(void **state) {
         Bed *b = registered();
 
@@ -657,6 +675,7 @@ int main(void) {
                 cmocka_unit_test(test_disable),
                 cmocka_unit_test(test_stop),
                 cmocka_unit_test(test_stop_is_bounded),
+                cmocka_unit_test(test_two_stops),
                 cmocka_unit_test(test_forced_stop),
                 cmocka_unit_test(test_pause),
                 cmocka_unit_test(test_account_during_pause),

@@ -569,6 +569,25 @@ static uint8_t observe_composite(Fixture *f, const char *json, const char *token
                                       .n_payload = strlen(json) });
 }
 
+/* Four observations may hold 16 paths here; the paths are what costs memory. */
+static void test_composite_limit(void **state) {
+        static const char five[] = "[{\"n\":\"/3/0/0\"},{\"n\":\"/3303/0\"},{\"n\":\"/3303/1\"},"
+                                   "{\"n\":\"/33000/0/1\"},{\"n\":\"/33000/0/2\"}]";
+        Fixture *f = *state;
+
+        for (int i = 0; i < 4; i++) {
+                const char token[] = { (char) ('a' + i), 0 };
+
+                assert_int_equal(observe_composite(f, five, token, 0), CODE(2, 5));
+                assert_int_equal(fake_last_answer(f->transport)->observe, i < 3 ? 0 : -1);
+        }
+        assert_int_equal(observe(f, "/33000/0/1", "z"), CODE(2, 5)); /* for one there is room */
+        assert_int_equal(fake_last_answer(f->transport)->observe, 0);
+        observe_composite(f, five, "a", 1);
+        observe_composite(f, five, "d", 0);
+        assert_int_equal(fake_last_answer(f->transport)->observe, 0);
+}
+
 static void test_composite(void **state) {
         static const char json[] =
                 "[{\"n\":\"/3303/0/5700\"},{\"n\":\"/33000/0/1\"},{\"n\":\"/4711\"}]";
@@ -701,6 +720,7 @@ int main(void) {
                 DM_TEST(test_servers),
                 DM_TEST(test_forget_attributes),
                 DM_TEST(test_composite),
+                DM_TEST(test_composite_limit),
                 DM_TEST(test_composite_root),
                 DM_TEST(test_app),
                 DM_TEST(test_app_cancelled),
