@@ -450,6 +450,8 @@ int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
         b = g_new0(Bus, 1);
         b->config = *config;
         b->config.address = g_strdup(config->address);
+        b->config.secrets_directory = g_strdup(config->secrets_directory);
+        b->config.features = (const char *const *) g_strdupv((char **) config->features);
         b->loop = loop;
         b->name = config->instance ? g_strdup_printf("%s.%s", BUS_NAME, config->instance)
                                    : g_strdup(BUS_NAME);
@@ -497,6 +499,8 @@ Bus *bus_free(Bus *b) {
         senders_free(b->senders);
         timer_free(b->reconnect);
         g_free((char *) b->config.address);
+        g_free((char *) b->config.secrets_directory);
+        g_strfreev((char **) b->config.features);
         g_free(b->name);
         g_free(b->instance_id);
         g_free(b);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bus/bus_internal.h"
+#include "bus/server_security.h"
 #include "util/parse.h"
 
 /* --- properties --- */
@@ -33,8 +34,18 @@ static int get_paused(sd_bus *bus, const char *path, const char *interface, cons
 /* What this build can, for programs that must work with several. */
 static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "as", 8, "coap", "ipv6", "lwm2m-1.0", "lwm2m-1.1",
-                                     "lwm2m-1.2", "composite", "model", "bootstrap");
+        static const char *const always[] = { "coap",      "ipv6",      "lwm2m-1.0",
+                                              "lwm2m-1.1", "lwm2m-1.2", "composite",
+                                              "model",     "bootstrap", NULL };
+        g_autoptr(GStrvBuilder) all = g_strv_builder_new();
+        g_auto(GStrv) list = NULL;
+        const Bus *b = userdata;
+
+        g_strv_builder_addv(all, (const char **) always);
+        if (b->config.features)
+                g_strv_builder_addv(all, (const char **) b->config.features);
+        list = g_strv_builder_end(all);
+        return sd_bus_message_append_strv(reply, list);
 }
 
 static int get_stats(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -245,6 +256,8 @@ static uint16_t free_short_id(const Client *c) {
 
 static int method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
+        g_auto(ServerSecurity) security = SERVER_SECURITY_INIT;
+        g_autoptr(Credentials) credentials = NULL;
         ServerAccount account = { 0 };
         g_autofree char *why = NULL;
         const Option options[] = {
@@ -255,6 +268,7 @@ static int method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *er
                 { "bootstrap", OPTION_BOOL, &account.bootstrap },
                 { "hold_off", OPTION_U32, &account.hold_off_sec },
                 { "account_timeout", OPTION_U32, &account.account_timeout_sec },
+                SERVER_SECURITY_OPTIONS(security),
                 { NULL },
         };
         char path[64];
@@ -274,6 +288,10 @@ static int method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *er
                                        "hold_off and account_timeout are for a bootstrap server");
         if (account.ssid == 0 && !account.bootstrap)
                 account.ssid = free_short_id(b->client);
+        r = server_security_build(&security, b->config.secrets_directory, &credentials, &why);
+        if (r < 0)
+                return bus_error(error, r, "%s: %s", account.uri, why);
+        account.credentials = credentials;
         r = client_add_account(b->client, &account, &why, bus_now(b));
         if (r < 0)
                 return account.bootstrap ? bus_error(error, r, "Bootstrap server: %s",

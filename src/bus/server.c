@@ -111,9 +111,14 @@ static int property_get(sd_bus *bus, const char *path, const char *interface, co
                 return sd_bus_message_append(reply, "u", s.queued_notifications);
         if (strcmp(property, "SendMuted") == 0)
                 return sd_bus_message_append(reply, "b", s.send_muted);
+        if (strcmp(property, "Resumed") == 0)
+                return sd_bus_message_append(reply, "b", s.resumed);
+        if (strcmp(property, "ConnectionId") == 0)
+                return sd_bus_message_append(reply, "b", s.cid);
         return sd_bus_message_append(reply, "s",
                                      or_empty(strcmp(property, "Uri") == 0         ? s.uri
                                               : strcmp(property, "Security") == 0  ? s.security
+                                              : strcmp(property, "Cipher") == 0    ? s.cipher
                                               : strcmp(property, "Binding") == 0   ? s.binding
                                               : strcmp(property, "State") == 0     ? s.state
                                               : strcmp(property, "Location") == 0  ? s.location
@@ -265,6 +270,9 @@ const sd_bus_vtable server_vtable[] = {
         SD_BUS_PROPERTY("ShortId", "q", property_get, 0, CONSTANT),
         SD_BUS_PROPERTY("Uri", "s", property_get, 0, CONSTANT),
         SD_BUS_PROPERTY("Security", "s", property_get, 0, CONSTANT),
+        SD_BUS_PROPERTY("Cipher", "s", property_get, 0, 0),
+        SD_BUS_PROPERTY("Resumed", "b", property_get, 0, 0),
+        SD_BUS_PROPERTY("ConnectionId", "b", property_get, 0, 0),
         SD_BUS_PROPERTY("Binding", "s", property_get, 0, 0),
         SD_BUS_PROPERTY("Lifetime", "u", property_get, 0, 0),
         SD_BUS_PROPERTY("LwM2MVersion", "s", property_get, 0, EMITS),

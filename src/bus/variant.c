@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bus/errors.h"
+#include "lwm2m/credentials.h"
 
 #define RESOURCE_INSTANCES_MAX 65535
 
@@ -312,18 +313,65 @@ int variant_append_records(sd_bus_message *m, const Path *path, bool multiple,
         return r < 0 ? r : close_multiple(m);
 }
 
+static int read_option_bytes(sd_bus_message *m, const char *content, GBytes **ret) {
+        const void *data = NULL;
+        const char *text = NULL;
+        size_t n = 0;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'v', content);
+        if (r < 0)
+                return r;
+        if (*content == 's') {
+                r = sd_bus_message_read_basic(m, 's', &text);
+                data = text;
+                n = text ? strlen(text) : 0;
+        } else
+                r = sd_bus_message_read_array(m, 'y', &data, &n);
+        if (r < 0)
+                return r;
+        g_clear_pointer(ret, g_bytes_unref);
+        *ret = credentials_bytes(data ? data : "", n);
+        return sd_bus_message_exit_container(m);
+}
+
+static int read_texts(sd_bus_message *m, char ***ret) {
+        g_autoptr(GPtrArray) texts = g_ptr_array_new();
+        const char *text;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &text)) > 0)
+                g_ptr_array_add(texts, g_strdup(text));
+        g_ptr_array_add(texts, NULL);
+        g_strfreev(*ret);
+        *ret = (char **) g_ptr_array_free(g_steal_pointer(&texts), FALSE);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 static int read_option(sd_bus_message *m, const Option *o, sd_bus_error *error) {
-        const char type[] = { (char) o->type, '\0' };
+        const char simple[] = { (char) o->type, '\0' };
+        const char *type = o->type == OPTION_TEXTS ? "as" : o->type == OPTION_BYTES ? "ay" : simple;
         const char *content;
         int b, r;
 
         r = sd_bus_message_peek_type(m, NULL, &content);
         if (r < 0)
                 return r;
+        if (o->type == OPTION_BYTES && strcmp(content, "s") == 0)
+                return read_option_bytes(m, content, o->ret);
         if (strcmp(content, type) != 0)
                 return bus_error_named(error, ERROR_PREFIX "InvalidOption",
                                        "Option '%s' has type '%s', expected '%s'", o->name, content,
                                        type);
+        if (o->type == OPTION_BYTES)
+                return read_option_bytes(m, content, o->ret);
+        if (o->type == OPTION_TEXTS)
+                return read_texts(m, o->ret);
         if (o->type != OPTION_BOOL)
                 return sd_bus_message_read(m, "v", type, o->ret);
         r = sd_bus_message_read(m, "v", "b", &b);

@@ -40,13 +40,16 @@ typedef enum OptionType {
         OPTION_TEXT = 's',
         OPTION_U64 = 't',
         OPTION_I64 = 'x',
+        OPTION_FD = 'h',
+        OPTION_BYTES = 'y', /* text, or an array of bytes */
+        OPTION_TEXTS = 'a', /* an array of texts */
 } OptionType;
 
 typedef struct Option {
         const char *name; /* NULL ends the table */
         OptionType type;
-        void *ret; /* bool, uint32_t, uint16_t, uint64_t, int64_t or const char * (borrowed from the
-                      message) */
+        void *ret; /* bool, uint32_t, uint16_t, uint64_t, int64_t, const char * or int (descriptor),
+                      both borrowed from the message; GBytes * and char **, the caller's */
 } Option;
 
 /* Reads a trailing a{sv}. Keys that are not in options (may be NULL) are an InvalidOption error,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coap/coap_transport.h"
 
+#include <errno.h>
+
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_io.h"
@@ -61,6 +63,23 @@ CoapTransport *coap_transport_free(CoapTransport *t) {
         g_free((char *) t->config.trust_store);
         g_free(t);
         return NULL;
+}
+
+int coap_transport_try(const CoapConfig *config, const char *uri,
+                       const struct Credentials *credentials, char **ret_error) {
+        g_autoptr(GUri) u = g_uri_parse(uri, G_URI_FLAGS_NONE, NULL);
+        SecurityConfig sc = { .credentials = credentials,
+                              .host = u ? g_uri_get_host(u) : NULL,
+                              .secrets_directory = config->secrets_directory,
+                              .trust_store = config->trust_store };
+        g_autoptr(Security) s = NULL;
+
+        if (!sc.host) {
+                *ret_error = g_strdup_printf("'%s': not a URI", uri);
+                return -EINVAL;
+        }
+        link_io_setup();
+        return security_new(&sc, &s, ret_error);
 }
 
 bool coap_transport_has_dtls(void) {

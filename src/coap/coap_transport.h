@@ -38,6 +38,10 @@ int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret
 CoapTransport *coap_transport_free(CoapTransport *t);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CoapTransport, coap_transport_free)
 
+/* Whether a coaps URI could be opened with these credentials, as far as can be told without the
+ * server; errors as security_new(). */
+int coap_transport_try(const CoapConfig *config, const char *uri,
+                       const struct Credentials *credentials, char **ret_error);
 /* What this build can, for people and programs. */
 bool coap_transport_has_dtls(void);
 bool coap_transport_has_rpk(void);

@@ -2,87 +2,16 @@
 #include "coap/material.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "lwm2m/credentials.h"
-#include "util/cleanup.h"
 
 #define PEM_BEGIN "-----BEGIN "
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509, X509_free)
-
-/* --- files --- */
-
-static int bad_file(char **ret_error, int error, const char *name, const char *why) {
-        *ret_error = g_strdup_printf("'%s': %s", name, why);
-        return error;
-}
-
-static int read_fd(int fd, const char *name, size_t size, GBytes **ret, char **ret_error) {
-        g_autofree uint8_t *buffer = g_malloc(size + 1);
-        size_t n = 0;
-
-        while (n < size) {
-                ssize_t got = read(fd, buffer + n, size - n);
-
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got < 0)
-                        return bad_file(ret_error, -errno, name, g_strerror(errno));
-                if (got == 0)
-                        break;
-                n += (size_t) got;
-        }
-        *ret = credentials_bytes(buffer, n);
-        explicit_bzero(buffer, size);
-        return 0;
-}
-
-static int read_file(const char *name, bool secret, GBytes **ret, char **ret_error) {
-        autoclose int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        struct stat st;
-
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return bad_file(ret_error, -errno, name, g_strerror(errno));
-        if (!S_ISREG(st.st_mode))
-                return bad_file(ret_error, -EINVAL, name, "not a regular file");
-        if (st.st_size > (off_t) CREDENTIALS_BYTES_MAX)
-                return bad_file(ret_error, -EFBIG, name, "too large for a key or certificate");
-        if (secret && st.st_mode & 07)
-                return bad_file(ret_error, -EPERM, name,
-                                "open to all users of this device (chmod o= takes that away)");
-        return read_fd(fd, name, (size_t) st.st_size, ret, ret_error);
-}
-
-int material_read(GBytes *value, const char *directory, bool secret, GBytes **ret,
-                  char **ret_error) {
-        const size_t n_prefix = strlen(CREDENTIALS_REFERENCE);
-        g_autofree char *name = NULL, *path = NULL;
-        gsize n;
-        const char *data = g_bytes_get_data(value, &n);
-
-        if (n <= n_prefix || memcmp(data, CREDENTIALS_REFERENCE, n_prefix) != 0) {
-                *ret = g_bytes_ref(value);
-                return 0;
-        }
-        name = g_strndup(data + n_prefix, n - n_prefix);
-        if (strlen(name) != n - n_prefix || n > PATH_MAX)
-                return bad_file(ret_error, -EINVAL, "file:", "not a file name");
-        if (name[0] == '/')
-                return read_file(name, secret, ret, ret_error);
-        if (!directory || strchr(name, '/') || name[0] == '.')
-                return bad_file(ret_error, -EINVAL, name,
-                                "neither an absolute path nor a name in the folder of secrets");
-        path = g_build_filename(directory, name, NULL);
-        return read_file(path, secret, ret, ret_error);
-}
-
-/* --- parsing --- */
 
 static bool is_pem(GBytes *bytes) {
         gsize n;

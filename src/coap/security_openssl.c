@@ -11,6 +11,7 @@
 #include "coap/material.h"
 #include "coap/packet.h"
 #include "lwm2m/cipher_suite.h"
+#include "lwm2m/credentials_file.h"
 
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
 #define HAVE_RPK 1
@@ -423,14 +424,15 @@ static int read_own(Security *s, const SecurityConfig *config, char **ret_error)
         g_autoptr(GBytes) secret = NULL, certificate = NULL;
         int r;
 
-        r = material_read(c->secret, config->secrets_directory, true, &secret, ret_error);
+        r = credentials_read(c->secret, config->secrets_directory, true, &secret, ret_error);
         if (r >= 0)
                 r = material_private_key(secret, &s->key, ret_error);
         if (r < 0)
                 return name_resource(ret_error, r, "0/x/5");
         if (c->mode == SECURITY_MODE_RPK)
                 return 0;
-        r = material_read(c->identity, config->secrets_directory, false, &certificate, ret_error);
+        r = credentials_read(c->identity, config->secrets_directory, false, &certificate,
+                             ret_error);
         if (r >= 0)
                 r = material_certificates(certificate, &s->chain, ret_error);
         if (r < 0)
@@ -483,7 +485,7 @@ static int read_peer(Security *s, const SecurityConfig *config, char **ret_error
         g_autoptr(GBytes) bytes = NULL;
         int r;
 
-        r = material_read(c->peer, config->secrets_directory, false, &bytes, ret_error);
+        r = credentials_read(c->peer, config->secrets_directory, false, &bytes, ret_error);
         if (r >= 0 && c->matching != MATCHING_EXACT) {
                 if (g_bytes_get_size(bytes) == digests[c->matching])
                         g_ptr_array_add(s->records, g_bytes_ref(bytes));

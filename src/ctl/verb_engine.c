@@ -37,6 +37,20 @@ static void print_queue_mode(const char *mode) {
                 print_field("queue mode", mode);
 }
 
+static void print_security(const cJSON *server) {
+        const char *mode = json_string(server, "Security", ""),
+                   *cipher = json_string(server, "Cipher", "");
+
+        print_field("security", mode);
+        if (!*cipher)
+                return;
+        print_field("cipher", cipher);
+        print_field("session", json_bool(server, "Resumed") ? "resumed" : "new");
+        print_field("connection id", json_bool(server, "ConnectionId")
+                                             ? "yes"
+                                             : "none: a change of our address ends the session");
+}
+
 static void print_server(const Ctl *c, const cJSON *server) {
         const cJSON *error = cJSON_GetObjectItemCaseSensitive(server, "LastError");
         const char *state = json_string(server, "State", "?");
@@ -45,7 +59,7 @@ static void print_server(const Ctl *c, const cJSON *server) {
         printf("\nserver %s  %s%s%s\n", json_string(server, "Name", "?"), colour_of(c, state),
                state, c->colour ? "\033[0m" : "");
         print_field("uri", json_string(server, "Uri", ""));
-        print_field("security", json_string(server, "Security", ""));
+        print_security(server);
         print_field("binding", json_string(server, "Binding", ""));
         print_field("LwM2M version", json_string(server, "LwM2MVersion", ""));
         print_field("location", json_string(server, "Location", ""));

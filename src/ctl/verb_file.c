@@ -43,7 +43,7 @@ static int copy(int from, int to, uint64_t max) {
 }
 
 /* The daemon takes regular files and sealed memory only, which nobody can shrink under it. */
-static CtlExit open_source(const char *file, int *ret) {
+CtlExit verb_file_open(const char *file, int *ret) {
         bool is_stdin = !file || strcmp(file, "-") == 0;
         const char *name = is_stdin ? "the standard input" : file;
         autoclose int from = -1, memory = -1;
@@ -89,7 +89,7 @@ int verb_put(Ctl *c, const Args *a) {
 
         code = ctl_path(args_word(a, 0), 3, 4, &p);
         if (code == CTL_OK)
-                code = open_source(args_word(a, 1), &fd);
+                code = verb_file_open(args_word(a, 1), &fd);
         if (code != CTL_OK)
                 return code;
         path = ctl_path_text(&p);

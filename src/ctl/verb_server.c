@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ctl/json.h"
 #include "ctl/server.h"
 #include "ctl/verbs.h"
+#include "util/cleanup.h"
 #include "util/parse.h"
 
 CtlExit server_path(const char *text, char **ret) {
@@ -100,7 +102,79 @@ static int append_account(sd_bus_message *m, const NewAccount *n) {
                 r = sd_bus_message_append(m, "{sv}", "binding", "s", n->binding);
         if (r >= 0 && n->bootstrap)
                 r = sd_bus_message_append(m, "{sv}", "bootstrap", "b", 1);
-        return r < 0 ? r : sd_bus_message_close_container(m);
+        return r;
+}
+
+/* Files are opened here, with the rights of who runs this, and read by the daemon: secrets stand
+ * neither on a command line nor in a message. */
+static CtlExit append_file(sd_bus_message *m, const Args *a, const char *option, const char *key) {
+        const char *file = args_get(a, option);
+        autoclose int fd = -1;
+        CtlExit code;
+        int r;
+
+        if (!file)
+                return CTL_OK;
+        code = verb_file_open(file, &fd);
+        if (code != CTL_OK)
+                return code;
+        r = sd_bus_message_append(m, "{sv}", key, "h", fd);
+        return r < 0 ? ctl_protocol_fail(r, "AddServer") : CTL_OK;
+}
+
+/* Text, hex:… or base64:…, as in the configuration. */
+static int append_identity(sd_bus_message *m, const char *text) {
+        g_autofree uint8_t *bytes = NULL;
+        size_t n;
+        int r;
+
+        if (g_str_has_prefix(text, "base64:")) {
+                bytes = g_base64_decode(text + 7, &n);
+        } else if (!g_str_has_prefix(text, "hex:"))
+                return sd_bus_message_append(m, "{sv}", "identity", "s", text);
+        else if (parse_hex(text + 4, &bytes, &n) < 0)
+                return -EINVAL;
+        if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
+            (r = sd_bus_message_append(m, "s", "identity")) < 0 ||
+            (r = sd_bus_message_open_container(m, 'v', "ay")) < 0 ||
+            (r = sd_bus_message_append_array(m, 'y', bytes, n)) < 0 ||
+            (r = sd_bus_message_close_container(m)) < 0)
+                return r;
+        return sd_bus_message_close_container(m);
+}
+
+static CtlExit append_security(sd_bus_message *m, const Args *a) {
+        static const char *const texts[][2] = { { "--security", "security" },
+                                                { "--usage", "usage" },
+                                                { "--sni", "sni" } };
+        static const char *const files[][2] = { { "--psk-file", "psk" },
+                                                { "--certificate-file", "certificate" },
+                                                { "--key-file", "key" },
+                                                { "--trust-file", "trust" },
+                                                { "--server-file", "server" } };
+        const char *identity = args_get(a, "--identity"), *suite = args_get(a, "--cipher-suite");
+        CtlExit code = CTL_OK;
+        int r = 0;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(texts) && r >= 0; i++)
+                if (args_get(a, texts[i][0]))
+                        r = sd_bus_message_append(m, "{sv}", texts[i][1], "s",
+                                                  args_get(a, texts[i][0]));
+        if (r >= 0 && suite)
+                r = sd_bus_message_append(m, "{sv}", "cipher_suites", "as", 1, suite);
+        if (r >= 0 && identity) {
+                r = append_identity(m, identity);
+                if (r == -EINVAL)
+                        return ctl_fail(CTL_USAGE, "--identity=%s: not hexadecimal", identity);
+        }
+        if (r < 0)
+                return ctl_protocol_fail(r, "AddServer");
+        for (size_t i = 0; i < G_N_ELEMENTS(files) && code == CTL_OK; i++)
+                code = append_file(m, a, files[i][0], files[i][1]);
+        if (code != CTL_OK)
+                return code;
+        r = sd_bus_message_close_container(m);
+        return r < 0 ? ctl_protocol_fail(r, "AddServer") : CTL_OK;
 }
 
 /* The lowest short id that no account has. */
@@ -162,6 +236,9 @@ int verb_server_add(Ctl *c, const Args *a) {
         r = append_account(m, &account);
         if (r < 0)
                 return ctl_protocol_fail(r, "AddServer");
+        code = append_security(m, a);
+        if (code != CTL_OK)
+                return code;
         code = ctl_send(c, m, args_word(a, 0), &reply);
         if (code != CTL_OK)
                 return code;

@@ -41,6 +41,18 @@ static const Option server_add_options[] = {
         { "--bootstrap", NULL, NULL, "the bootstrap server's; without the options above" },
         { "--hold-off", NULL, "SECONDS", "wait before asking the bootstrap server" },
         { "--account-timeout", NULL, "SECONDS", "keep it so long after a bootstrap" },
+        { "--security", NULL, "MODE",
+          "psk, rpk, x509 or nosec; as the other options say if not given" },
+        { "--identity", NULL, "ID", "of the pre-shared key: text, hex:... or base64:..." },
+        { "--psk-file", NULL, "FILE", "with the pre-shared key: text, hex:... or base64:..." },
+        { "--certificate-file", NULL, "FILE", "certificate or public key of this device" },
+        { "--key-file", NULL, "FILE", "private key of this device" },
+        { "--trust-file", NULL, "FILE", "certificates that the server's is issued by" },
+        { "--server-file", NULL, "FILE", "certificate or public key of the server" },
+        { "--usage", NULL, "USAGE",
+          "of --trust-file and --server-file: ca, service, anchor, domain" },
+        { "--sni", NULL, "NAME", "of the server, if not that of the URI" },
+        { "--cipher-suite", NULL, "NAME", "the only one to use, by its IANA name" },
         { 0 },
 };
 static const Option start_options[] = {

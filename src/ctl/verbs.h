@@ -45,6 +45,9 @@ int verb_push(Ctl *c, const Args *a);
 /* verb_obs.c */
 int verb_obs(Ctl *c, const Args *a);
 /* verb_file.c */
+/* A descriptor that the daemon takes: of a regular file, or of sealed memory with what a pipe or
+ * the standard input (file NULL or "-") has. */
+CtlExit verb_file_open(const char *file, int *ret);
 int verb_put(Ctl *c, const Args *a);
 int verb_fetch(Ctl *c, const Args *a);
 /* verb_engine.c */

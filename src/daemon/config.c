@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/keyfile.h"
 #include "daemon/rights.h"
@@ -58,6 +59,10 @@ static const Key keys[] = {
           KEY_DURATION },
         { "Client", "BackoffMax", AT(backoff_max_sec), 3600, 1, 7 * 86400, KEY_SECONDS },
         { "Client", "GiveUp", AT(give_up), 0, 0, 0, KEY_BOOL },
+        { "Client", "HandshakeTimeout", AT(handshake_usec), 30 * USEC_PER_SEC, USEC_PER_SEC,
+          55 * USEC_PER_SEC, KEY_DURATION },
+        { "Client", "TrustStore", AT(trust_store), 0, 0, 0, KEY_TEXT },
+        { "Client", "DatesNeedClock", AT(dates_need_clock), 0, 0, 0, KEY_BOOL },
         { "Client", "Notifications", AT(non_confirmable), 0, 0, 0, KEY_NOTIFICATIONS },
         { "Client", "BootstrapFile", AT(bootstrap_file), 0, 0, 0, KEY_TEXT },
         { "Client", "BootstrapFormat", AT(bootstrap_format), 0, 0, 0, KEY_FORMAT },
@@ -274,6 +279,7 @@ static void server_config_free(gpointer p) {
         g_free(s->name);
         g_free(s->uri);
         g_free(s->binding);
+        config_security_clear(&s->security);
         g_free(s);
 }
 
@@ -320,6 +326,20 @@ static bool set_bootstrap_key(Reading *in, const char *group, ServerConfig *s, c
         return true;
 }
 
+/* What can be told from the text alone; the rest when the account is made. */
+static void check_security_key(Reading *in, const char *group, const char *name, const char *text) {
+        struct stat st;
+        int64_t mode;
+
+        if (strcmp(name, "SecurityMode") == 0 && credentials_mode_parse(text, &mode) < 0)
+                complain(in, group, name, "'%s' is no security mode (nosec, psk, rpk or x509)",
+                         text);
+        if (strcmp(name, "Key") == 0 && stat(in->file->file, &st) == 0 && st.st_mode & 07)
+                complain(in, group, name,
+                         "this file is open to all users of the device: chmod o= it, or use "
+                         "KeyFile");
+}
+
 static void set_server_key(Reading *in, const char *group, ServerConfig *s, const char *name,
                            const char *text) {
         uint64_t u;
@@ -348,14 +368,15 @@ static void set_server_key(Reading *in, const char *group, ServerConfig *s, cons
                                  "'%s' is not a time in whole seconds (90, 10min, 24h)", text);
                 else
                         s->lifetime_sec = (uint32_t) (u / USEC_PER_SEC);
-        } else if (strcmp(name, "SecurityMode") == 0) {
-                if (strcmp(text, "nosec") != 0)
-                        complain(in, group, name, "'%s': this version has nosec only", text);
-        } else if (!set_bootstrap_key(in, group, s, name, text) &&
-                   !set_plain_server_key(in, group, s, name, text))
+        } else if (config_security_set(&s->security, name, text) >= 0)
+                check_security_key(in, group, name, text);
+        else if (!set_bootstrap_key(in, group, s, name, text) &&
+                 !set_plain_server_key(in, group, s, name, text))
                 complain(in, group, name,
                          "unknown key (known: Uri, ShortId, Lifetime, Binding, SecurityMode, "
-                         "QueueMode, QueueAwakeTime, QueueSocket, QueueAtOnce, Bootstrap, HoldOff, "
+                         "Identity, Key, KeyFile, CertificateFile, TrustFile, ServerFile, "
+                         "CertificateUsage, MatchingType, Sni, CipherSuites, QueueMode, "
+                         "QueueAwakeTime, QueueSocket, QueueAtOnce, Bootstrap, HoldOff, "
                          "AccountTimeout)");
 }
 
@@ -640,6 +661,7 @@ Config *config_free(Config *c) {
         g_free(c->endpoint);
         g_free(c->sms);
         g_free(c->bootstrap_file);
+        g_free(c->trust_store);
         g_ptr_array_unref(c->servers_list);
         g_ptr_array_unref(c->seeds);
         g_array_unref(c->persist);

@@ -8,6 +8,7 @@
 
 #include "bus/grants.h"
 #include "codec/path.h"
+#include "daemon/config_security.h"
 #include "lwm2m/awake.h"
 #include "lwm2m/access_policy.h"
 #include "model/schema.h"
@@ -21,6 +22,7 @@ typedef struct ServerConfig {
         uint32_t lifetime_sec; /* 0 = [Client] Lifetime */
         bool bootstrap;        /* without ssid, binding and lifetime */
         uint64_t hold_off_sec, account_timeout_sec;
+        SecurityTexts security;
         /* What no object holds: for the account with this ShortId at every start. Keys that are not
          * there have the values of [Client]. */
         bool has_queue_mode, queue_mode, queue_at_once;
@@ -56,9 +58,11 @@ typedef struct Config {
         bool stop_keeps; /* StopAction=keep */
         uint64_t queue_awake_usec;
         QueueSocket queue_socket;
-        char *sms;
+        char *sms, *trust_store;
         char *bootstrap_file; /* NULL = none */
         Format bootstrap_format;
+        uint64_t handshake_usec;
+        bool dates_need_clock;
         /* [Limits] */
         uint64_t bootstrap_paths, bootstrap_bytes, bootstrap_time_usec;
         uint64_t instances, value_bytes, body_bytes, transfers, exchanges, separate_after_usec;

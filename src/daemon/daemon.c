@@ -83,8 +83,30 @@ static void count_bad(void *userdata, const char *text) {
 static void look(void *userdata, const ObjectDef *def) {
 }
 
+/* Where keys are that accounts name without a path. */
+static char *secrets_directory(const Arguments *arguments) {
+        return g_build_filename(arguments->state_dir, "secrets", NULL);
+}
+
 /* The accounts, and the values in a tree of their own, as the first start would make them. */
-static int check_values(const Config *config, Schema *schema) {
+static int check_account(const Arguments *arguments, const Config *config, const ServerConfig *s,
+                         char **ret_error) {
+        g_autofree char *secrets = secrets_directory(arguments);
+        CoapConfig cc = { .secrets_directory = secrets, .trust_store = config->trust_store };
+        g_autoptr(Credentials) c = NULL;
+        int r;
+
+        r = account_check_uri(s->uri, ret_error);
+        if (r >= 0)
+                r = config_security_build(&s->security, secrets, &c, ret_error);
+        if (r >= 0)
+                r = account_check_security(s->uri, c, ret_error);
+        if (r >= 0 && account_uri_is_secure(s->uri))
+                r = coap_transport_try(&cc, s->uri, c, ret_error);
+        return r;
+}
+
+static int check_values(const Arguments *arguments, const Config *config, Schema *schema) {
         g_autoptr(Tree) tree = tree_new(schema);
         g_autofree char *why = NULL;
         int n_bad = 0;
@@ -93,8 +115,8 @@ static int check_values(const Config *config, Schema *schema) {
                 const ServerConfig *s = g_ptr_array_index(config->servers_list, i);
                 g_autofree char *bad = NULL;
 
-                if (account_check_uri(s->uri, &bad) < 0) {
-                        log_error("[Server %s] Uri: %s", s->name, bad);
+                if (check_account(arguments, config, s, &bad) < 0) {
+                        log_error("[Server %s]: %s", s->name, bad);
                         n_bad++;
                 }
         }
@@ -116,7 +138,7 @@ static int check_values(const Config *config, Schema *schema) {
         return n_bad;
 }
 
-int daemon_check(const Config *config) {
+int daemon_check(const Arguments *arguments, const Config *config) {
         g_autoptr(Schema) s = schema_new();
         int n_bad = 0;
 
@@ -129,7 +151,7 @@ int daemon_check(const Config *config) {
                         n_bad++;
                 }
         schema_foreach(s, look, NULL); /* definitions are read when they are asked for */
-        return n_bad + check_values(config, s);
+        return n_bad + check_values(arguments, config, s);
 }
 
 static void load_kept_definition(void *userdata, const char *name, GBytes *blob) {
@@ -227,7 +249,11 @@ static int open_caches(Daemon *d, const Config *config) {
 /* --- the parts --- */
 
 static int make_transport(Daemon *d, const Config *config) {
+        g_autofree char *secrets = secrets_directory(d->arguments);
         CoapConfig cc = {
+                .handshake_usec = config->handshake_usec,
+                .secrets_directory = secrets,
+                .trust_store = config->trust_store,
                 .spool_directory = d->arguments->runtime_dir,
                 .body_max = config->body_bytes,
                 .transfers_max = (uint32_t) config->transfers,
@@ -240,8 +266,26 @@ static int make_transport(Daemon *d, const Config *config) {
         return r < 0 ? log_error_errno(r, "Cannot set up CoAP: %m") : 0;
 }
 
+static void list_features(const char *ret[static 6]) {
+        size_t n = 0;
+
+        if (!coap_transport_has_dtls())
+                return;
+        ret[n++] = "coaps";
+        ret[n++] = "psk";
+        ret[n++] = "x509";
+        if (coap_transport_has_rpk())
+                ret[n++] = "rpk";
+        if (coap_transport_has_cid())
+                ret[n] = "connection-id";
+}
+
 static int make_bus(Daemon *d, const Config *config) {
+        g_autofree char *secrets = secrets_directory(d->arguments);
+        const char *features[6] = { NULL };
         BusConfig bc = {
+                .features = features,
+                .secrets_directory = secrets,
                 .address = d->arguments->bus,
                 .instance = d->arguments->instance,
                 .claims_per_user = (uint32_t) config->claims_per_user,
@@ -254,6 +298,7 @@ static int make_bus(Daemon *d, const Config *config) {
         };
         int r;
 
+        list_features(features);
         r = bus_new(&bc, d->loop, &d->bus);
         return r < 0 ? log_error_errno(r, "--instance: '%s' cannot be part of a bus name",
                                        bc.instance)
@@ -375,6 +420,7 @@ static int make_client(Daemon *d, const Config *config) {
                 .deregister_timeout_usec = config->deregister_timeout_usec,
                 .backoff_max_sec = (uint32_t) config->backoff_max_sec,
                 .give_up = config->give_up,
+                .dates_need_clock = config->dates_need_clock,
                 .settle_usec = config->settle_usec,
                 .servers_max = (uint32_t) config->servers,
                 .events_max = (uint32_t) config->events,
@@ -399,20 +445,26 @@ static int make_client(Daemon *d, const Config *config) {
 }
 
 static int add_accounts(Daemon *d, const Config *config) {
+        g_autofree char *secrets = secrets_directory(d->arguments);
+
         for (guint i = 0; i < config->servers_list->len; i++) {
                 const ServerConfig *s = g_ptr_array_index(config->servers_list, i);
-                ServerAccount account = {
-                        .uri = s->uri,
-                        .ssid = s->ssid,
-                        .lifetime_sec = s->lifetime_sec,
-                        .binding = s->binding,
-                        .bootstrap = s->bootstrap,
-                        .hold_off_sec = (uint32_t) s->hold_off_sec,
-                        .account_timeout_sec = (uint32_t) s->account_timeout_sec,
-                };
                 g_autofree char *why = NULL;
+                g_autoptr(Credentials) c = NULL;
+                ServerAccount account = { .uri = s->uri,
+                                          .ssid = s->ssid,
+                                          .lifetime_sec = s->lifetime_sec,
+                                          .binding = s->binding,
+                                          .bootstrap = s->bootstrap,
+                                          .hold_off_sec = (uint32_t) s->hold_off_sec,
+                                          .account_timeout_sec =
+                                                  (uint32_t) s->account_timeout_sec };
                 int r;
 
+                r = config_security_build(&s->security, secrets, &c, &why);
+                if (r < 0)
+                        return log_error_errno(r, "[Server %s]: %s", s->name, why);
+                account.credentials = c;
                 r = client_add_account(d->client, &account, &why, loop_now(d->loop));
                 if (r < 0)
                         return log_error_errno(r, "[Server %s]: %s", s->name,

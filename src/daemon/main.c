@@ -140,7 +140,7 @@ static int run(void) {
                 return EXIT_FAILURE;
         }
         if (arg_check) {
-                if (daemon_check(config) > 0)
+                if (daemon_check(&arg, config) > 0)
                         return EXIT_FAILURE;
                 printf("%s: %s\n", arg.config_file,
                        g_file_test(arg.config_file, G_FILE_TEST_EXISTS)

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 
 #include <errno.h>
@@ -144,6 +145,84 @@ static void test_queue(void **state) {
         assert_int_equal(b->queue_awake_usec, 5 * USEC_PER_SEC);
 }
 
+static Credentials *build(const ServerConfig *s, const char *folder, const char *problem) {
+        g_autofree char *error = NULL;
+        Credentials *c = NULL;
+        int r = config_security_build(&s->security, folder, &c, &error);
+
+        if ((r < 0) != (problem != NULL) || (problem && !strstr(error, problem)))
+                fail_msg("%d, %s", r, error ? error : "no error");
+        return c;
+}
+
+static void assert_bytes(GBytes *bytes, const void *data, size_t n) {
+        assert_int_equal(g_bytes_get_size(bytes), n);
+        assert_memory_equal(g_bytes_get_data(bytes, NULL), data, n);
+}
+
+static void test_security(void **state) {
+        g_auto(Folder) f = folder_new();
+        g_autofree char *error = NULL, *folder = g_path_get_dirname(f.file), *path = NULL;
+        g_autoptr(Credentials) psk = NULL, file = NULL, x509 = NULL;
+        g_autoptr(Config) c = NULL;
+
+        folder_write(&f, "gw.psk", "base64:AAEC\n");
+        folder_write(&f, "lwm2md.conf",
+                     "[Server none]\nUri=coap://h\nShortId=1\n"
+                     "[Server psk]\nUri=coaps://h\nShortId=2\nIdentity=hex:00ff\nKey=text\n"
+                     "CipherSuites=TLS_PSK_WITH_AES_128_GCM_SHA256;tls_psk_with_aes_128_ccm_8\n"
+                     "[Server file]\nUri=coaps://h\nShortId=3\nIdentity=me\nKeyFile=gw.psk\n"
+                     "[Server x509]\nUri=coaps://h\nShortId=4\nSecurityMode=x509\n"
+                     "CertificateFile=/c.pem\nKeyFile=/k.pem\nTrustFile=ca.pem\nSni=n\n"
+                     "CertificateUsage=ca\nMatchingType=sha256\n"
+                     "[Server both]\nUri=coaps://h\nShortId=5\nIdentity=a\nKey=b\nKeyFile=c\n"
+                     "[Server bad]\nUri=coaps://h\nShortId=6\nIdentity=a\nKey=hex:0\n"
+                     "[Server suite]\nUri=coaps://h\nShortId=7\nIdentity=a\nKey=b\n"
+                     "CipherSuites=TLS_NULL_WITH_NULL_NULL\n"
+                     "[Server usage]\nUri=coaps://h\nShortId=8\nCertificateFile=/c\nKeyFile=/k\n"
+                     "ServerFile=/s\nCertificateUsage=any\n"
+                     "[Server less]\nUri=coaps://h\nShortId=9\nSecurityMode=psk\nIdentity=a\n"
+                     "[Client]\nHandshakeTimeout=5s\nTrustStore=/ca\nDatesNeedClock=yes\n");
+        path = g_build_filename(folder, "gw.psk", NULL);
+        assert_int_equal(chmod(f.file, 0640), 0);
+        assert_int_equal(chmod(path, 0644), 0);
+        if (config_load(f.file, false, &c, &error) < 0)
+                fail_msg("%s", error);
+        assert_int_equal(c->handshake_usec, 5 * USEC_PER_SEC);
+        assert_string_equal(c->trust_store, "/ca");
+        assert_true(c->dates_need_clock);
+        assert_null(build(g_ptr_array_index(c->servers_list, 0), folder, NULL));
+
+        psk = build(g_ptr_array_index(c->servers_list, 1), folder, NULL);
+        assert_int_equal(psk->mode, SECURITY_MODE_PSK);
+        assert_bytes(psk->identity, "\0\xff", 2);
+        assert_bytes(psk->secret, "text", 4);
+        assert_int_equal(psk->n_suites, 2);
+        assert_int_equal(psk->suites[0], 0x00a8);
+        assert_int_equal(psk->suites[1], 0xc0a8);
+
+        build(g_ptr_array_index(c->servers_list, 2), folder, "open to all users");
+        assert_int_equal(chmod(path, 0600), 0);
+        file = build(g_ptr_array_index(c->servers_list, 2), folder, NULL);
+        assert_bytes(file->secret, "\0\1\2", 3);
+        build(g_ptr_array_index(c->servers_list, 2), "/nowhere", "No such file");
+
+        x509 = build(g_ptr_array_index(c->servers_list, 3), folder, NULL);
+        assert_int_equal(x509->mode, SECURITY_MODE_X509);
+        assert_bytes(x509->identity, "file:/c.pem", 11); /* read at each connection */
+        assert_bytes(x509->secret, "file:/k.pem", 11);
+        assert_bytes(x509->peer, "file:ca.pem", 11);
+        assert_int_equal(x509->usage, USAGE_CA_CONSTRAINT);
+        assert_int_equal(x509->matching, MATCHING_SHA256);
+        assert_string_equal(x509->sni, "n");
+
+        build(g_ptr_array_index(c->servers_list, 4), folder, "either Key or KeyFile");
+        build(g_ptr_array_index(c->servers_list, 5), folder, "Key: neither text");
+        build(g_ptr_array_index(c->servers_list, 6), folder, "no cipher suite");
+        build(g_ptr_array_index(c->servers_list, 7), folder, "no certificate usage");
+        build(g_ptr_array_index(c->servers_list, 8), folder, "no pre-shared key");
+}
+
 /* Each bad file, and the line and words its message must have. */
 static const struct {
         const char *text, *where, *what;
@@ -172,10 +251,12 @@ static const struct {
         { "[Server x]\nUri=coap://h\n", "lwm2md.conf:1: ", "needs Uri and ShortId" },
         { "[Server x]\nUri=coap://h\nShortId=0\n", "lwm2md.conf:3: ", "not a Short Server ID" },
         { "[Server x]\nUri=coap://h\nShortId=65535\n", "lwm2md.conf:3: ", "not a Short Server ID" },
-        { "[Server x]\nUri=coap://h\nShortId=1\nSecurityMode=psk\n",
-          "lwm2md.conf:4: ", "nosec only" },
+        { "[Server x]\nUri=coap://h\nShortId=1\nSecurityMode=wep\n",
+          "lwm2md.conf:4: ", "no security mode (nosec, psk" },
+        { "[Server x]\nUri=coap://h\nShortId=1\nKey=k\n", "lwm2md.conf:4: ", "chmod o=" },
+        { "[Client]\nHandshakeTimeout=60\n", "lwm2md.conf:2: ", "allowed are 1s to 55s" },
         { "[Server x]\nUri=coap://h\nShortId=1\nBinding=T\n", "lwm2md.conf:4: ", "not a binding" },
-        { "[Server x]\nUri=coap://h\nShortId=1\nKey=1\n", "lwm2md.conf:4: ", "unknown key" },
+        { "[Server x]\nUri=coap://h\nShortId=1\nKeys=1\n", "lwm2md.conf:4: ", "unknown key" },
         { "[Server x]\nUri=a\nShortId=1\n[Server y]\nUri=b\nShortId=1\n",
           "[Server x] and [Server y]", "same ShortId 1" },
         { "[Values]\n3/0/0=x\n", "lwm2md.conf:2: ", "not the path" },
@@ -226,9 +307,13 @@ static void test_too_large(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything),
-                cmocka_unit_test(test_access),    cmocka_unit_test(test_queue),
-                cmocka_unit_test(test_bad),       cmocka_unit_test(test_every_mistake_is_told),
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_access),
+                cmocka_unit_test(test_queue),
+                cmocka_unit_test(test_security),
+                cmocka_unit_test(test_bad),
+                cmocka_unit_test(test_every_mistake_is_told),
                 cmocka_unit_test(test_too_large),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bus/server_security.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lwm2m/credentials_file.h"
+
+void server_security_clear(ServerSecurity *s) {
+        g_clear_pointer(&s->identity, g_bytes_unref);
+        g_clear_pointer(&s->suites, g_strfreev);
+}
+
+/* A file is referred to by its name; what a descriptor has is kept. */
+static int take(const char *what, const char *file, int fd, GBytes **ret, char **ret_error) {
+        if (file && fd >= 0) {
+                *ret_error = g_strdup_printf("either %s or %s_file, not both", what, what);
+                return -EINVAL;
+        }
+        if (file)
+                *ret = credentials_reference(file);
+        return fd >= 0 ? credentials_read_fd(fd, what, ret, ret_error) : 0;
+}
+
+/* As in a file: text, hex:… or base64:…, perhaps with a new line behind. */
+static int take_psk(const ServerSecurity *s, GBytes **ret, char **ret_error) {
+        g_autoptr(GBytes) content = NULL;
+        const char *text;
+        gsize n;
+        int r;
+
+        r = take("psk", s->psk_file, s->psk, &content, ret_error);
+        if (r < 0 || !content)
+                return r;
+        if (s->psk_file) {
+                *ret = g_steal_pointer(&content);
+                return 0;
+        }
+        text = g_bytes_get_data(content, &n);
+        while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+                n--;
+        r = credentials_parse(text, n, ret);
+        if (r < 0)
+                *ret_error = g_strdup("psk: neither text nor hex:… nor base64:…");
+        return r;
+}
+
+int server_security_build(const ServerSecurity *s, const char *directory, Credentials **ret,
+                          char **ret_error) {
+        g_autoptr(GBytes) psk = NULL, key = NULL, certificate = NULL, trust = NULL, server = NULL;
+        CredentialsSpec spec = { .mode = s->mode,
+                                 .identity = s->identity,
+                                 .usage = s->usage,
+                                 .matching = s->matching,
+                                 .sni = s->sni,
+                                 .suites = (const char *const *) s->suites };
+        int r;
+
+        if ((r = take_psk(s, &psk, ret_error)) < 0 ||
+            (r = take("key", s->key_file, s->key, &key, ret_error)) < 0 ||
+            (r = take("certificate", s->certificate_file, s->certificate, &certificate,
+                      ret_error)) < 0 ||
+            (r = take("trust", s->trust_file, s->trust, &trust, ret_error)) < 0 ||
+            (r = take("server", s->server_file, s->server, &server, ret_error)) < 0)
+                return r;
+        if (psk && key) {
+                *ret_error = g_strdup("either a pre-shared or a private key, not both");
+                return -EINVAL;
+        }
+        spec.key = psk ? psk : key;
+        spec.certificate = certificate;
+        spec.trust = trust;
+        spec.server = server;
+        return credentials_build(&spec, directory, ret, ret_error);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/config_security.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "lwm2m/credentials_file.h"
+
+static const struct {
+        const char *name;
+        size_t offset;
+} keys[] = {
+        { "SecurityMode", offsetof(SecurityTexts, mode) },
+        { "Identity", offsetof(SecurityTexts, identity) },
+        { "Key", offsetof(SecurityTexts, key) },
+        { "KeyFile", offsetof(SecurityTexts, key_file) },
+        { "CertificateFile", offsetof(SecurityTexts, certificate_file) },
+        { "TrustFile", offsetof(SecurityTexts, trust_file) },
+        { "ServerFile", offsetof(SecurityTexts, server_file) },
+        { "CertificateUsage", offsetof(SecurityTexts, usage) },
+        { "MatchingType", offsetof(SecurityTexts, matching) },
+        { "Sni", offsetof(SecurityTexts, sni) },
+        { "CipherSuites", offsetof(SecurityTexts, suites) },
+};
+
+static char **field(SecurityTexts *t, size_t i) {
+        return (char **) (void *) ((char *) t + keys[i].offset);
+}
+
+static void wipe(char **text) {
+        if (*text)
+                explicit_bzero(*text, strlen(*text));
+        g_clear_pointer(text, g_free);
+}
+
+int config_security_set(SecurityTexts *t, const char *name, const char *text) {
+        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+                if (strcmp(keys[i].name, name) == 0) {
+                        wipe(field(t, i));
+                        *field(t, i) = g_strdup(text);
+                        return 0;
+                }
+        return -ENOENT;
+}
+
+void config_security_clear(SecurityTexts *t) {
+        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+                wipe(field(t, i));
+}
+
+static int parse_bytes(const char *key, const char *text, GBytes **ret, char **ret_error) {
+        if (!text)
+                return 0;
+        if (credentials_parse(text, strlen(text), ret) >= 0)
+                return 0;
+        *ret_error = g_strdup_printf("%s: neither text nor hex:… nor base64:…", key);
+        return -EINVAL;
+}
+
+int config_security_build(const SecurityTexts *t, const char *directory, Credentials **ret,
+                          char **ret_error) {
+        g_autoptr(GBytes) identity = NULL, key = NULL;
+        g_autoptr(GBytes) certificate =
+                t->certificate_file ? credentials_reference(t->certificate_file) : NULL;
+        g_autoptr(GBytes) trust = t->trust_file ? credentials_reference(t->trust_file) : NULL;
+        g_autoptr(GBytes) server = t->server_file ? credentials_reference(t->server_file) : NULL;
+        g_auto(GStrv) suites = t->suites ? g_strsplit(t->suites, ";", -1) : NULL;
+        CredentialsSpec spec = { .mode = t->mode,
+                                 .certificate = certificate,
+                                 .trust = trust,
+                                 .server = server,
+                                 .usage = t->usage,
+                                 .matching = t->matching,
+                                 .sni = t->sni,
+                                 .suites = (const char *const *) suites };
+
+        if (t->key && t->key_file) {
+                *ret_error = g_strdup("either Key or KeyFile, not both");
+                return -EINVAL;
+        }
+        if (parse_bytes("Identity", t->identity, &identity, ret_error) < 0 ||
+            parse_bytes("Key", t->key, &key, ret_error) < 0)
+                return -EINVAL;
+        if (t->key_file)
+                key = credentials_reference(t->key_file);
+        spec.identity = identity;
+        spec.key = key;
+        return credentials_build(&spec, directory, ret, ret_error);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The keys of [Server NAME] that are about security. */
+#include "lwm2m/credentials.h"
+
+typedef struct SecurityTexts { /* as they stand in the file; NULL without */
+        char *mode, *identity, *key, *key_file, *certificate_file, *trust_file, *server_file;
+        char *usage, *matching, *sni, *suites;
+} SecurityTexts;
+
+/* 0, or -ENOENT: not one of these keys. */
+int config_security_set(SecurityTexts *t, const char *name, const char *text);
+/* NULL in *ret without any. Errors and directory as credentials_build(); *ret_error begins with the
+ * key it is about where that is known. */
+int config_security_build(const SecurityTexts *t, const char *directory, Credentials **ret,
+                          char **ret_error);
+void config_security_clear(SecurityTexts *t); /* wipes */
