@@ -18,7 +18,7 @@ typedef struct BusConfig {
         const char *const *features;   /* of the transport, for Manager.Features; NULL; copied */
         const char *secrets_directory; /* where files are that AddServer names without a path;
                                           copied */
-        const char *address;  /* "system", "session", "none" or a D-Bus address */
+        const char *address;           /* "system", "session", "none" or a D-Bus address */
         const char *instance; /* NULL, or the last part of the name: org.lwm2md.Client1.NAME */
         uint32_t claims_per_user, subscriptions_per_user;
         uint32_t fds_per_user;    /* holds and monitors */

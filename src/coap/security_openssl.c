@@ -760,6 +760,17 @@ static const Reason verdicts[] = {
           "the server's certificate has a signature too weak" },
 };
 
+static const Reason wrong_authority = {
+        X509_V_ERR_DANE_NO_MATCH, -EKEYREJECTED,
+        "the server's certificate is not of the authority expected (0/x/4)"
+};
+
+static bool expects_authority(const Security *s) {
+        return s->credentials->mode == SECURITY_MODE_X509 &&
+               (s->credentials->usage == USAGE_CA_CONSTRAINT ||
+                s->credentials->usage == USAGE_TRUST_ANCHOR);
+}
+
 static const Reason silences[] = {
         { 0, -ETIMEDOUT, "no answer to the handshake" },
         { 1, -ETIMEDOUT, "the server has gone silent in the middle of the handshake" },
@@ -790,7 +801,9 @@ int security_failure(Security *s, bool silent, const char **ret_text) {
         const Reason *r = NULL;
 
         if (s->verify != X509_V_OK) {
-                r = find_reason(verdicts, G_N_ELEMENTS(verdicts), s->verify);
+                r = s->verify == X509_V_ERR_DANE_NO_MATCH && expects_authority(s)
+                            ? &wrong_authority
+                            : find_reason(verdicts, G_N_ELEMENTS(verdicts), s->verify);
                 if (!r) {
                         g_free(s->text);
                         s->text = g_strdup_printf("the server's certificate is refused: %s",

@@ -12,7 +12,7 @@ import pytest
 from busclient import BusClient
 from daemon import Bus, Ctl, Daemon, make_config
 from minicoap import MiniClient
-from testserver import LossProxy, TestServer
+from testserver import DtlsProxy, LossProxy, TestServer
 
 
 # One instance of the object of the tests with something of every type.
@@ -63,6 +63,19 @@ def fixture_make_proxy():
 
     def make(target, **settings):
         proxies.append(LossProxy(target, **settings))
+        return proxies[-1]
+    yield make
+    for proxy in proxies:
+        proxy.close()
+
+
+@pytest.fixture(name="make_dtls")
+def fixture_make_dtls():
+    """make_dtls(server, psk=…): the test server's DTLS side."""
+    proxies = []
+
+    def make(server, **settings):
+        proxies.append(DtlsProxy(f"127.0.0.1:{server.port}", **settings))
         return proxies[-1]
     yield make
     for proxy in proxies:

@@ -246,3 +246,28 @@ class LossProxy(LineProcess):
         """New source ports towards the target, as after a NAT that forgot its mappings."""
         self.process.send_signal(signal.SIGUSR1)
         return self.wait_event("rebound")
+
+
+class DtlsProxy(LineProcess):
+    """DTLS in front of a test server."""
+
+    def __init__(self, target, **settings):
+        argv = [binary("LWM2M_DTLSPROXY", "tools/testserver/lwm2m-dtlsproxy"), f"--target={target}"]
+        argv += [f"--{k.replace('_', '-')}" + ("" if v is True else f"={v}")
+                 for k, v in settings.items()]
+        self.ids = itertools.count(1)
+        super().__init__(argv)
+
+    def uri(self, host="127.0.0.1"):
+        return f"coaps://{host}:{self.port}"
+
+    def call(self, op):
+        """forget, mute, unmute, close or stats; returns the counters."""
+        number = next(self.ids)
+        self.put({"id": number, "op": op})
+        answer = self._wait(lambda: self.answers.pop(number, None), 10, f"answer to {op}")
+        assert not answer.error, answer
+        return answer
+
+    def wait_handshake(self, timeout=10, **fields):
+        return self.wait_event("handshake", timeout=timeout, **fields)
