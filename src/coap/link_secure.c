@@ -21,18 +21,17 @@ struct Secure {
 static void fail(Link *l, bool silent, uint64_t now_usec) {
         Secure *s = l->secure;
         g_autofree char *text = NULL;
-        const char *why;
         int error, alert = security_alert(s->security);
 
         s->over = true;
         timer_disarm(s->timer);
-        error = security_failure(s->security, silent, &why);
+        error = security_failure(s->security, silent, &text);
         if (error == -ETIMEDOUT && s->refused && !l->heard) {
                 error = -ECONNREFUSED;
-                why = "nobody listens at the server's address";
+                g_free(text);
+                text = g_strdup("nobody listens at the server's address");
         } else if (s->worked)
                 error = -ESTALE;
-        text = g_strdup(why);
         if (alert >= 0 && l->events.alert)
                 l->events.alert(l->owner, (uint8_t) alert, now_usec);
         if (!l->closed)

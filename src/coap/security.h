@@ -47,8 +47,8 @@ SecurityState security_state(const Security *s);
 /* Of an established session; borrowed. */
 void security_agreed(const Security *s, LinkSecurity *ret);
 /* Why there is no session, or none any more: a negative errno as LinkEvents.down() has it, and text
- * for people, valid as long as s. silent: the time for the handshake is up. */
-int security_failure(Security *s, bool silent, const char **ret_text);
+ * for people (g_free()). silent: the time for the handshake is up. */
+int security_failure(const Security *s, bool silent, char **ret_text);
 int security_alert(const Security *s); /* the last one received; -1: none */
 
 /* Whether a datagram is made of whole records that may be given to OpenSSL: an encrypted one that

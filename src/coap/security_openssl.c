@@ -10,6 +10,7 @@
 
 #include "coap/material.h"
 #include "coap/packet.h"
+#include "coap/security_reason.h"
 #include "lwm2m/cipher_suite.h"
 #include "lwm2m/credentials_file.h"
 
@@ -44,7 +45,6 @@ struct Security {
         int alert_in, alert_out; /* the last ones; -1 */
         long verify;             /* X509_V_… */
         unsigned long error;     /* OpenSSL's */
-        char *text;
 };
 
 /* Whose SSL object the library makes next. */
@@ -580,7 +580,6 @@ Security *security_free(Security *s) {
         g_clear_pointer(&s->session, g_bytes_unref);
         g_free(s->host);
         g_free(s->trust_store);
-        g_free(s->text);
         g_free(s);
         return NULL;
 }
@@ -695,137 +694,22 @@ bool security_is_sound(const Security *s, const uint8_t *datagram, size_t n) {
 
 /* --- failures --- */
 
-typedef struct Reason {
-        int code, error;
-        const char *text;
-} Reason;
-
-static const Reason *find_reason(const Reason *table, size_t n, long code) {
-        for (size_t i = 0; i < n; i++)
-                if (table[i].code == code)
-                        return &table[i];
-        return NULL;
-}
-
-static const Reason alerts[] = {
-        { SSL_AD_CLOSE_NOTIFY, -ECONNRESET, "the server has closed the session" },
-        { SSL_AD_BAD_RECORD_MAC, -EKEYREJECTED, "the server has another key" },
-        { SSL_AD_HANDSHAKE_FAILURE, -EKEYREJECTED,
-          "the server refuses the handshake: no cipher suite or no kind of credentials in common" },
-        { SSL_AD_BAD_CERTIFICATE, -EKEYREJECTED, "the server finds our certificate bad" },
-        { SSL_AD_UNSUPPORTED_CERTIFICATE, -EKEYREJECTED,
-          "the server does not take certificates like ours" },
-        { SSL_AD_CERTIFICATE_REVOKED, -EKEYREJECTED, "our certificate was revoked" },
-        { SSL_AD_CERTIFICATE_EXPIRED, -EKEYEXPIRED, "our certificate has expired" },
-        { SSL_AD_CERTIFICATE_UNKNOWN, -EKEYREJECTED, "the server does not accept our certificate" },
-        { SSL_AD_UNKNOWN_CA, -EKEYREJECTED,
-          "the server does not know the authority that issued our certificate" },
-        { SSL_AD_ACCESS_DENIED, -EKEYREJECTED, "the server denies us access" },
-        { SSL_AD_DECRYPT_ERROR, -EKEYREJECTED, "the server has another key" },
-        { SSL_AD_PROTOCOL_VERSION, -EPROTO, "the server has no (D)TLS 1.2" },
-        { SSL_AD_INSUFFICIENT_SECURITY, -EPROTO, "the server wants stronger cipher suites" },
-        { SSL_AD_INTERNAL_ERROR, -EPROTO, "the server has an internal error" },
-        { SSL_AD_UNRECOGNIZED_NAME, -EPROTO, "the server does not know its name (SNI)" },
-        { SSL_AD_UNKNOWN_PSK_IDENTITY, -EKEYREJECTED, "the server does not know our identity" },
-        { SSL_AD_CERTIFICATE_REQUIRED, -EKEYREJECTED, "the server wants a certificate of ours" },
-};
-
-static const Reason verdicts[] = {
-        { X509_V_ERR_DANE_NO_MATCH, -EKEYREJECTED,
-          "the server's certificate or key is not the one expected (0/x/4)" },
-        { X509_V_ERR_HOSTNAME_MISMATCH, -EKEYREJECTED,
-          "the server's certificate is for another name" },
-        { X509_V_ERR_IP_ADDRESS_MISMATCH, -EKEYREJECTED,
-          "the server's certificate is for another address" },
-        { X509_V_ERR_CERT_HAS_EXPIRED, -EKEYEXPIRED, "the server's certificate has expired" },
-        { X509_V_ERR_CERT_NOT_YET_VALID, -EKEYEXPIRED,
-          "the server's certificate is not valid yet (is the clock right?)" },
-        { X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, -EKEYREJECTED,
-          "the server's certificate is signed by itself and by no authority we know" },
-        { X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, -EKEYREJECTED,
-          "the server's certificate is of an authority we do not know" },
-        { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, -EKEYREJECTED,
-          "the server's certificate is of an authority we do not know" },
-        { X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, -EKEYREJECTED,
-          "the server's certificate is of an authority we do not know" },
-        { X509_V_ERR_CERT_UNTRUSTED, -EKEYREJECTED,
-          "the server's certificate is of an authority we do not know" },
-        { X509_V_ERR_INVALID_PURPOSE, -EKEYREJECTED,
-          "the server's certificate is not for servers" },
-        { X509_V_ERR_CERT_REVOKED, -EKEYREJECTED, "the server's certificate was revoked" },
-        { X509_V_ERR_EE_KEY_TOO_SMALL, -EKEYREJECTED, "the server's key is too small" },
-        { X509_V_ERR_CA_KEY_TOO_SMALL, -EKEYREJECTED,
-          "the key of the server's authority is too small" },
-        { X509_V_ERR_CA_MD_TOO_WEAK, -EKEYREJECTED,
-          "the server's certificate has a signature too weak" },
-};
-
-static const Reason wrong_authority = {
-        X509_V_ERR_DANE_NO_MATCH, -EKEYREJECTED,
-        "the server's certificate is not of the authority expected (0/x/4)"
-};
-
 static bool expects_authority(const Security *s) {
         return s->credentials->mode == SECURITY_MODE_X509 &&
                (s->credentials->usage == USAGE_CA_CONSTRAINT ||
                 s->credentials->usage == USAGE_TRUST_ANCHOR);
 }
 
-static const Reason silences[] = {
-        { 0, -ETIMEDOUT, "no answer to the handshake" },
-        { 1, -ETIMEDOUT, "the server has gone silent in the middle of the handshake" },
-        { 2, -EKEYREJECTED,
-          "the server does not answer the end of the handshake: it has another key for our "
-          "identity" },
-        { 3, -EKEYREJECTED, "the server went silent after our certificate" },
-};
-
-static const Reason *explain_silence(const Security *s) {
-        if (!s->finished)
-                return &silences[s->heard ? 1 : 0];
-        return &silences[s->key ? 3 : 2];
-}
-
-/* How it ended when neither side has said why. */
-static int explain_error(Security *s, const char **ret_text) {
-        const char *reason = s->error ? ERR_reason_error_string(s->error) : NULL;
-
-        g_free(s->text);
-        s->text = reason ? g_strdup_printf("the handshake failed: %s", reason)
-                         : g_strdup("the session has ended");
-        *ret_text = s->text;
-        return -EPROTO;
-}
-
-int security_failure(Security *s, bool silent, const char **ret_text) {
-        const Reason *r = NULL;
-
-        if (s->verify != X509_V_OK) {
-                r = s->verify == X509_V_ERR_DANE_NO_MATCH && expects_authority(s)
-                            ? &wrong_authority
-                            : find_reason(verdicts, G_N_ELEMENTS(verdicts), s->verify);
-                if (!r) {
-                        g_free(s->text);
-                        s->text = g_strdup_printf("the server's certificate is refused: %s",
-                                                  X509_verify_cert_error_string(s->verify));
-                        *ret_text = s->text;
-                        return -EKEYREJECTED;
-                }
-        } else if (s->alert_in >= 0)
-                r = find_reason(alerts, G_N_ELEMENTS(alerts), s->alert_in);
-        else if (silent)
-                r = explain_silence(s);
-        if (!r && s->alert_in >= 0) {
-                g_free(s->text);
-                s->text = g_strdup_printf("alert %d of the server: %s", s->alert_in,
-                                          SSL_alert_desc_string_long(s->alert_in));
-                *ret_text = s->text;
-                return -EPROTO;
-        }
-        if (!r)
-                return explain_error(s, ret_text);
-        *ret_text = r->text;
-        return r->error;
+int security_failure(const Security *s, bool silent, char **ret_text) {
+        return security_reason(&(HandshakeEnd){ .verify = s->verify,
+                                                .authority = expects_authority(s),
+                                                .alert = s->alert_in,
+                                                .error = s->error,
+                                                .silent = silent,
+                                                .heard = s->heard,
+                                                .finished = s->finished,
+                                                .psk = !s->key },
+                               ret_text);
 }
 
 /* --- what there is --- */
