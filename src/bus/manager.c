@@ -54,17 +54,20 @@ static int get_stats(sd_bus *bus, const char *path, const char *interface, const
         Tree *tree = client_tree(b->client);
         Store *store = client_store(b->client);
         const Series *series = dm_series(client_dm(b->client));
-        uint64_t n_samples = 0, n_dropped = 0;
+        uint64_t n_samples = 0, n_dropped = 0, stored, stored_delivered, stored_dropped;
         size_t n_servers;
 
         if (series)
                 series_totals(series, &n_samples, &n_dropped);
+        dm_stored_notifications(client_dm(b->client), &stored, &stored_delivered, &stored_dropped);
         g_free(client_servers(b->client, &n_servers));
         return sd_bus_message_append(
-                reply, "a{st}", 7, "samples", n_samples, "samples-dropped", n_dropped,
+                reply, "a{st}", 10, "samples", n_samples, "samples-dropped", n_dropped,
                 "cache-bytes", series ? series_bytes(series) : (uint64_t) 0, "instances",
                 (uint64_t) tree_n_instances(tree, -1), "servers", (uint64_t) n_servers,
-                "observations", dm_n_observations(client_dm(b->client)), "fsyncs",
+                "observations", dm_n_observations(client_dm(b->client)), "notifications-stored",
+                stored, "notifications-stored-delivered", stored_delivered,
+                "notifications-stored-dropped", stored_dropped, "fsyncs",
                 store ? store_n_syncs(store) : (uint64_t) 0);
 }
 

@@ -109,6 +109,8 @@ static int property_get(sd_bus *bus, const char *path, const char *interface, co
                 return sd_bus_message_append(reply, "x", wall_clock_ns(b, s.next_update_usec));
         if (strcmp(property, "QueuedNotifications") == 0)
                 return sd_bus_message_append(reply, "u", s.queued_notifications);
+        if (strcmp(property, "DroppedNotifications") == 0)
+                return sd_bus_message_append(reply, "u", s.dropped_notifications);
         if (strcmp(property, "SendMuted") == 0)
                 return sd_bus_message_append(reply, "b", s.send_muted);
         if (strcmp(property, "Resumed") == 0)
@@ -284,6 +286,7 @@ const sd_bus_vtable server_vtable[] = {
         SD_BUS_PROPERTY("NextUpdate", "x", property_get, 0, EMITS),
         SD_BUS_PROPERTY("QueueMode", "s", property_get, 0, EMITS),
         SD_BUS_PROPERTY("QueuedNotifications", "u", property_get, 0, EMITS),
+        SD_BUS_PROPERTY("DroppedNotifications", "u", property_get, 0, 0),
         SD_BUS_PROPERTY("SendMuted", "b", property_get, 0, EMITS),
         SD_BUS_METHOD_WITH_ARGS("Update", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("u", job),
                                 method_update, 0),

@@ -70,6 +70,9 @@ static void print_server(const Ctl *c, const cJSON *server) {
         if (json_integer(server, "QueuedNotifications", 0) > 0)
                 printf("  %-14s %" G_GINT64_FORMAT " notifications\n", "queued",
                        json_integer(server, "QueuedNotifications", 0));
+        if (json_integer(server, "DroppedNotifications", 0) > 0)
+                printf("  %-14s %" G_GINT64_FORMAT " stored notifications\n", "dropped",
+                       json_integer(server, "DroppedNotifications", 0));
         if (cJSON_GetArraySize(error) == 2) {
                 code = cJSON_GetStringValue(cJSON_GetArrayItem(error, 0)) ?: "";
                 text = cJSON_GetStringValue(cJSON_GetArrayItem(error, 1)) ?: "";

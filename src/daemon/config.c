@@ -76,6 +76,8 @@ static const Key keys[] = {
         { "Limits", "Observations", AT(observations), 20000, 1, U32, KEY_COUNT },
         { "Limits", "ObservationsPerServer", AT(observations_per_server), 10000, 1, U32,
           KEY_COUNT },
+        { "Limits", "StoredMemory", AT(stored_memory), 256U << 10, 4096, 1U << 30, KEY_SIZE },
+        { "Limits", "StoredFile", AT(stored_file), 4U << 20, 0, 1U << 30, KEY_SIZE },
         { "Limits", "Operations", AT(operations), 256, 1, 65535, KEY_COUNT },
         { "Limits", "CompositePaths", AT(composite_paths), 1000, 1, 65535, KEY_COUNT },
         { "Limits", "Records", AT(records), 100000, 1, 10000000, KEY_COUNT },

@@ -96,6 +96,7 @@ static void load_server(const Tree *tree, Account *a, uint32_t lifetime_sec) {
         a->failure_block = get_bool(tree, OBJECT_SERVER, i, SERVER_FAILURE_BLOCK, false);
         a->bootstrap_on_failure =
                 get_bool(tree, OBJECT_SERVER, i, SERVER_BOOTSTRAP_ON_FAILURE, true);
+        a->storing = get_bool(tree, OBJECT_SERVER, i, SERVER_STORING, true);
         a->mute_send = get_bool(tree, OBJECT_SERVER, i, SERVER_MUTE_SEND, true);
         a->retry = (RetryPolicy){
                 .count = get_u32(tree, i, SERVER_RETRY_COUNT, RETRY_COUNT_DEFAULT),

@@ -66,6 +66,7 @@ typedef struct Account {
         uint32_t initial_delay_sec;
         uint32_t priority; /* lowest first */
         bool has_priority, failure_block, bootstrap_on_failure, mute_send;
+        bool storing;                               /* 1/x/6 */
         RetryPolicy retry;                          /* without the cap */
         uint32_t hold_off_sec, account_timeout_sec; /* of the bootstrap server: 0/x/11, 0/x/12 */
 } Account;

@@ -487,6 +487,7 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
         c->config = *config;
         c->config.endpoint = g_strdup(config->endpoint);
         c->config.sms = g_strdup(config->sms);
+        c->config.directory = g_strdup(config->directory);
         c->config.options =
                 g_memdup2(config->options, config->n_options * sizeof(*config->options));
         c->parts = *parts;
@@ -535,6 +536,7 @@ Client *client_free(Client *c) {
         g_free(c->endpoint);
         g_free(c->config.endpoint);
         g_free(c->config.sms);
+        g_free(c->config.directory);
         g_free((void *) c->config.options);
         g_free(c);
         return NULL;

@@ -39,8 +39,10 @@ typedef struct ClientConfig {
         bool dates_need_clock;    /* dates of certificates do not count before the clock is set */
         uint32_t servers_max;     /* accounts served at once; 16 */
         uint32_t events_max;      /* kept for GetEvents; 256 */
-        uint64_t settle_usec;     /* after a start, how long observed values may be missing */
-        uint32_t seed;            /* of the retry jitter; 0 = random */
+        char *directory; /* of the state, for notifications stored; NULL: they stay in memory */
+        uint64_t stored_memory_max, stored_file_max; /* bytes, for one server; 256 KiB, 4 MiB */
+        uint64_t settle_usec; /* after a start, how long observed values may be missing */
+        uint32_t seed;        /* of the retry jitter; 0 = random */
 
         int bootstrap_format;        /* preferred content format of a bootstrap; 0 = SenML CBOR */
         uint32_t bootstrap_paths;    /* deleted and written in one bootstrap session; 0 = 4096 */
@@ -133,6 +135,7 @@ typedef struct ServerInfo {
         uint64_t next_update_usec;  /* now_usec time line; USEC_INFINITY none */
         uint64_t disabled_until_usec;
         uint32_t lifetime_sec, queued_notifications;
+        uint32_t dropped_notifications; /* of those stored while it was away, since the start */
         bool send_muted;
 } ServerInfo;
 uint16_t *client_servers(const Client *c, size_t *ret_n); /* g_free(); ascending; without 0 */

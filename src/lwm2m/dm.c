@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lwm2m/backlog.h"
 #include "lwm2m/code.h"
 #include "lwm2m/dispatch.h"
 #include "lwm2m/dm_internal.h"
@@ -325,16 +326,30 @@ Peer *peer_new(Dm *dm, uint16_t ssid) {
         return p;
 }
 
+/* Counters of a server outlive it. */
+static void note_backlog_gone(const Peer *p) {
+        BacklogCounts counts;
+
+        if (!p->backlog)
+                return;
+        backlog_counts(p->backlog, &counts);
+        p->dm->gone_delivered += counts.delivered;
+        p->dm->gone_dropped += counts.dropped;
+}
+
 Peer *peer_free(Peer *p) {
         if (!p)
                 return NULL;
+        backlog_leave_file(p->backlog);
         observe_drop(p, "server removed");
+        note_backlog_gone(p);
         operation_drop_peer(p->dm, p);
         send_queue_free(p->sends);
         g_queue_unlink(&p->dm->peers, &p->node);
         g_hash_table_unref(p->observations);
         g_clear_pointer(&p->gone, g_array_unref);
         timer_free(p->settle);
+        backlog_free(p->backlog);
         g_free(p);
         return NULL;
 }
@@ -349,10 +364,16 @@ void peer_set_link(Peer *p, Link *link) {
 
 void peer_confirmed(Peer *p) {
         send_queue_confirmed(p->sends);
+        if (p->backlog)
+                backlog_note_registered(p->backlog);
 }
 
 void peer_set_version(Peer *p, Version version) {
         p->version = version;
+}
+
+size_t peer_n_observations(const Peer *p) {
+        return g_hash_table_size(p->observations);
 }
 
 void peer_drop_observations(Peer *p, const char *why) {
@@ -442,6 +463,24 @@ bool dm_is_observed(const Dm *dm, const Path *p) {
 
 uint64_t dm_n_observations(const Dm *dm) {
         return observe_count(dm);
+}
+
+void dm_stored_notifications(const Dm *dm, uint64_t *ret_waiting, uint64_t *ret_delivered,
+                             uint64_t *ret_dropped) {
+        *ret_waiting = 0;
+        *ret_delivered = dm->gone_delivered;
+        *ret_dropped = dm->gone_dropped;
+        for (GList *i = dm->peers.head; i; i = i->next) {
+                const Peer *p = i->data;
+                BacklogCounts counts;
+
+                if (!p->backlog)
+                        continue;
+                backlog_counts(p->backlog, &counts);
+                *ret_waiting += counts.waiting;
+                *ret_delivered += counts.delivered;
+                *ret_dropped += counts.dropped;
+        }
 }
 
 uint16_t *dm_observers(const Dm *dm, const Path *p, size_t *ret_n) {

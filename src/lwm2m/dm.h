@@ -95,6 +95,7 @@ void peer_set_link(Peer *p, Link *link);
 void peer_set_version(Peer *p, Version version); /* agreed enabler version 1.0, 1.1, 1.2 */
 /* The server has answered a Register or an Update: it knows us. See also presence.h. */
 void peer_confirmed(Peer *p);
+size_t peer_n_observations(const Peer *p);
 /* A full Register drops every observation of the server (TS Core 1.1.1, 6.2.1); why goes into the
  * event. */
 void peer_drop_observations(Peer *p, const char *why);
@@ -146,6 +147,10 @@ void dm_foreach_observation(Dm *dm, uint16_t ssid /* 0 = all */,
                             void (*func)(void *userdata, const ObservationInfo *info),
                             void *userdata);
 uint64_t dm_n_observations(const Dm *dm);
+/* Notifications kept for servers that were away, of all servers: those that wait, and what became
+ * of others since the start. */
+void dm_stored_notifications(const Dm *dm, uint64_t *ret_waiting, uint64_t *ret_delivered,
+                             uint64_t *ret_dropped);
 bool dm_is_observed(const Dm *dm, const Path *p); /* some observation covers p or is below it */
 uint16_t *dm_observers(const Dm *dm, const Path *p,
                        size_t *ret_n); /* servers whose observations cover p; g_free() */

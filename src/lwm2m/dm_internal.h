@@ -12,6 +12,7 @@
 
 typedef struct Observation Observation;
 typedef struct Observer Observer;   /* all observations: observe.h */
+typedef struct Backlog Backlog;     /* notifications that could not be sent: backlog.h */
 typedef struct Operation Operation; /* a request that waits for applications: operation.h */
 typedef struct SendQueue SendQueue; /* of one server: send_queue.h */
 typedef struct SendTask SendTask;
@@ -29,7 +30,8 @@ struct Dm {
         GQueue sends; /* of SendJob */
         void (*doubt)(void *userdata, uint16_t ssid, uint64_t now_usec);
         void *doubt_userdata;
-        const Op *pending; /* of the commit under way */
+        uint64_t gone_delivered, gone_dropped; /* stored notifications of servers removed since */
+        const Op *pending;                     /* of the commit under way */
         size_t n_pending;
         struct SamplePush *pushing; /* whose values are being set: samples of their own follow */
         bool clock_noted;           /* samples.h */
@@ -55,8 +57,9 @@ struct Peer {
         uint32_t run;   /* counts the processes that have held its observations */
         void (*unsaved_func)(void *userdata, bool began);
         void *unsaved_userdata;
-        Timer *settle; /* of observations of an earlier process; NULL: there were none */
-        GList node;    /* in Dm.peers */
+        Timer *settle;    /* of observations of an earlier process; NULL: there were none */
+        Backlog *backlog; /* NULL: nothing is kept for a server that is away */
+        GList node;       /* in Dm.peers */
 };
 
 /* Whom to answer. Whoever holds exchange answers exactly once. */

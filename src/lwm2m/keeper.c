@@ -233,12 +233,6 @@ unsigned keeper_restore(Keeper *k, uint64_t settled_usec, uint64_t now_usec) {
         return x.n;
 }
 
-void keeper_drop(Keeper *k, const char *why, uint64_t now_usec) {
-        (void) keeper_restore(k, now_usec, now_usec);
-        peer_drop_observations(k->peer, why);
-        keeper_flush(k);
-}
-
 /* --- life --- */
 
 static void collect_name(void *userdata, const char *name, GBytes *blob) {

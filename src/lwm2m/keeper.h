@@ -29,11 +29,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Keeper, keeper_free)
 
 /* The former process has ended while its set was open. */
 bool keeper_is_open(const Keeper *k);
-/* Gives the peer what is on disk, and writes that it has; how many there were. */
+/* Gives the peer what is on disk, and writes that it has; how many there were. When the
+ * registration is not gone on with they are to be dropped again, so that each is told of. */
 unsigned keeper_restore(Keeper *k, uint64_t settled_usec, uint64_t now_usec);
-/* The registration is not gone on with: what is on disk becomes of the peer too, and is dropped
- * with why as the reason in each event. */
-void keeper_drop(Keeper *k, const char *why, uint64_t now_usec);
 /* Puts what waits into the store, which the caller syncs. For the end of a run also what each
  * observer knows, so that the next run can be silent about what has not changed. */
 void keeper_flush(Keeper *k);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lwm2m/backlog.h"
 #include "lwm2m/code.h"
 #include "lwm2m/evaluate.h"
 #include "lwm2m/judge.h"
@@ -134,6 +135,7 @@ static void send_ready(Peer *p, uint64_t now_usec) {
                 unqueue(o);
                 notify_process(o, now_usec);
         }
+        backlog_kick(p->backlog);
 }
 
 void notify_lost(Observation *o) {
@@ -151,18 +153,23 @@ static void on_sent(void *userdata, int error, uint64_t now_usec) {
         switch (error) {
         case 0:
                 notify_body_settled(o, true);
-                if (confirmable)
+                if (confirmable) {
+                        backlog_note_sent(peer->backlog, o, NULL);
                         observe_event(o, "notify-acked", "");
+                }
                 notify_process(o, now_usec);
                 break;
         case -ETIMEDOUT:
                 observe_event(o, "notify-timeout", "");
-                observation_end(o, "notification timed out");
+                if (!backlog_take_back(peer->backlog, o, error, now_usec))
+                        observation_end(o, "notification timed out");
                 break;
         case -ECONNRESET:
                 observation_end(o, "rejected by the server");
                 break;
         default: /* the way is broken, not the observation */
+                if (backlog_take_back(peer->backlog, o, error, now_usec))
+                        break;
                 notify_lost(o);
                 retry_later(o, now_usec);
         }
@@ -217,6 +224,7 @@ static int hand_over(Observation *o, const Body *body, uint64_t now_usec) {
         if (m.confirmable) {
                 o->peer->n_on_way++;
                 o->last_confirmed_usec = now_usec;
+                backlog_note_sent(o->peer->backlog, o, body->payload);
         }
         o->moments.told_usec = now_usec;
         o->moments.retry_usec = 0;
@@ -248,10 +256,26 @@ static bool is_news(const Observation *o, Pending pending, uint64_t digest, uint
                (pending == PENDING_CHANGE && o->digest != digest);
 }
 
+/* Instead of sending it. */
+static bool store(Observation *o, const ReadResult *result, uint64_t now_usec) {
+        int r;
+
+        r = backlog_store(o->peer->backlog, o, result, now_usec);
+        if (r < 0) {
+                fail(o, r, "store", now_usec);
+                return false;
+        }
+        o->moments.told_usec = now_usec;
+        judge_told(o, result);
+        return true;
+}
+
 static bool tell(Observation *o, const ReadResult *result, uint64_t now_usec) {
         g_auto(Body) body = { .payload = NULL };
         int r;
 
+        if (backlog_takes(o))
+                return store(o, result, now_usec);
         r = notify_body_make(o, result, &body);
         if (r < 0) {
                 fail(o, r, "encode", now_usec);
@@ -296,7 +320,14 @@ static void conclude(Observation *o, const ReadResult *result, Pending pending, 
         else if (tell(o, result, now_usec)) {
                 o->pending = since;
                 settle(o);
+                if (!o->call)
+                        set_timer(o); /* it was kept */
         }
+}
+
+/* Something of o may leave, or may be kept. */
+static bool may_look(Observation *o) {
+        return backlog_takes(o) || (peer_is_there(o->peer) && !backlog_is_first(o->peer->backlog));
 }
 
 static bool is_final(int error) {
@@ -322,7 +353,7 @@ void notify_on_evaluated(Observation *o, int error, const RecordList *records, u
 
         if (r == 0)
                 r = read_collect_answered(o->observer->dm, &o->target, records, &result);
-        if (!peer_is_there(o->peer) || o->observer->n_suspended > 0) {
+        if (!may_look(o) || o->observer->n_suspended > 0) {
                 o->pending = MAX(o->pending, asked); /* asks again when it may be sent */
                 notify_queue(o);
         } else if (r == 0)
@@ -341,7 +372,7 @@ static bool look_at_shared(Observation *o, uint64_t now_usec) {
                                      ? NULL
                                      : notify_body_shared(o);
 
-        if (!shared)
+        if (!shared || backlog_takes(o))
                 return false;
         if (!is_news(o, o->pending, shared->digest, now_usec)) {
                 o->pending = PENDING_NONE;
@@ -396,14 +427,15 @@ void notify_process(Observation *o, uint64_t now_usec) {
                 notify_queue(o);
                 return;
         }
-        if (!o->established || !peer_is_there(o->peer) || o->call || o->evaluation)
+        if (!o->established || !may_look(o) || o->call || o->evaluation)
                 return; /* whoever ends that comes back here */
         if (is_gone(o, &error, now_usec)) {
                 o->check_gone = true; /* still, if the end has to wait */
                 send_end(o, error, now_usec);
         } else if (due(o) > now_usec)
                 set_timer(o);
-        else if (o->peer->n_on_way >= ON_WAY_MAX && is_confirmable(o, now_usec))
+        else if (o->peer->n_on_way >= ON_WAY_MAX && !backlog_takes(o) &&
+                 is_confirmable(o, now_usec))
                 push(o, &o->peer->ready);
         else
                 look(o, now_usec);

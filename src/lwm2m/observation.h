@@ -51,6 +51,7 @@ struct Observation {
                 stale_pmin; /* periods and the like, a composite's pmin, are to be found again */
         bool conditioned;   /* some value in it may have conditions */
         bool elsewhere;     /* some value in it has to be asked for */
+        bool untold;        /* what the server should know was dropped: backlog.c */
         bool check_gone;    /* the observed path was deleted, if only for a moment */
         bool call_confirmable;
         Observation **job;      /* of the answer that will establish it */
@@ -59,6 +60,8 @@ struct Observation {
         Timer *timer;           /* made when first needed */
         GQueue *in;             /* where queue_node is: observer->queue, peer->ready or nowhere */
         GList queue_node;
+        uint32_t hqmax; /* kept at most while the server is away */
+        void *kept;     /* backlog.c; NULL: nothing is kept */
         /* observe_save.c */
         uint64_t id;             /* on disk; 0: has none */
         uint32_t sequence_saved; /* none at or above it is used before it is raised on disk */

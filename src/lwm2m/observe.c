@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "lwm2m/backlog.h"
 #include "lwm2m/evaluate.h"
 #include "lwm2m/judge.h"
 #include "lwm2m/notify_body.h"
@@ -43,6 +44,7 @@ static void unindex(Observation *o) {
 }
 
 static void observation_free(Observation *o) {
+        (void) backlog_forget(o->peer->backlog, o);
         observe_save_ended(o);
         unindex(o);
         series_reader_free(o->reader);
@@ -67,6 +69,13 @@ static void end(Observation *o) {
 }
 
 void observation_end(Observation *o, const char *why) {
+        const uint64_t n = backlog_forget(o->peer->backlog, o);
+        g_autofree char *text = NULL;
+
+        if (n > 0)
+                why = text =
+                        g_strdup_printf("%s; %" G_GUINT64_FORMAT " stored notification%s dropped",
+                                        why, n, n == 1 ? "" : "s");
         if (o->established)
                 observe_event(o, "observer-removed", why);
         end(o);
@@ -372,13 +381,17 @@ void observe_link_changed(Peer *p) {
         GHashTableIter i;
         void *value;
 
+        backlog_withdraw(p->backlog);
+        backlog_kick(p->backlog);
+
         g_hash_table_iter_init(&i, p->observations);
         while (g_hash_table_iter_next(&i, NULL, &value)) {
                 Observation *o = value;
 
                 if (o->call) { /* whether it arrived will not be known */
                         notify_withdraw(o);
-                        notify_lost(o);
+                        if (!backlog_take_back(p->backlog, o, -ECONNABORTED, 0))
+                                notify_lost(o);
                 }
                 if (p->link)
                         notify_queue(o);
@@ -387,11 +400,18 @@ void observe_link_changed(Peer *p) {
 
 void observe_presence_changed(Peer *p) {
         GHashTableIter i;
-        void *o;
+        void *value;
 
+        backlog_kick(p->backlog);
         g_hash_table_iter_init(&i, p->observations);
-        while (g_hash_table_iter_next(&i, NULL, &o))
+        while (g_hash_table_iter_next(&i, NULL, &value)) {
+                Observation *o = value;
+
+                if (o->untold)
+                        notify_lost(o);
+                o->untold = false;
                 notify_queue(o);
+        }
 }
 
 void observe_suspend(Dm *dm) {
@@ -400,8 +420,11 @@ void observe_suspend(Dm *dm) {
 
 void observe_resume(Dm *dm, uint64_t now_usec) {
         g_assert(dm->observer->n_suspended > 0);
-        if (--dm->observer->n_suspended == 0)
-                notify_on_flush(dm->observer, now_usec);
+        if (--dm->observer->n_suspended > 0)
+                return;
+        notify_on_flush(dm->observer, now_usec);
+        for (GList *i = dm->peers.head; i; i = i->next)
+                backlog_kick(((Peer *) i->data)->backlog);
 }
 
 bool observe_is_suspended(const Dm *dm) {

@@ -137,6 +137,9 @@ void observation_refresh(Observation *o) {
                 o->stale = false;
                 observation_effective(o, &a);
                 o->confirmable = attrs_has(&a, ATTR_CON) ? (int8_t) a.value[ATTR_CON] : -1;
+                o->hqmax = attrs_has(&a, ATTR_HQMAX) && a.value[ATTR_HQMAX] < UINT32_MAX
+                                   ? (uint32_t) a.value[ATTR_HQMAX]
+                                   : UINT32_MAX;
                 o->periods = periods_from(&a);
                 if (o->path_states) {
                         refresh_composite(o, &o->periods);

@@ -192,13 +192,17 @@ static uint64_t new_id(void) {
         return (uint64_t) g_random_int() << 32 | g_random_int();
 }
 
+void observe_save_identify(Observation *o) {
+        if (o->id == 0)
+                o->id = new_id() | 1;
+}
+
 void observe_save_changed(Observation *o, bool began) {
         Peer *p = o->peer;
 
         if (!p->unsaved_func)
                 return;
-        if (o->id == 0)
-                o->id = new_id() | 1;
+        observe_save_identify(o);
         if (!o->unsaved) {
                 o->unsaved = true;
                 g_queue_push_tail_link(&p->unsaved, &o->save_node);

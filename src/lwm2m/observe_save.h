@@ -31,5 +31,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ObservationRecord, observation_record_clear)
 /* For observe.c and notify.c. began: its server is about to be told so. */
 void observe_save_changed(Observation *o, bool began);
 void observe_save_ended(Observation *o);
+void observe_save_identify(Observation *o); /* makes sure that it has an id */
 /* The Observe value of the next notification. */
 int observe_save_next_sequence(Observation *o);

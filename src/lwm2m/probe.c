@@ -6,6 +6,7 @@
 
 #include "lwm2m/bs_account.h"
 #include "lwm2m/server.h"
+#include "lwm2m/server_tell.h"
 
 enum {
         STEP_ACCOUNT,

@@ -144,6 +144,12 @@ static bool nothing_new(const Rd *r, uint64_t now_usec) {
                !r->ops->has_news(r->userdata);
 }
 
+/* With notifications stored for the server (1/x/6): a Register would end their observations, and
+ * the outage may well be shorter than the lifetime. */
+static bool precious(const Rd *r, uint64_t now_usec) {
+        return alive(r, now_usec) && r->ops->is_precious && r->ops->is_precious(r->userdata);
+}
+
 static bool leaving(const Rd *r, uint64_t now_usec) {
         return r->leave != STAY;
 }
@@ -584,7 +590,9 @@ static const Edge edges[] = {
 
         { RD_UPDATING,      RD_OK,        ALWAYS,             updated,              RD_REGISTERED },
         { RD_UPDATING,      RD_REFUSED,   ALWAYS,             register_refused,     RD_REGISTERING },
+        { RD_UPDATING,      RD_NO_ANSWER, IF(precious),       unanswered,           RD_FAILING },
         { RD_UPDATING,      RD_NO_ANSWER, ALWAYS,             update_unanswered,    RD_CONNECTING },
+        { RD_UPDATING,      RD_TIMER,     IF(precious),       timed_out,            RD_FAILING },
         { RD_UPDATING,      RD_TIMER,     ALWAYS,             update_timed_out,     RD_CONNECTING },
         { RD_UPDATING,      RD_DOWN,      IF(lost_again),     unanswered,           RD_FAILING },
         { RD_UPDATING,      RD_DOWN,      IF(stale),          link_lost,            RD_CONNECTING },

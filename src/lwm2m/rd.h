@@ -80,6 +80,9 @@ typedef struct RdOps {
         void (*cancel)(void *userdata);                /* the request under way; nothing is fine */
         void (*lost)(void *userdata, const char *why); /* the registration is no more */
         bool (*has_news)(void *userdata); /* an Update would say more than "still here" */
+        /* The registration holds what a new one would end: after an Update without answer it is
+         * tried again as long as the lifetime holds. May be NULL. */
+        bool (*is_precious)(void *userdata);
         void (*event)(void *userdata, const RdEvent *event, uint64_t now_usec);
         void (*changed)(void *userdata,
                         uint64_t now_usec);        /* another state; after everything else */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lwm2m/server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "lwm2m/backlog.h"
 #include "lwm2m/keeper.h"
 #include "lwm2m/presence.h"
 #include "lwm2m/rd_links.h"
@@ -23,6 +23,7 @@ struct Server {
         Peer *peer; /* NULL once retired */
         Awake *awake;
         Keeper *keeper;
+        Backlog *backlog; /* the peer's */
         Link *link;
         Session *session;
         Call *call;
@@ -86,8 +87,10 @@ void server_flush(Server *s) {
 }
 
 void server_save_last(Server *s) {
-        if (s->peer && s->known)
-                keeper_flush_last(s->keeper);
+        if (!s->peer || !s->known)
+                return;
+        backlog_flush(s->backlog);
+        keeper_flush_last(s->keeper);
 }
 
 /* Whether an Update may follow on it: for us, there, not over, and not from the future. */
@@ -127,6 +130,7 @@ static void take_kept(Server *s, Registration *kept /* taken over */, uint64_t n
         s->known = kept;
         show_known(s);
         n = keeper_restore(s->keeper, settled, now_usec);
+        backlog_restore(s->backlog);
         log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = s->account->ssid }),
                  "going on with the registration at %s, %u observation%s", s->location, n,
                  n == 1 ? "" : "s");
@@ -148,7 +152,10 @@ static void restore(Server *s, uint64_t now_usec) {
                 return;
         }
         (void) store_put_blob(store, name, NULL, 0);
-        keeper_drop(s->keeper, why, now_usec);
+        (void) keeper_restore(s->keeper, now_usec, now_usec);
+        backlog_restore(s->backlog);
+        peer_drop_observations(s->peer, why);
+        keeper_flush(s->keeper);
 }
 
 /* --- the owner's lifetime --- kept beside the one in force, which the server may have raised */
@@ -567,6 +574,19 @@ static void on_changed(void *userdata, uint64_t now_usec) {
         s->env->changed(s->env->userdata, s, now_usec);
 }
 
+static bool is_precious(void *userdata) {
+        const Server *s = userdata;
+
+        return s->account->storing && s->peer && peer_n_observations(s->peer) > 0;
+}
+
+/* BacklogConfig.doubt: an Update tells whether the server is there. */
+static bool on_doubt(void *userdata, uint64_t now_usec) {
+        Server *s = userdata;
+
+        return rd_input(s->rd, RD_UPDATE, now_usec) == 0;
+}
+
 static const RdOps rd_ops = {
         .connect = connect_link,
         .disconnect = drop_link,
@@ -574,6 +594,7 @@ static const RdOps rd_ops = {
         .cancel = cancel_call,
         .lost = on_lost,
         .has_news = has_news,
+        .is_precious = is_precious,
         .event = on_event,
         .changed = on_changed,
 };
@@ -627,6 +648,15 @@ Server *server_new(const ServerEnv *env, Account *account) {
         s->awake = awake_new(env->parts->timers, env->parts->transport, s->peer, &env->n_holds,
                              on_awake_changed, s);
         configure_awake(s);
+        s->backlog = backlog_new(s->peer, &(BacklogConfig){
+                                                  .directory = env->config->directory,
+                                                  .memory_max = env->config->stored_memory_max,
+                                                  .file_max = env->config->stored_file_max,
+                                                  .wall_clock_ns = env->parts->wall_clock_ns,
+                                                  .doubt = on_doubt,
+                                                  .userdata = s,
+                                          });
+        backlog_set_storing(s->backlog, account->storing);
         s->keeper = keeper_new(env->parts->store, env->parts->timers, s->peer, account->ssid);
         s->session = session_new(env->parts->store, account);
         s->disable_timer = timer_new(env->parts->timers, on_disable, s);
@@ -674,12 +704,22 @@ Rd *server_rd(Server *s) {
         return s->rd;
 }
 
+/* The disk was emptied: what is in memory was to go with it. */
+static bool is_forgotten(const Server *s) {
+        g_autofree char *name = blob_name(s);
+        g_autoptr(GBytes) blob = NULL;
+
+        return s->env->parts->store && store_get_blob(s->env->parts->store, name, &blob) < 0;
+}
+
 void server_start(Server *s, bool held, uint64_t now_usec) {
         RdConfig config = rd_config(s, held);
 
         /* Each start is a fresh machine; what the server still knows of us is on disk. */
         if (s->known && !is_current(s, s->known))
                 on_lost(s, "started with other settings");
+        if (s->known && is_forgotten(s))
+                on_lost(s, "factory reset");
         if (!s->known) {
                 new_machine(s);
                 restore(s, now_usec);
@@ -703,6 +743,8 @@ void server_set_account(Server *s, Account *account, uint64_t now_usec) {
         if (s->owner_lifetime)
                 set_owner_lifetime(s, account->lifetime_sec);
         s->owner_lifetime = false;
+        if (s->peer)
+                backlog_set_storing(s->backlog, account->storing);
         config = rd_config(s, account->has_priority);
         rd_set_config(s->rd, &config);
         if (lifetime)
@@ -720,6 +762,8 @@ void server_retire(Server *s, uint64_t now_usec) {
         }
         session_forget(s->session);
         if (s->peer) {
+                backlog_restore(s->backlog); /* what there is goes with the observations */
+                peer_drop_observations(s->peer, "server removed");
                 keeper_forget(s->keeper);
                 peer_forget_attributes(s->peer);
         }
@@ -734,47 +778,6 @@ void server_disable_soon(Server *s, uint32_t seconds, uint64_t now_usec) {
 }
 
 /* --- for people --- */
-
-static bool is_literal(const char *uri) {
-        g_autofree char *host = NULL;
-        struct in_addr address;
-        const char *start = strstr(uri, "://");
-
-        if (!start || start[3] == '[')
-                return true;
-        host = g_strndup(start + 3, strcspn(start + 3, ":/"));
-        return inet_pton(AF_INET, host, &address) == 1;
-}
-
-static const char *state_text(const Server *s) {
-        switch (rd_state(s->rd)) {
-        case RD_CONNECTING:
-                return is_literal(s->account->uri) ? "connecting" : "resolving";
-        case RD_REGISTERING:
-                return "registering";
-        case RD_REGISTERED:
-        case RD_ASLEEP:
-                return "registered";
-        case RD_UPDATING:
-                return "updating";
-        case RD_DEREGISTERING:
-                return rd_disabled_until(s->rd) ? "disabled" : "registered";
-        case RD_DISABLED:
-                return "disabled";
-        case RD_RETRYING:
-        case RD_GIVEN_UP:
-        case RD_FAILING:
-                return "failed";
-        case RD_IDLE:
-        case RD_HELD:
-        case RD_DELAYED:
-        case RD_PAUSED:
-        case RD_LEFT:
-        case RD_ANY:
-                break;
-        }
-        return "idle";
-}
 
 static void count_pending(void *userdata, const ObservationInfo *info) {
         if (info->pending)
@@ -792,7 +795,7 @@ static ServerInfo brief(const Server *s) {
                 .resumed = session_is_resumed(s->session),
                 .cid = session_has_cid(s->session),
                 .binding = s->account->binding ? s->account->binding : "U",
-                .state = state_text(s),
+                .state = tell_state(s->rd, s->account->uri),
                 .queue = awake_text(s->awake),
                 .queue_socket = awake_socket_text(s->awake),
                 .location = s->location,
@@ -812,13 +815,16 @@ void server_info(const Server *s, ServerInfo *ret) {
         *ret = brief(s);
         dm_foreach_observation(s->env->parts->dm, s->account->ssid, count_pending,
                                &ret->queued_notifications);
+        if (s->peer) {
+                BacklogCounts counts;
+
+                backlog_counts(s->backlog, &counts);
+                ret->queued_notifications += (uint32_t) counts.waiting;
+                ret->dropped_notifications = (uint32_t) counts.dropped;
+        }
 }
 
 void server_restart(Server *s, bool held, uint64_t now_usec) {
         (void) rd_input(s->rd, RD_FORCE, now_usec);
         server_start(s, held, now_usec);
-}
-
-bool server_uri_is_literal(const char *uri) {
-        return is_literal(uri);
 }

@@ -56,6 +56,3 @@ int64_t server_wall_ns(const ServerEnv *env);
 /* A new start of the machine, as after a restart of the client, with nothing sent to end what was
  * there before: a bootstrap may have changed the reason for its failures. */
 void server_restart(Server *s, bool held, uint64_t now_usec);
-
-/* Whether an address is no name, for people. */
-bool server_uri_is_literal(const char *uri);

@@ -1,12 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lwm2m/server_tell.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "lwm2m/catalog.h"
 #include "util/log.h"
+
+bool server_uri_is_literal(const char *uri) {
+        g_autofree char *host = NULL;
+        struct in_addr address;
+        const char *start = strstr(uri, "://");
+
+        if (!start || start[3] == '[')
+                return true;
+        host = g_strndup(start + 3, strcspn(start + 3, ":/"));
+        return inet_pton(AF_INET, host, &address) == 1;
+}
+
+const char *tell_state(const Rd *rd, const char *uri) {
+        switch (rd_state(rd)) {
+        case RD_CONNECTING:
+                return server_uri_is_literal(uri) ? "connecting" : "resolving";
+        case RD_REGISTERING:
+                return "registering";
+        case RD_REGISTERED:
+        case RD_ASLEEP:
+                return "registered";
+        case RD_UPDATING:
+                return "updating";
+        case RD_DEREGISTERING:
+                return rd_disabled_until(rd) ? "disabled" : "registered";
+        case RD_DISABLED:
+                return "disabled";
+        case RD_RETRYING:
+        case RD_GIVEN_UP:
+        case RD_FAILING:
+                return "failed";
+        case RD_IDLE:
+        case RD_HELD:
+        case RD_DELAYED:
+        case RD_PAUSED:
+        case RD_LEFT:
+        case RD_ANY:
+                break;
+        }
+        return "idle";
+}
 
 const char *tell_error_name(int error) {
         static const struct {

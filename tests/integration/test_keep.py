@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What outlives the process: registrations and their observations (man lwm2md, START AND END)."""
+import time
+
 import pytest
 
 import formats as fm
@@ -106,3 +108,104 @@ def test_large_notification_is_read_after_a_restart(observed, server, make_clien
     make_client().set("/3303/0/5701", "s", unit)
     event = server.wait_notify(token)
     assert fm.senml_decode(event.body)["/3303/0/5701"] == unit
+
+
+# --- notification storing ---
+
+@pytest.fixture(name="away")
+def fixture_away(make_daemon, make_server, make_proxy, make_client):
+    """A daemon behind a proxy that can be made to drop everything; (daemon, server, proxy, token)."""
+    def make(accept, values=None, **limits):
+        server = make_server()
+        proxy = make_proxy(f"127.0.0.1:{server.port}")
+        daemon = make_daemon({"main": f"coap://127.0.0.1:{proxy.port}"}, values=values or VALUES,
+                             client={**QUICK, "StopAction": "keep"}, Limits=limits)
+        server.wait_registered()
+        token = server.observe("/3303/0/5700", accept=accept).token
+        make_client().call("Manager", "Sync")
+        # From here on the daemon goes on with its registration, and hears nothing.
+        daemon.stop()
+        proxy.change(drop=1)
+        daemon.start()
+        return daemon, server, proxy, token
+    return make
+
+
+def queued(daemon, name="QueuedNotifications"):
+    return daemon.bus.busctl("get-property", "org.lwm2md.Client1",
+                             "/org/lwm2md/Client1/server/101", "org.lwm2md.Client1.Server", name)
+
+
+def test_stored_and_sent_in_order(away, make_client):
+    daemon, server, proxy, token = away("senml-cbor")
+    client = make_client()
+    before = time.time()
+    for i in range(5):
+        client.set("/3303/0/5700", "d", 30.0 + i)
+    assert queued(daemon) == 5
+    proxy.change(drop=0)
+    server.wait_event("updated", timeout=30)
+    client.set("/3303/0/5700", "d", 40.0)
+    records = [fm.cbor_decode(server.wait_notify(token).body)[0] for _ in range(5)]
+    assert [r[2] for r in records] == [30, 31, 32, 33, 34]
+    times = [r[-3] for r in records]  # base time
+    assert times == sorted(times) and all(before - 1 < t < time.time() + 1 for t in times)
+    assert fm.cbor_decode(server.wait_notify(token).body)[0][2] == 40
+    assert queued(daemon) == 0
+
+
+def test_stored_over_a_kill(away, make_client):
+    """What has reached the file is there after kill -9, in order and without a gap."""
+    daemon, server, proxy, token = away("text", StoredMemory=4096)
+    client = make_client()
+    for i in range(200):
+        client.set("/3303/0/5700", "d", 1000.0 + i)
+    assert queued(daemon) == 200
+    daemon.kill()
+    daemon.start()
+    n = queued(daemon)
+    assert 100 < n < 200
+    proxy.change(drop=0)
+    values = [server.wait_notify(token, timeout=30).text for _ in range(n)]
+    assert values == [str(1000 + i) for i in range(n)]
+    assert server.wait_notify(token).text == "21.5"  # the state, as it is after the restart
+    assert not list(daemon.state.glob("notifications-*"))
+
+
+def test_stored_over_a_stop(away, make_client):
+    daemon, server, proxy, token = away("text")
+    client = make_client()
+    for i in range(20):
+        client.set("/3303/0/5700", "d", 1000.0 + i)
+    daemon.stop()
+    daemon.start()
+    assert queued(daemon) == 20
+    proxy.change(drop=0)
+    values = [server.wait_notify(token, timeout=30).text for _ in range(20)]
+    assert values == [str(1000 + i) for i in range(20)]
+
+
+def test_oldest_are_dropped(away, make_client, ctl):
+    daemon, server, proxy, token = away("text", StoredMemory=4096, StoredFile=0)
+    client = make_client()
+    for i in range(100):
+        client.set("/3303/0/5700", "d", 1000.0 + i)
+    n = queued(daemon)
+    assert 10 < n < 60
+    assert queued(daemon, "DroppedNotifications") == 100 - n
+    assert client.get("Manager", "Stats")["notifications-stored-dropped"] == 100 - n
+    assert f"{100 - n} stored notifications" in ctl("status")
+    proxy.change(drop=0)
+    assert [server.wait_notify(token, timeout=30).text for _ in range(n)] == [
+        str(1000 + i) for i in range(100 - n, 100)]
+
+
+def test_not_stored(away, make_client):
+    daemon, server, proxy, token = away("text", values={**VALUES, "/1/0/6": "false"})
+    client = make_client()
+    for i in range(5):
+        client.set("/3303/0/5700", "d", 30.0 + i)
+    proxy.change(drop=0)
+    assert server.wait_notify(token, timeout=30).text == "34"
+    server.assert_quiet("notify", 0.5)
+    assert queued(daemon, "DroppedNotifications") == 0

@@ -398,6 +398,19 @@ uint8_t bed_observe(Bed *b, uint16_t ssid, const char *path, const char *token, 
         return fake_last_answer(b->transport)->code;
 }
 
+uint8_t bed_attributes(Bed *b, uint16_t ssid, const char *path, const char *query) {
+        g_auto(GStrv) parts = g_strsplit(path + 1, "/", -1), names = g_strsplit(query, "&", -1);
+        Message m = MESSAGE_INIT(METHOD_PUT);
+        Link *l = bed_link(b, ssid);
+
+        m.path = (const char *const *) parts;
+        m.query = (const char *const *) names;
+        fake_forget_answers(b->transport);
+        l->events.request(l->owner, fake_exchange_new(b->transport), &m, b->now);
+        assert_non_null(fake_last_answer(b->transport));
+        return fake_last_answer(b->transport)->code;
+}
+
 static Call *notification_of(const Bed *b, uint16_t ssid) {
         for (guint i = 0; i < b->transport->sent->len; i++) {
                 Call *c = b->transport->sent->pdata[i];

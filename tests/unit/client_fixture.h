@@ -50,6 +50,8 @@ void bed_register(Bed *b, uint16_t ssid); /* up and 2.01 with /rd/<ssid> */
 const char *bed_state(const Bed *b, uint16_t ssid);
 
 uint8_t bed_observe(Bed *b, uint16_t ssid, const char *path, const char *token, int accept);
+/* Write-Attributes; the answer's code. */
+uint8_t bed_attributes(Bed *b, uint16_t ssid, const char *path, const char *query);
 /* The oldest notification under way; NULL if none. */
 const FakeMessage *bed_notification(const Bed *b, uint16_t ssid);
 void bed_ack(Bed *b, uint16_t ssid, int error); /* 0: acknowledged */

@@ -27,7 +27,7 @@ typedef struct Bed {
         uint64_t now;
         uint64_t next_usec; /* of the last event */
         int connect_error, send_error;
-        bool no_news;
+        bool no_news, precious;
         uint64_t restored_usec;
 } Bed;
 
@@ -58,6 +58,10 @@ static int on_send(void *userdata, RdRequest what, uint64_t now_usec) {
 
 static bool on_has_news(void *userdata) {
         return !((Bed *) userdata)->no_news;
+}
+
+static bool is_precious(void *userdata) {
+        return ((Bed *) userdata)->precious;
 }
 
 static void on_cancel(void *userdata) {
@@ -92,6 +96,7 @@ static const RdOps ops = {
         .send = on_send,
         .cancel = on_cancel,
         .has_news = on_has_news,
+        .is_precious = is_precious,
         .lost = on_lost,
         .event = on_event,
         .changed = on_changed,
@@ -162,6 +167,10 @@ static bool setting(Bed *b, const char *word) {
                 b->send_error = -ENETUNREACH;
         else if (strcmp(word, "@no-news") == 0)
                 b->no_news = true;
+        else if (strcmp(word, "@precious") == 0)
+                b->precious = true;
+        else if (strcmp(word, "@long") == 0)
+                b->config.lifetime_sec = 86400;
         else
                 return false;
         return true;
@@ -368,6 +377,10 @@ static const struct {
         { "start up 2.01 timer stale | up",       "updating",      "reg-update UPDATE" },
         { "start up 2.01 timer stale up | stale", "retrying",      "registration-failure:116" },
         { "start up 2.01 update +0s down +70s | up", "updating",   "reg-update UPDATE" },
+        { "@precious start up 2.01 update +0s | timeout", "retrying", "reg-timeout:110" },
+        { "@precious @long start up 2.01 update +0s | timer", "retrying", "reg-timeout:110" },
+        { "@precious start up 2.01 update +0s timeout +70s | up", "updating", "reg-update UPDATE" },
+        { "@precious start up 2.01 timer sleep600 | timeout", "connecting", "reg-timeout:110 lost connect" },
         { "start up 2.01 timer | update 2.04 +0s", "updating",     "reg-update-complete reg-update UPDATE" },
         { "start up 2.01 timer | trigger 2.04 +14s", "registered", "reg-update-complete" },
         { "start up 2.01 timer trigger 2.04 | +15s", "updating",   "reg-update UPDATE" },
