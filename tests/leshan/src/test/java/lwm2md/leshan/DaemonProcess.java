@@ -40,6 +40,8 @@ final class DaemonProcess implements AutoCloseable {
     private final Map<String, String> values = new LinkedHashMap<>();
     private final List<Process> helpers = new ArrayList<>();
     private URI server;
+    private URI bootstrapServer;
+    private String bootstrapFile;
     private boolean withBus = true;
     private Process bus;
     private Process daemon;
@@ -84,6 +86,18 @@ final class DaemonProcess implements AutoCloseable {
     /** A key of [Values]. */
     DaemonProcess value(String path, String value) {
         values.put(path, value);
+        return this;
+    }
+
+    /** The account of a bootstrap server, beside the server's or, if that is null, alone. */
+    DaemonProcess bootstrapServer(URI uri) {
+        bootstrapServer = uri;
+        return this;
+    }
+
+    /** Accounts from a file instead of the configuration. */
+    DaemonProcess bootstrapFile(String senml) {
+        bootstrapFile = senml;
         return this;
     }
 
@@ -138,8 +152,16 @@ final class DaemonProcess implements AutoCloseable {
     private void writeConfiguration() throws IOException {
         StringBuilder text = new StringBuilder("[Client]\n");
         client.forEach((key, value) -> text.append(key).append('=').append(value).append('\n'));
-        text.append("\n[Server main]\nUri=").append(server).append("\nShortId=").append(SHORT_ID);
-        text.append("\nLifetime=").append(LIFETIME).append("\nSecurityMode=nosec\n");
+        if (bootstrapFile != null) {
+            Files.writeString(folder.resolve("accounts.json"), bootstrapFile);
+            text.append("BootstrapFile=").append(folder.resolve("accounts.json")).append('\n');
+        }
+        if (server != null) {
+            text.append("\n[Server main]\nUri=").append(server).append("\nShortId=").append(SHORT_ID);
+            text.append("\nLifetime=").append(LIFETIME).append("\nSecurityMode=nosec\n");
+        }
+        if (bootstrapServer != null)
+            text.append("\n[Server boot]\nUri=").append(bootstrapServer).append("\nBootstrap=true\n");
         text.append("\n[Objects]\nPath=").append(objects()).append(';').append(testObjects()).append('\n');
         text.append("\n[Values]\n");
         values.forEach((path, value) -> text.append(path).append('=').append(value).append('\n'));
