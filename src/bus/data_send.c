@@ -53,10 +53,15 @@ int method_send(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         uint32_t timeout_ms = 0;
         bool wait = false;
         const Option options[] = {
-                { "server", OPTION_U16, &rq.ssid },        { "wait", OPTION_BOOL, &wait },
-                { "now", OPTION_BOOL, &rq.now },           { "queue", OPTION_BOOL, &rq.queue },
-                { "format", OPTION_TEXT, &format },        { "time", OPTION_I64, &time_ns },
-                { "timeout_ms", OPTION_U32, &timeout_ms }, { NULL },
+                { "server", OPTION_U16, &rq.ssid },
+                { "wait", OPTION_BOOL, &wait },
+                { "now", OPTION_BOOL, &rq.now },
+                { "queue", OPTION_BOOL, &rq.queue },
+                { "format", OPTION_TEXT, &format },
+                { "time", OPTION_I64, &time_ns },
+                { "timeout_ms", OPTION_U32, &timeout_ms },
+                { "with_cache", OPTION_BOOL, &rq.with_cache },
+                { NULL },
         };
         int r;
 

@@ -64,12 +64,16 @@ static CtlExit append_paths(sd_bus_message *m, const Args *a) {
 }
 
 static int append_flags(sd_bus_message *m, const Args *a) {
-        static const char *const flags[] = { "--now", "--queue" };
+        static const struct {
+                const char *flag, *option;
+        } flags[] = { { "--now", "now" },
+                      { "--queue", "queue" },
+                      { "--with-cache", "with_cache" } };
         int r = 0;
 
         for (size_t i = 0; i < G_N_ELEMENTS(flags) && r >= 0; i++)
-                if (args_get(a, flags[i]))
-                        r = sd_bus_message_append(m, "{sv}", flags[i] + strlen("--"), "b", 1);
+                if (args_get(a, flags[i].flag))
+                        r = sd_bus_message_append(m, "{sv}", flags[i].option, "b", 1);
         if (r >= 0 && args_get(a, "--time"))
                 r = sd_bus_message_append(m, "{sv}", "time", "x", INT64_C(0));
         if (r >= 0 && args_get(a, "--format"))

@@ -92,6 +92,7 @@ static const Option send_options[] = {
         { "--server", NULL, "ID", "to this server; to every one if not given" },
         { "--format", NULL, "FORMAT", "senml-cbor (default), senml-json or lwm2m-cbor" },
         { "--time", NULL, NULL, "stamp the values with the present time" },
+        { "--with-cache", NULL, NULL, "the samples of cached resources, which then leave" },
         { "--now", NULL, NULL, "do not wait for a server in queue mode to wake" },
         { "--queue", NULL, NULL, "wait for a server that is not registered" },
         { "--no-wait", NULL, NULL, "print the job's number, do not wait for its end" },
