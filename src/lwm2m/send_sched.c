@@ -40,15 +40,15 @@ struct SendSched {
         SchedOps ops;
         void *userdata;
         SchedControl control;
-        GHashTable *rules; /* Path -> Rule */
-        GHashTable *lines; /* Path -> Line */
-        GPtrArray *dirty;  /* of Line */
-        uint64_t n_waiting, n_sending;
-        uint64_t oldest_due_usec; /* when the oldest that waits is max_age old */
+        GHashTable *rules;          /* Path -> Rule */
+        GHashTable *lines;          /* Path -> Line */
+        GPtrArray *dirty;           /* of Line */
+        uint64_t n_waiting, n_sent; /* since the last send(), and with it */
+        uint64_t oldest_due_usec;   /* when the oldest that waits is max_age old */
         int64_t oldest_ns;
         uint64_t retry_usec; /* not before, but by order */
         bool full;           /* a cache had no room */
-        bool forced, busy;
+        bool forced;
         Timer *timer;
 };
 
@@ -106,10 +106,7 @@ static uint64_t due(const SendSched *s) {
 }
 
 static void arm(SendSched *s) {
-        if (s->busy)
-                timer_disarm(s->timer);
-        else
-                timer_arm(s->timer, s->forced || s->dirty->len > 0 ? 0 : due(s));
+        timer_arm(s->timer, s->forced || s->dirty->len > 0 ? 0 : due(s));
 }
 
 static void note_age(SendSched *s, uint64_t now_usec) {
@@ -136,8 +133,7 @@ static void on_timer(void *userdata, uint64_t now_usec) {
         look_for_room(s);
         if (s->forced || due(s) <= now_usec) {
                 s->forced = s->full = false;
-                s->busy = true;
-                s->n_sending = s->n_waiting;
+                s->n_sent = s->n_waiting;
                 s->n_waiting = 0;
                 s->ops.send(s->userdata, now_usec);
         }
@@ -145,8 +141,6 @@ static void on_timer(void *userdata, uint64_t now_usec) {
 }
 
 static void force(SendSched *s) {
-        if (s->n_waiting == 0 && !s->busy)
-                return;
         s->forced = true;
         arm(s);
 }
@@ -167,15 +161,12 @@ void send_sched_updated(SendSched *s, uint64_t now_usec) {
                 force(s);
 }
 
-void send_sched_sent(SendSched *s, bool ok, uint64_t now_usec) {
-        s->busy = false;
-        if (!ok) {
-                s->n_waiting += s->n_sending;
-                s->retry_usec = now_usec + SCHED_RETRY_USEC;
-        }
-        s->n_sending = 0;
+void send_sched_failed(SendSched *s, uint64_t now_usec) {
+        s->n_waiting += s->n_sent;
+        s->n_sent = 0; /* once, however many servers there are */
         if (s->n_waiting == 0)
-                s->forced = false;
+                s->n_waiting = 1; /* of an earlier one: something is there */
+        s->retry_usec = now_usec + SCHED_RETRY_USEC;
         arm(s);
 }
 

@@ -15,7 +15,7 @@
  *
  * What is kept is sent when there are max_samples, when the oldest is max_age old, when a cache is
  * full, at a registration, with flush_on_update at an Update, and by send_sched_flush(). While
- * paused only the last of these sends. */
+ * paused only the last of these sends. What did not arrive is due again. */
 #include "lwm2m/attrs.h"
 #include "util/timerq.h"
 
@@ -37,8 +37,7 @@ typedef struct SchedOps {
         /* The value as it is; -ENOENT there is none. */
         int (*read)(void *userdata, const Path *p, Value *ret);
         bool (*full)(void *userdata, const Path *p); /* the cache of p has no room */
-        /* Sends what is kept for the resources with rules; then send_sched_sent(), once, from
-         * within or later. */
+        /* Sends what is kept for the resources with rules, if there is anything. */
         void (*send)(void *userdata, uint64_t now_usec);
 } SchedOps;
 
@@ -60,7 +59,8 @@ bool send_sched_sample(SendSched *s, const Path *p, const Value *v, int64_t time
 void send_sched_flush(SendSched *s, uint64_t now_usec);
 void send_sched_registered(SendSched *s, uint64_t now_usec);
 void send_sched_updated(SendSched *s, uint64_t now_usec);
-/* What send() began is over. Not ok: it is due again, but not before SCHED_RETRY_USEC. */
-void send_sched_sent(SendSched *s, bool ok, uint64_t now_usec);
+/* What send() sent last did not arrive, at one server at least: it is due again, but unless
+ * something orders it not before SCHED_RETRY_USEC. */
+void send_sched_failed(SendSched *s, uint64_t now_usec);
 #define SCHED_RETRY_USEC (60 * USEC_PER_SEC)
-uint64_t send_sched_waiting(const SendSched *s); /* samples kept and not handed to send() */
+uint64_t send_sched_waiting(const SendSched *s); /* samples kept since the last send() */
