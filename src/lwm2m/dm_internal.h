@@ -35,6 +35,8 @@ struct Dm {
         size_t n_pending;
         struct SamplePush *pushing; /* whose values are being set: samples of their own follow */
         bool clock_noted;           /* samples.h */
+        bool (*sample_filter)(void *userdata, const Path *p, const Value *v, int64_t time_ns);
+        void *sample_filter_userdata;
 };
 
 struct Peer {

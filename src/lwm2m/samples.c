@@ -44,12 +44,18 @@ void samples_note_clock(Dm *dm) {
         series_clock_set(dm->config.series, wall - boot);
 }
 
-/* Now, as samples have it: boot time while the wall clock is not set. */
-static int64_t now_ns(const Dm *dm) {
+int64_t samples_now_ns(const Dm *dm) {
         int64_t wall, boot;
 
         clocks(dm, &wall, &boot);
         return wall >= CLOCK_SET_NS ? wall : boot;
+}
+
+uint64_t samples_now_usec(const Dm *dm) {
+        int64_t wall, boot;
+
+        clocks(dm, &wall, &boot);
+        return (uint64_t) boot / 1000;
 }
 
 static int refuse(OpError *error, int r, const Path *p, const char *format, ...)
@@ -136,21 +142,37 @@ static int64_t next_time(const Dm *dm, const Path *p, int64_t time_ns) {
         return info.newest_ns + 1;
 }
 
-static void add_value(Dm *dm, const Path *p) {
-        const ResourceDef *def = tree_resource_def(dm->tree, p);
-        const Value *v;
-        Sample s;
+void samples_set_filter(Dm *dm, SampleFilter filter, void *userdata) {
+        dm->sample_filter = filter;
+        dm->sample_filter_userdata = userdata;
+}
+
+static bool passes(const Dm *dm, const Path *p, const Value *v, int64_t time_ns) {
+        return !dm->sample_filter || dm->sample_filter(dm->sample_filter_userdata, p, v, time_ns);
+}
+
+void samples_keep(Dm *dm, const Path *p, const Value *v, int64_t time_ns) {
+        const Sample s = { .time_ns = next_time(dm, p, time_ns), .bits = sample_bits(v) };
         int r;
 
-        if (!samples_cached(dm, p, def) || tree_get(dm->tree, p, &v) < 0)
-                return;
-        s = (Sample){ .time_ns = next_time(dm, p, now_ns(dm)), .bits = sample_bits(v) };
         r = series_add(dm->config.series, p, (ValueType) v->type, &s, 1, NULL);
         if (r < 0)
                 log_full(LOG_LEVEL_ERROR, r, &(LogFields){ .path = PATH_TEXT(p) },
                          "Cannot keep a sample: %m");
         else
                 observe_sampled(dm, p);
+}
+
+static void add_value(Dm *dm, const Path *p) {
+        const ResourceDef *def = tree_resource_def(dm->tree, p);
+        const Value *v;
+        int64_t time_ns;
+
+        if (!samples_cached(dm, p, def) || tree_get(dm->tree, p, &v) < 0)
+                return;
+        time_ns = samples_now_ns(dm);
+        if (passes(dm, p, v, time_ns))
+                samples_keep(dm, p, v, time_ns);
 }
 
 void samples_on_commit(Dm *dm, Origin origin, const Change *changes, size_t n) {
@@ -387,10 +409,28 @@ static int apply(SamplePush *b, const Op *ops, size_t n_ops, OpError *error, uin
         return r;
 }
 
-static int cache_group(SamplePush *b, const Group *g, size_t *dropped, OpError *error) {
+static void filter_group(const SamplePush *b, Group *g) {
+        guint n = 0;
+
+        if (!b->dm->sample_filter)
+                return;
+        for (guint i = 0; i < g->samples->len; i++) {
+                const Sample s = g_array_index(g->samples, Sample, i);
+                const Value v = sample_value(g->type, s.bits);
+
+                if (passes(b->dm, &g->path, &v, s.time_ns))
+                        g_array_index(g->samples, Sample, n++) = s;
+        }
+        g_array_set_size(g->samples, n);
+}
+
+static int cache_group(SamplePush *b, Group *g, size_t *dropped, OpError *error) {
         size_t n;
         int r;
 
+        filter_group(b, g);
+        if (g->samples->len == 0)
+                return 0;
         r = series_add(b->dm->config.series, &g->path, g->type,
                        (const Sample *) (const void *) g->samples->data, g->samples->len, &n);
         if (r < 0)
@@ -428,7 +468,7 @@ int sample_push_commit(SamplePush *b, const Op *ops, size_t n_ops, size_t *ret_d
         if (r >= 0)
                 r = apply(b, ops, n_ops, error, now_usec);
         for (guint i = 0; i < b->groups->len && r >= 0; i++) {
-                const Group *g = b->groups->pdata[i];
+                Group *g = b->groups->pdata[i];
 
                 r = cache_group(b, g, &dropped, error);
                 if (r >= 0)

@@ -19,6 +19,14 @@ bool samples_cached(const Dm *dm, const Path *p, const ResourceDef *def);
 bool samples_asks(const Dm *dm, const Path *p);
 /* From a commit of the tree: what was set by an application or a server is a sample. */
 void samples_on_commit(Dm *dm, Origin origin, const Change *changes, size_t n);
+/* Asked of each sample that comes: false and it is not kept now, but see samples_keep(). NULL: all
+ * are kept. */
+typedef bool (*SampleFilter)(void *userdata, const Path *p, const Value *v, int64_t time_ns);
+void samples_set_filter(Dm *dm, SampleFilter filter, void *userdata);
+/* Keeps a sample of a cached resource, past the filter. */
+void samples_keep(Dm *dm, const Path *p, const Value *v, int64_t time_ns);
+int64_t samples_now_ns(const Dm *dm);    /* as samples have it: boot time without a wall clock */
+uint64_t samples_now_usec(const Dm *dm); /* of the timers */
 /* Boot times become wall times once the wall clock is set. Cheap. */
 void samples_note_clock(Dm *dm);
 /* Of a reader: kind tells observations from Sends, paths are those it asks for. */

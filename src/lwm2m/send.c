@@ -178,7 +178,9 @@ static void distribute(SendJob *j, RecordList *records, GArray *cached) {
 
         if (cached && cached->len > 0)
                 content->cached = g_array_ref(cached);
-        content->asked = samples_identity(0, "send", j->request.paths, j->request.n_paths);
+        content->asked = j->request.identity ? j->request.identity
+                                             : samples_identity(0, "send", j->request.paths,
+                                                                j->request.n_paths);
         for (size_t i = 0; i < j->n_shares; i++) {
                 Share *s = &j->shares[i];
                 g_autoptr(SendContent) part = NULL;
@@ -266,7 +268,7 @@ static int take_paths(SendJob *j, const SendRequest *rq, char **ret_error) {
 
         if (rq->n_paths == 0)
                 return fail(ret_error, -EINVAL, "There is no path to send");
-        if (rq->n_paths > j->dm->config.composite_paths_max)
+        if (rq->n_paths > j->dm->config.composite_paths_max && !rq->samples_only)
                 return fail(ret_error, -E2BIG, "More than %u paths ([Limits] CompositePaths)",
                             j->dm->config.composite_paths_max);
         for (size_t i = 0; i < rq->n_paths; i++) {
@@ -341,6 +343,8 @@ static int collect(SendJob *j, const RecordList *answers, RecordList *ret, GArra
                         g_array_append_vals(cached, &record->path, 1);
                         continue;
                 }
+                if (j->request.samples_only)
+                        continue;
                 v = value_copy(&record->value);
                 record_list_add(ret, &record->path, &v,
                                 record->time_ns == RECORD_NO_TIME ? j->request.time_ns
@@ -356,7 +360,9 @@ static void gather(SendJob *j, const RecordList *answers) {
 
         samples_note_clock(j->dm);
         r = collect(j, answers, &records, cached);
-        if (r < 0)
+        if (r == 0 && records.n == 0 && cached->len == 0)
+                end_all(j, SEND_ACKED, NULL);
+        else if (r < 0)
                 end_all(j, SEND_FAILED, r == -ENOENT ? "there is no value" : g_strerror(-r));
         else
                 distribute(j, &records, cached);
@@ -467,7 +473,7 @@ int send_start(Dm *dm, const SendRequest *request, SendDone done, void *userdata
                 job_free(j);
                 return r;
         }
-        for (size_t i = 0; i < j->n_shares; i++)
+        for (size_t i = 0; i < j->n_shares && !request->samples_only; i++)
                 check_rights(&j->shares[i]);
         if (!all_over(j) && ask->len > 0)
                 ask_apps(j, ask);

@@ -193,7 +193,7 @@ static void read_clocks(void *userdata, int64_t *ret_wall_ns, int64_t *ret_boot_
 
 int fixture_setup(void **state) {
         static const char *const files[] = { "0-1_1.xml", "1-1_1.xml", "2-1_1.xml", "3-1_1.xml",
-                                             "3303.xml" };
+                                             "3303.xml",  "10523.xml", "10524.xml" };
         Fixture *f = g_new0(Fixture, 1);
 
         f->schema = schema_new();
