@@ -409,9 +409,28 @@ static void seed_free(gpointer p) {
         g_free(s);
 }
 
+static void put_seed(void *userdata, const Path *path, const char *text, const char *where) {
+        const Config *c = userdata;
+        SeedConfig *s = g_new0(SeedConfig, 1);
+
+        s->path = *path;
+        s->text = g_strdup(text);
+        s->where = g_strdup(where);
+        /* A later file's line for the same path takes the earlier one's place. */
+        for (guint i = 0; i < c->seeds->len; i++) {
+                const SeedConfig *old = g_ptr_array_index(c->seeds, i);
+
+                if (path_equal(&old->path, path)) {
+                        g_ptr_array_remove_index(c->seeds, i);
+                        break;
+                }
+        }
+        g_ptr_array_add(c->seeds, s);
+}
+
 static void add_seed(Reading *in, const char *name, const char *text) {
+        g_autofree char *where = NULL;
         Path path;
-        SeedConfig *s;
 
         if (path_parse(name, &path) < 0 || path.n < 2) {
                 complain(in, "Values", name,
@@ -423,20 +442,8 @@ static void add_seed(Reading *in, const char *name, const char *text) {
                          name);
                 return;
         }
-        s = g_new0(SeedConfig, 1);
-        s->path = path;
-        s->text = g_strdup(text);
-        s->where = g_strdup_printf("%s:%u", in->file->file, keyfile_line(in->file, "Values", name));
-        /* A later file's line for the same path takes the earlier one's place. */
-        for (guint i = 0; i < in->config->seeds->len; i++) {
-                const SeedConfig *old = g_ptr_array_index(in->config->seeds, i);
-
-                if (path_equal(&old->path, &path)) {
-                        g_ptr_array_remove_index(in->config->seeds, i);
-                        break;
-                }
-        }
-        g_ptr_array_add(in->config->seeds, s);
+        where = g_strdup_printf("%s:%u", in->file->file, keyfile_line(in->file, "Values", name));
+        put_seed(in->config, &path, text, where);
 }
 
 static void add_persist(Reading *in, const char *name, const char *text) {
@@ -488,6 +495,15 @@ static void add_cache(Reading *in, const char *name, const char *text) {
                 g_array_append_val(in->config->caches, c);
 }
 
+static void add_schedule(Reading *in, const char *name, const char *text) {
+        g_autofree char *why = NULL, *where = NULL;
+
+        where = g_strdup_printf("%s:%u", in->file->file,
+                                keyfile_line(in->file, "SendScheduler", name));
+        if (schedule_add(in->config->schedule, name, text, where, &why) < 0)
+                complain(in, "SendScheduler", name, "%s", why);
+}
+
 static void read_entry(Reading *in, const char *group, const char *name, const char *text) {
         const Key *key = find_key(group, name);
         g_autofree char *known = NULL;
@@ -502,6 +518,8 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
                 add_cache(in, name, text);
         else if (strcmp(group, "AccessControl") == 0)
                 add_access(in, name, text);
+        else if (strcmp(group, "SendScheduler") == 0)
+                add_schedule(in, name, text);
         else if (strcmp(group, "Objects") == 0 && strcmp(name, "Path") == 0) {
                 g_strfreev(in->config->object_paths);
                 in->config->object_paths = g_strsplit(text, ";", -1);
@@ -513,8 +531,9 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
 
 static void read_group(Reading *in, const char *group) {
         g_auto(GStrv) names = g_key_file_get_keys(in->file->keyfile, group, NULL, NULL);
-        static const char *const groups[] = { "Client", "Limits",        "Persist", "Objects",
-                                              "Values", "AccessControl", "Cache",   NULL };
+        static const char *const groups[] = { "Client",  "Limits",        "Persist",
+                                              "Objects", "Values",        "AccessControl",
+                                              "Cache",   "SendScheduler", NULL };
         ServerConfig *server = NULL;
 
         if (g_str_has_prefix(group, "Server ") && group[strlen("Server ")])
@@ -522,11 +541,13 @@ static void read_group(Reading *in, const char *group) {
         else if (!g_strv_contains(groups, group)) {
                 complain(in, group, NULL,
                          "unknown group (known: Client, Server NAME, Objects, Values, Limits, "
-                         "Persist, Cache, AccessControl)");
+                         "Persist, Cache, AccessControl, SendScheduler)");
                 return;
         }
         if (strcmp(group, "AccessControl") == 0 && !in->config->access)
                 in->config->access = access_policy_new();
+        if (strcmp(group, "SendScheduler") == 0 && !in->config->schedule)
+                in->config->schedule = schedule_new();
         for (char **name = names; name && *name; name++) {
                 g_autoptr(GError) error = NULL;
                 g_autofree char *text =
@@ -653,6 +674,8 @@ int config_load(const char *file, bool may_be_missing, Config **ret, char **ret_
                 *ret_error = g_strchomp(g_string_free(g_steal_pointer(&errors), FALSE));
                 return r < 0 ? r : -EINVAL;
         }
+        if (c->schedule)
+                schedule_foreach_seed(c->schedule, put_seed, c);
         *ret = g_steal_pointer(&c);
         return 0;
 }
@@ -669,6 +692,7 @@ Config *config_free(Config *c) {
         g_array_unref(c->persist);
         g_array_unref(c->caches);
         access_policy_unref(c->access);
+        schedule_free(c->schedule);
         grants_unref(c->grants);
         g_strfreev(c->object_paths);
         g_free(c);

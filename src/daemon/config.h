@@ -11,6 +11,7 @@
 #include "daemon/config_security.h"
 #include "lwm2m/awake.h"
 #include "lwm2m/access_policy.h"
+#include "daemon/schedule.h"
 #include "model/schema.h"
 #include "model/series.h"
 #include "model/store.h"
@@ -78,6 +79,7 @@ typedef struct Config {
         GPtrArray *seeds;        /* SeedConfig, in file order */
         GArray *persist;         /* PersistConfig */
         GArray *caches;          /* CacheConfig */
+        Schedule *schedule;      /* [SendScheduler]; its values are among the seeds; NULL without */
         AccessPolicy *access;    /* [AccessControl]; NULL without that group */
         Grants *grants;          /* access.d and apps.d beside the file */
         char **object_paths;     /* [Objects] Path=, NULL-terminated; may be NULL */

@@ -13,6 +13,7 @@
 #include "daemon/notify.h"
 #include "daemon/seed.h"
 #include "lwm2m/account.h"
+#include "lwm2m/sched_object.h"
 #include "util/log.h"
 
 #define ATTRIBUTES_BLOB "attributes"
@@ -28,6 +29,7 @@ struct Daemon {
         Bus *bus;
         Dm *dm;
         Client *client;
+        SchedObject *scheduler;
         Timer *batch, *watchdog;
         uint64_t batch_usec, watchdog_usec;
         bool stopping, ready;
@@ -444,6 +446,7 @@ static int make_client(Daemon *d, const Config *config) {
         cc.endpoint = endpoint;
         d->stop_keeps = config->stop_keeps;
         d->client = client_new(&cc, &parts);
+        d->scheduler = sched_object_new(d->dm, d->tree, loop_timers(d->loop), d->client);
         return 0;
 }
 
@@ -581,6 +584,7 @@ Daemon *daemon_free(Daemon *d) {
         if (d->bus)
                 bus_stop(d->bus);
         client_free(g_steal_pointer(&d->client)); /* its end is no event */
+        sched_object_free(d->scheduler);
         dm_free(d->dm);
         bus_free(d->bus);
         coap_transport_free(d->transport);

@@ -37,6 +37,8 @@ def table(source):
     keys["Objects", "Path"] = None
     assert 'bool is_default = strcmp(name, "Default") == 0' in source
     keys["AccessControl", "Default"] = None
+    for key in ("Paused", "MaxSamples", "MaxAge", "FlushOnUpdate"):
+        keys["SendScheduler", key] = None
     return keys
 
 

@@ -118,6 +118,54 @@ static void test_access(void **state) {
         assert_null(access_policy_find(empty->access, &PATH_OI(3, 0)));
 }
 
+static const char *seed_text(const Config *c, const char *path) {
+        for (guint i = 0; i < c->seeds->len; i++) {
+                const SeedConfig *s = g_ptr_array_index(c->seeds, i);
+
+                if (strcmp(PATH_TEXT(&s->path), path) == 0)
+                        return s->text;
+        }
+        return "none";
+}
+
+static void test_send_scheduler(void **state) {
+        static const char *const expected[][2] = {
+                { "/10523/0/0", "false" },
+                { "/10523/0/1", "100" },
+                { "/10523/0/2", "600" },
+                { "/10523/0/4", "false" },
+                { "/10524/10000/0", "/4/0/2" },
+                { "/10524/10000/1/0", "none" },
+                { "/10524/10001/0", "/3303/0/5700" },
+                { "/10524/10001/1/0", "pmin=60" },
+                { "/10524/10001/1/1", "st=0.5" },
+                { "/10524/10001/1/2", "none" },
+                { "/10524/10002/0", "none" },
+        };
+        g_auto(Folder) f = folder_new();
+        g_autoptr(Config) c = NULL, none = NULL, alone = NULL;
+        g_autofree char *error = NULL;
+
+        folder_write(&f, "lwm2md.conf",
+                     "[SendScheduler]\nMaxSamples=7\nMaxAge=10min\n/3303/0/5700=gt=3\n/4/0/2=\n");
+        folder_write(&f, "lwm2md.conf.d/20.conf",
+                     "[SendScheduler]\nMaxSamples=100\nFlushOnUpdate=no\n"
+                     "/3303/0/5700=pmin=60  st=0.5\n");
+        assert_int_equal(config_load(f.file, false, &c, &error), 0);
+        for (size_t i = 0; i < G_N_ELEMENTS(expected); i++)
+                if (strcmp(seed_text(c, expected[i][0]), expected[i][1]) != 0)
+                        fail_msg("%s: %s, expected %s", expected[i][0],
+                                 seed_text(c, expected[i][0]), expected[i][1]);
+        /* Without the group there is no scheduler; with it alone servers can give it rules. */
+        folder_write(&f, "lwm2md.conf.d/20.conf", "");
+        folder_write(&f, "lwm2md.conf", "");
+        assert_int_equal(config_load(f.file, false, &none, &error), 0);
+        assert_string_equal(seed_text(none, "/10523/0/0"), "none");
+        folder_write(&f, "lwm2md.conf", "[SendScheduler]\n");
+        assert_int_equal(config_load(f.file, false, &alone, &error), 0);
+        assert_string_equal(seed_text(alone, "/10523/0/4"), "true");
+}
+
 static void test_queue(void **state) {
         g_auto(Folder) f = folder_new();
         g_autoptr(Config) c = NULL;
@@ -231,6 +279,13 @@ static const struct {
         { "[AccessControl]\n/2=*:R\n", "lwm2md.conf:2: ", "its owner" },
         { "[AccessControl]\n/3303/0/1=*:R\n", "lwm2md.conf:2: ", "object instances" },
         { "[AccessControl]\nOwner=1\n", "lwm2md.conf:2: ", "neither Default nor the path" },
+        { "[SendScheduler]\nMaxSample=1\n", "lwm2md.conf:2: ", "neither a known key (Paused," },
+        { "[SendScheduler]\n/3303/0=gt=1\n", "lwm2md.conf:2: ", "nor the path of a resource" },
+        { "[SendScheduler]\n/3303/0/5700=gt\n", "lwm2md.conf:2: ", "'gt' is not a rule" },
+        { "[SendScheduler]\n/3303/0/5700=gt=1 gt=2\n", "lwm2md.conf:2: ", "twice" },
+        { "[SendScheduler]\nMaxAge=1.5s\n", "lwm2md.conf:2: ", "whole seconds" },
+        { "[SendScheduler]\nMaxSamples=-1\n", "lwm2md.conf:2: ", "number from 0 to" },
+        { "[SendScheduler]\nPaused=perhaps\n", "lwm2md.conf:2: ", "boolean" },
         { "[Client]\nLifetime=soon\n", "lwm2md.conf:2: ", "'soon' is not a time in whole seconds" },
         { "[Client]\nLifetime=1.5s\n", "lwm2md.conf:2: ", "whole seconds" },
         { "\n[Client]\n\nEndpont=x\n", "lwm2md.conf:4: ", "unknown key (known: Endpoint, " },
@@ -307,13 +362,10 @@ static void test_too_large(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),
-                cmocka_unit_test(test_everything),
-                cmocka_unit_test(test_access),
-                cmocka_unit_test(test_queue),
-                cmocka_unit_test(test_security),
-                cmocka_unit_test(test_bad),
-                cmocka_unit_test(test_every_mistake_is_told),
+                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_access),    cmocka_unit_test(test_send_scheduler),
+                cmocka_unit_test(test_queue),     cmocka_unit_test(test_security),
+                cmocka_unit_test(test_bad),       cmocka_unit_test(test_every_mistake_is_told),
                 cmocka_unit_test(test_too_large),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
