@@ -46,7 +46,9 @@ void local_keep(Link *l) {
         const coap_address_t *local = l->session ? coap_session_get_addr_local(l->session) : NULL;
         Kept k = { .port = local ? port_of(local) : 0 };
 
-        if (!l->asleep || k.port == 0)
+        /* A server with security goes by the credentials; and few like a new handshake from the
+         * port of an old association (RFC 6347, section 4.2.8). */
+        if (!l->asleep || l->secure || k.port == 0)
                 return;
         k.mid = coap_new_message_id(l->session);
         g_hash_table_replace(l->transport->ports->by_ssid, GUINT_TO_POINTER(l->ssid),

@@ -497,6 +497,45 @@ static void test_closed_by_server(void **state) {
         assert_non_null(strstr(f->reason, "closed the session"));
 }
 
+/* Queue mode: the session outlives a sleep, and what comes meanwhile is not for us. */
+static void test_sleep(void **state) {
+        Fixture *f = *state;
+        g_autoptr(Credentials) c = psk_credentials();
+
+        serve_psk(f, NULL);
+        open_with(f, c, NULL, false);
+        assert_int_equal(f->ops->sleep(f->link, true, loop_now(f->loop)), -EBUSY);
+        assert_true(f->ops->busy_until(f->link, loop_now(f->loop)) == UINT64_MAX);
+        assert_true(run_for(f, WAIT_MSEC, &f->n_up));
+        asks(f);
+        run_for(f, 50, NULL);
+        assert_true(f->ops->busy_until(f->link, loop_now(f->loop)) == 0);
+        assert_int_equal(f->ops->sleep(f->link, true, loop_now(f->loop)), 0);
+        for (unsigned i = 0; i < 3; i++)
+                dtls_client_send(f->client, "\x40\x01\x00\x05", 4);
+        run_for(f, 100, NULL);
+        f->ops->wake(f->link);
+        run_for(f, 100, NULL);
+        assert_int_equal(f->n_requests, 0);
+        asks(f);
+        dtls_client_send(f->client, "\x40\x01\x00\x06", 4);
+        assert_true(run_for(f, WAIT_MSEC, &f->n_requests));
+        assert_int_equal(f->n_established, 1);
+        assert_int_equal(f->n_down, 0);
+
+        /* Closed instead: the session is resumed from another port. */
+        run_for(f, 50, NULL);
+        assert_int_equal(f->ops->sleep(f->link, true, loop_now(f->loop)), 0);
+        {
+                g_autoptr(GBytes) session = g_bytes_ref(f->session);
+
+                open_with(f, c, session, false);
+        }
+        assert_true(run_for(f, WAIT_MSEC, &f->n_up));
+        assert_true(f->resumed);
+        asks(f);
+}
+
 /* --- messages that libcoap gets wrong --- */
 
 static void test_peek(void **state) {
@@ -905,6 +944,7 @@ int main(void) {
                 UNIT(test_nobody_there),
                 UNIT(test_many_at_once),
                 UNIT(test_resumption),
+                UNIT(test_sleep),
                 UNIT(test_lost_session_is_noticed),
                 UNIT(test_closed_by_server),
                 UNIT(test_peek),
