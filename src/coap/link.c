@@ -40,6 +40,7 @@ static void destroy(Link *l) {
         g_queue_clear_full(&l->resets, (GDestroyNotify) g_bytes_unref);
         g_free(l->peer);
         g_free(l->refusal_text);
+        local_clear(l);
         g_free(l->host);
         g_free(l);
 }
@@ -177,7 +178,7 @@ static void on_resolved(void *userdata, int error, const char *text, const struc
         link_enter(l);
         if (error == 0) {
                 error = connect_any(l, list);
-                text = g_strerror(-error);
+                text = l->socket_error < 0 ? l->socket_error_text : g_strerror(-error);
         }
         if (error < 0)
                 link_fail(l, error, text, now_usec);
@@ -305,6 +306,8 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         l->events = *events;
         l->owner = owner;
         l->ssid = config->ssid;
+        l->aside = config->aside;
+        local_set(l, &config->socket);
         l->szx = block_szx(size);
         l->epoll_fd = l->socket_fd = -1;
         add_parts(l);

@@ -55,7 +55,11 @@ struct Link {
 
         Query *query;
         struct addrinfo *literal; /* the address in the URI, until it is used */
-        int refusal;              /* why it will never come up; told from the loop */
+        bool aside;
+        SocketOptions socket;    /* texts owned */
+        int socket_error;        /* why they could not be had … */
+        char *socket_error_text; /* … in words */
+        int refusal;             /* why it will never come up; told from the loop */
         char *refusal_text;
         char *host;     /* the name in the URI; NULL for an address */
         bool heard;     /* something came from the server */

@@ -132,9 +132,13 @@ static int drop_socket_events(struct epoll_event *events, int n) {
 }
 
 void link_io_find_socket(Link *l) {
+        int before = l->socket_fd;
+
         if (l->socket_stale)
                 l->socket_fd = peek_find_socket(l->session, l->socket_fd);
         l->socket_stale = false;
+        if (l->socket_fd != before)
+                (void) local_apply(l, l->session);
 }
 
 /* libcoap reads one datagram a time; while there are more the events of the first round are good
@@ -254,8 +258,40 @@ static coap_session_t *connect_session(Link *l, const coap_address_t *local,
                          : coap_new_client_session(l->context, local, remote, COAP_PROTO_UDP);
 }
 
+static int connect_once(Link *l, const struct sockaddr *address, const coap_address_t *remote) {
+        coap_address_t local;
+        int r;
+
+        l->socket_error = 0;
+        r = local_address(l, address, &local);
+        if (r < 0)
+                return r;
+        l->session = connect_session(l, r > 0 ? &local : NULL, remote);
+        if (!l->session)
+                return errno > 0 ? -errno : -EHOSTUNREACH;
+        /* With security the handshake has begun, and they were set before that. */
+        r = l->secure ? l->socket_error : local_apply(l, l->session);
+        if (r < 0) {
+                coap_session_release(l->session);
+                l->session = NULL;
+        }
+        return r;
+}
+
+static int connect_from(Link *l, const struct sockaddr *address, const coap_address_t *remote) {
+        int r;
+
+        r = connect_once(l, address, remote);
+        /* Perhaps somebody else has the port of the link before. */
+        if (r < 0 && l->socket_error == 0 && local_forget_port(l))
+                r = connect_once(l, address, remote);
+        if (r >= 0)
+                local_connected(l);
+        return r;
+}
+
 int link_io_open(Link *l, const struct sockaddr *address, socklen_t n) {
-        coap_address_t remote, local;
+        coap_address_t remote;
         int r;
 
         if (n > sizeof(remote.addr))
@@ -268,13 +304,9 @@ int link_io_open(Link *l, const struct sockaddr *address, socklen_t n) {
         coap_address_init(&remote);
         memcpy(&remote.addr, address, n);
         remote.size = n;
-        if (local_address(l, address, &local))
-                l->session = connect_session(l, &local, &remote);
-        if (!l->session) /* somebody else has the port */
-                l->session = connect_session(l, NULL, &remote);
-        if (!l->session)
-                return errno > 0 ? -errno : -EHOSTUNREACH;
-        local_connected(l);
+        r = connect_from(l, address, &remote);
+        if (r < 0)
+                return r;
         coap_session_set_app_data(l->session, l);
         set_transmission(l);
         if (l->secure)

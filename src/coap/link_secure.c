@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "coap/local.h"
+
 /* Two retransmissions are over by then (RFC 7252, section 4.2: at most 1.5 and 4.5 times
  * ACK_TIMEOUT after the first), and most of the third wait. */
 #define SIGN_OF_LIFE_TIMEOUTS 5
@@ -55,6 +57,10 @@ static void on_timer(void *userdata, uint64_t now_usec) {
 
 /* --- life --- */
 
+static void on_socket(void *userdata, const coap_session_t *session) {
+        (void) local_apply(userdata, session);
+}
+
 int link_secure_new(Link *l, const LinkConfig *config, const char *host, char **ret_error) {
         const CoapConfig *c = &l->transport->config;
         SecurityConfig sc = {
@@ -64,6 +70,8 @@ int link_secure_new(Link *l, const LinkConfig *config, const char *host, char **
                 .trust_store = c->trust_store,
                 .session = config->session,
                 .ignore_dates = config->ignore_dates,
+                .connected = on_socket,
+                .userdata = l,
         };
         Security *security;
         int r;

@@ -29,6 +29,9 @@ typedef struct SecurityConfig {
                                            NULL: the system's */
         GBytes *session;                /* to resume; NULL */
         bool ignore_dates;
+        /* The socket is there and nothing has been sent over it; may be NULL. */
+        void (*connected)(void *userdata, const coap_session_t *session);
+        void *userdata;
 } SecurityConfig;
 
 /* Reads and checks everything now, so that the handshake does not fail for it. -ENOKEY, -EINVAL,

@@ -37,6 +37,8 @@ struct Security {
         GPtrArray *records;     /* of GBytes: what the server's certificate or key must match */
         GBytes *resume;
         bool ignore_dates;
+        void (*connected)(void *userdata, const coap_session_t *session);
+        void *userdata;
 
         bool heard, finished; /* of the handshake: an answer came; our last flight is out */
         bool resumed;
@@ -345,6 +347,8 @@ static int adopt(Security *s, SSL *ssl) {
                 return -ENOMEM;
         s->ssl = ssl;
         s->state = SECURITY_HANDSHAKE;
+        if (s->connected && SSL_get_app_data(ssl)) /* libcoap's session, with all its versions */
+                s->connected(s->userdata, SSL_get_app_data(ssl));
         /* Without it the session would be marked as not to be resumed when the link goes. A server
          * may find out by itself that a device has gone: most go without a word. */
         SSL_set_quiet_shutdown(ssl, 1);
@@ -556,6 +560,8 @@ int security_new(const SecurityConfig *config, Security **ret, char **ret_error)
         s->records = g_ptr_array_new_with_free_func((GDestroyNotify) g_bytes_unref);
         s->resume = config->session ? g_bytes_ref(config->session) : NULL;
         s->ignore_dates = config->ignore_dates;
+        s->connected = config->connected;
+        s->userdata = config->userdata;
         s->alert_in = s->alert_out = -1;
         s->cipher = "";
         r = read_all(s, config, ret_error);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/config_local.h"
 #include "daemon/keyfile.h"
 #include "daemon/rights.h"
 #include "util/parse.h"
@@ -22,6 +23,9 @@ typedef enum KeyType {
         KEY_VERSION,
         KEY_FORMAT,
         KEY_QUEUE_SOCKET,
+        KEY_ADDRESS,
+        KEY_INTERFACE,
+        KEY_MARK,
         KEY_STOP,
         KEY_NOTIFICATIONS
 } KeyType;
@@ -32,6 +36,10 @@ typedef struct Key {
         uint64_t preset, min, max;
         KeyType type;
 } Key;
+
+static bool is_text(KeyType type) {
+        return type == KEY_TEXT || type == KEY_ADDRESS || type == KEY_INTERFACE;
+}
 
 #define AT(field) offsetof(Config, field)
 #define U32 UINT32_MAX
@@ -51,6 +59,10 @@ static const Key keys[] = {
           AWAKE_TIME_MAX, KEY_DURATION },
         { "Client", "QueueSocket", AT(queue_socket), 0, 0, 0, KEY_QUEUE_SOCKET },
         { "Client", "QueueAtOnce", AT(queue_at_once), 0, 0, 0, KEY_BOOL },
+        { "Client", "Bind", AT(bind), 0, 0, 0, KEY_ADDRESS },
+        { "Client", "Interface", AT(interface), 0, 0, 0, KEY_INTERFACE },
+        { "Client", "Dscp", AT(dscp), 0, 0, 63, KEY_COUNT },
+        { "Client", "Mark", AT(mark), 0, 0, U32, KEY_MARK },
         { "Client", "Sms", AT(sms), 0, 0, 0, KEY_TEXT },
         { "Client", "DeregisterTimeout", AT(deregister_timeout_usec), 5 * USEC_PER_SEC, 0,
           60 * USEC_PER_SEC, KEY_DURATION },
@@ -106,6 +118,7 @@ static const Key keys[] = {
 };
 
 #define OF(field) offsetof(ServerConfig, field)
+#define QUEUE_KEYS 0xfU /* the first ones of server_keys[], in ServerConfig.given */
 
 /* The plain keys of a [Server NAME], whose default is the key of [Client] with the same name. */
 static const Key server_keys[] = {
@@ -114,6 +127,10 @@ static const Key server_keys[] = {
           KEY_DURATION },
         { "Server", "QueueSocket", OF(queue_socket), 0, 0, 0, KEY_QUEUE_SOCKET },
         { "Server", "QueueAtOnce", OF(queue_at_once), 0, 0, 0, KEY_BOOL },
+        { "Server", "Bind", OF(bind), 0, 0, 0, KEY_ADDRESS },
+        { "Server", "Interface", OF(interface), 0, 0, 0, KEY_INTERFACE },
+        { "Server", "Dscp", OF(dscp), 0, 0, 63, KEY_COUNT },
+        { "Server", "Mark", OF(mark), 0, 0, U32, KEY_MARK },
 };
 
 /* What the file being read is, and what was wrong so far. */
@@ -200,6 +217,18 @@ static void set_number(Reading *in, const char *group, const Key *key, const cha
                 *ret = u;
 }
 
+static void set_local(Reading *in, const char *group, const Key *key, char **field,
+                      const char *text) {
+        if (key->type == KEY_ADDRESS && !config_is_address(text))
+                complain(in, group, key->name, "'%s' is not an IPv4 or IPv6 address", text);
+        else if (key->type == KEY_INTERFACE && !config_is_interface(text))
+                complain(in, group, key->name, "'%s' is not the name of a network interface", text);
+        else {
+                g_free(*field);
+                *field = g_strdup(text);
+        }
+}
+
 /* field: of key, in the Config or a ServerConfig. */
 static void set_key(Reading *in, const char *group, const Key *key, void *field, const char *text) {
         bool b;
@@ -228,6 +257,16 @@ static void set_key(Reading *in, const char *group, const Key *key, void *field,
                 if (bootstrap_format_parse(text, field) < 0)
                         complain(in, group, key->name,
                                  "'%s' is not senml-cbor, senml-json, lwm2m-cbor or tlv", text);
+                return;
+        case KEY_ADDRESS:
+        case KEY_INTERFACE:
+                set_local(in, group, key, field, text);
+                return;
+        case KEY_MARK:
+                if (config_parse_mark(text, field) < 0)
+                        complain(in, group, key->name,
+                                 "'%s' is not a mark (0 to 4294967295, or 0x and hexadecimal)",
+                                 text);
                 return;
         case KEY_QUEUE_SOCKET:
                 if (queue_socket_parse(text, field) < 0)
@@ -282,6 +321,8 @@ static void server_config_free(gpointer p) {
         g_free(s->uri);
         g_free(s->binding);
         config_security_clear(&s->security);
+        g_free(s->bind);
+        g_free(s->interface);
         g_free(s);
 }
 
@@ -378,8 +419,8 @@ static void set_server_key(Reading *in, const char *group, ServerConfig *s, cons
                          "unknown key (known: Uri, ShortId, Lifetime, Binding, SecurityMode, "
                          "Identity, Key, KeyFile, CertificateFile, TrustFile, ServerFile, "
                          "CertificateUsage, MatchingType, Sni, CipherSuites, QueueMode, "
-                         "QueueAwakeTime, QueueSocket, QueueAtOnce, Bootstrap, HoldOff, "
-                         "AccountTimeout)");
+                         "QueueAwakeTime, QueueSocket, QueueAtOnce, Bind, Interface, Dscp, Mark, "
+                         "Bootstrap, HoldOff, AccountTimeout)");
 }
 
 /* What the server's group does not say is as [Client] says. */
@@ -393,6 +434,8 @@ static void complete_server(const Config *c, ServerConfig *s) {
                         continue;
                 if (key->type == KEY_BOOL)
                         *(bool *) to = *(const bool *) from;
+                else if (is_text(key->type))
+                        *(char **) (void *) to = g_strdup(*(char *const *) (const void *) from);
                 else if (key->type == KEY_QUEUE_SOCKET)
                         *(QueueSocket *) (void *) to = *(const QueueSocket *) (const void *) from;
                 else
@@ -607,6 +650,9 @@ static void check_server(const ServerConfig *s, bool *bootstrap, GString *errors
                                        "[Server %s]: HoldOff and AccountTimeout are for "
                                        "Bootstrap=true\n",
                                        s->name);
+        if (s->bootstrap && s->given & QUEUE_KEYS)
+                g_string_append_printf(
+                        errors, "[Server %s]: a bootstrap server knows no queue mode\n", s->name);
         if (s->bootstrap && *bootstrap)
                 g_string_append_printf(errors, "[Server %s]: a second bootstrap server\n", s->name);
         *bootstrap = *bootstrap || s->bootstrap;
@@ -643,7 +689,7 @@ static Config *config_new(void) {
         Config *c = g_new0(Config, 1);
 
         for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
-                if (keys[i].type != KEY_TEXT && keys[i].type != KEY_BOOL &&
+                if (!is_text(keys[i].type) && keys[i].type != KEY_BOOL &&
                     keys[i].type != KEY_VERSION && keys[i].type != KEY_FORMAT &&
                     keys[i].type != KEY_QUEUE_SOCKET && keys[i].type != KEY_STOP &&
                     keys[i].type != KEY_NOTIFICATIONS)
@@ -687,6 +733,8 @@ Config *config_free(Config *c) {
         g_free(c->sms);
         g_free(c->bootstrap_file);
         g_free(c->trust_store);
+        g_free(c->bind);
+        g_free(c->interface);
         g_ptr_array_unref(c->servers_list);
         g_ptr_array_unref(c->seeds);
         g_array_unref(c->persist);

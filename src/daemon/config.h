@@ -29,6 +29,8 @@ typedef struct ServerConfig {
         bool has_queue_mode, queue_mode, queue_at_once;
         uint64_t queue_awake_usec;
         QueueSocket queue_socket;
+        char *bind, *interface; /* NULL = as the system has it */
+        uint64_t mark, dscp;
         unsigned given; /* a bit for each plain key that is there */
 } ServerConfig;
 
@@ -59,6 +61,8 @@ typedef struct Config {
         bool stop_keeps; /* StopAction=keep */
         uint64_t queue_awake_usec;
         QueueSocket queue_socket;
+        char *bind, *interface;
+        uint64_t mark, dscp;
         char *sms, *trust_store;
         char *bootstrap_file; /* NULL = none */
         Format bootstrap_format;

@@ -377,6 +377,14 @@ static AwakeConfig awake_config(uint64_t usec, QueueSocket socket, bool at_once)
         return (AwakeConfig){ .time_usec = usec, .socket = socket, .at_once = at_once };
 }
 
+static SocketOptions socket_options(const char *bind, const char *interface, uint64_t mark,
+                                    uint64_t dscp) {
+        return (SocketOptions){ .bind = bind,
+                                .interface = interface,
+                                .mark = (uint32_t) mark,
+                                .dscp = (uint8_t) dscp };
+}
+
 static GArray *server_options(const Config *config) {
         GArray *options = g_array_new(FALSE, FALSE, sizeof(ServerOptions));
 
@@ -388,10 +396,10 @@ static GArray *server_options(const Config *config) {
                         .queue_mode = s->queue_mode,
                         .awake = awake_config(s->queue_awake_usec, s->queue_socket,
                                               s->queue_at_once),
+                        .socket = socket_options(s->bind, s->interface, s->mark, s->dscp),
                 };
 
-                if (!s->bootstrap)
-                        g_array_append_val(options, o);
+                g_array_append_val(options, o); /* a bootstrap server has the number 0 */
         }
         return options;
 }
@@ -416,6 +424,8 @@ static int make_client(Daemon *d, const Config *config) {
                 .queue_mode = config->queue_mode,
                 .awake = awake_config(config->queue_awake_usec, config->queue_socket,
                                       config->queue_at_once),
+                .socket =
+                        socket_options(config->bind, config->interface, config->mark, config->dscp),
                 .options = (const ServerOptions *) (const void *) options->data,
                 .n_options = options->len,
                 .sms = config->sms,

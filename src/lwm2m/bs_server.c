@@ -96,6 +96,7 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
 
         LinkConfig lc = { .uri = s->account->uri,
                           .ssid = BS_SSID,
+                          .socket = client_config_socket(config(s), BS_SSID),
                           .credentials = s->account->credentials };
         g_autofree char *why = NULL;
         int r;

@@ -488,8 +488,8 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
         c->config.endpoint = g_strdup(config->endpoint);
         c->config.sms = g_strdup(config->sms);
         c->config.directory = g_strdup(config->directory);
-        c->config.options =
-                g_memdup2(config->options, config->n_options * sizeof(*config->options));
+        c->config.socket = socket_options_copy(&config->socket);
+        c->config.options = server_options_copy(config->options, config->n_options);
         c->parts = *parts;
         if (!c->parts.wall_clock_ns)
                 c->parts.wall_clock_ns = system_wall_ns;
@@ -537,7 +537,8 @@ Client *client_free(Client *c) {
         g_free(c->config.endpoint);
         g_free(c->config.sms);
         g_free(c->config.directory);
-        g_free((void *) c->config.options);
+        socket_options_clear(&c->config.socket);
+        server_options_free((ServerOptions *) c->config.options, c->config.n_options);
         g_free(c);
         return NULL;
 }
@@ -711,6 +712,10 @@ Store *client_store(Client *c) {
 
 const ClientParts *client_parts(const Client *c) {
         return &c->parts;
+}
+
+const ClientConfig *client_config(const Client *c) {
+        return &c->config;
 }
 
 /* --- servers --- */

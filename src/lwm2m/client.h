@@ -7,18 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lwm2m/awake.h"
 #include "lwm2m/dm.h"
+#include "lwm2m/server_options.h"
 #include "model/store.h"
 
 typedef struct Client Client;
-
-/* What no object holds, of the account with this Short Server ID, whoever made it. */
-typedef struct ServerOptions {
-        uint16_t ssid;
-        bool has_queue_mode, queue_mode; /* has: in place of the client's and of 1/x/7 */
-        AwakeConfig awake;
-} ServerOptions;
 
 typedef struct ClientConfig {
         char *endpoint;
@@ -29,6 +22,7 @@ typedef struct ClientConfig {
         uint32_t update_interval_min_sec; /* at most one Update in this time unless forced; 15 */
         bool queue_mode;                  /* with every server, not only where 1/x/7 says so */
         AwakeConfig awake;
+        SocketOptions socket;         /* copied */
         const ServerOptions *options; /* copied; where one is, it holds instead */
         size_t n_options;
         char *sms;                        /* MSISDN for the registration; NULL */
@@ -49,6 +43,13 @@ typedef struct ClientConfig {
         uint64_t bootstrap_bytes;    /* of values in one; 0 = 1 MiB */
         uint64_t bootstrap_max_usec; /* how long one may take; 0 = 10 min */
 } ClientConfig;
+
+/* For a link to the server; ssid 0: to the bootstrap server. */
+static inline SocketOptions client_config_socket(const ClientConfig *c, uint16_t ssid) {
+        const ServerOptions *o = server_options_find(c->options, c->n_options, ssid);
+
+        return o ? o->socket : c->socket;
+}
 
 typedef struct ClientParts { /* borrowed, outlive the client */
         Tree *tree;
@@ -116,6 +117,7 @@ Dm *client_dm(Client *c);
 Tree *client_tree(Client *c);
 Store *client_store(Client *c);
 const ClientParts *client_parts(const Client *c);
+const ClientConfig *client_config(const Client *c);
 
 /* --- servers; by Short Server ID, 0 = the bootstrap server --- -ENOENT unknown; -ENOTCONN not
  * registered. */

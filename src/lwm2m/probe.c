@@ -229,6 +229,8 @@ static const LinkEvents link_events = {
 static void open_link(Probe *p, uint64_t now_usec) {
         LinkConfig config = { .uri = p->account->uri,
                               .ssid = p->ssid,
+                              .socket = client_config_socket(client_config(p->client), p->ssid),
+                              .aside = true,
                               .credentials = p->account->credentials };
         g_autofree char *why = NULL;
         int r;

@@ -294,6 +294,12 @@ static const LinkEvents link_events = {
         .activity = on_activity,
 };
 
+static const ServerOptions *options(const Server *s) {
+        const ClientConfig *c = s->env->config;
+
+        return server_options_find(c->options, c->n_options, s->account->ssid);
+}
+
 static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec) {
         Server *s = userdata;
         LinkConfig config = session_link_config(s->session, s->account, server_wall_ns(s->env),
@@ -301,6 +307,7 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
         g_autofree char *why = NULL;
         int r;
 
+        config.socket = client_config_socket(s->env->config, s->account->ssid);
         r = account_check_security(s->account->uri, s->account->credentials, &why);
         if (r < 0) {
                 g_free(s->reason);
@@ -312,15 +319,6 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
 }
 
 /* --- requests --- */
-
-static const ServerOptions *options(const Server *s) {
-        const ClientConfig *config = s->env->config;
-
-        for (size_t i = 0; i < config->n_options; i++)
-                if (config->options[i].ssid == s->account->ssid)
-                        return &config->options[i];
-        return NULL;
-}
 
 static void set_binding(const Server *s, Registration *r) {
         const ServerOptions *o = options(s);

@@ -46,10 +46,20 @@ typedef struct Call Call; /* a request sent and not yet answered, or a notificat
 
 struct Credentials;
 
+/* Of the socket of a link; 0 and NULL: as the system has it. */
+typedef struct SocketOptions {
+        const char *bind; /* an address of this host; servers of the other family are skipped */
+        const char *interface; /* nothing leaves through another, and the address is one of its */
+        uint32_t mark;         /* for routing and filters (SO_MARK) */
+        uint8_t dscp;          /* of the IP header: RFC 2474; 0..63 */
+} SocketOptions;
+
 typedef struct LinkConfig {
-        const char *uri;   /* coap://host[:port] or coaps://host[:port]; copied */
-        uint16_t ssid;     /* for log lines */
-        size_t block_size; /* preferred, 16..1024; 0 = 1024 */
+        const char *uri;      /* coap://host[:port] or coaps://host[:port]; copied */
+        uint16_t ssid;        /* for log lines */
+        size_t block_size;    /* preferred, 16..1024; 0 = 1024 */
+        SocketOptions socket; /* copied */
+        bool aside; /* beside the server's own link: takes over nothing from one that sleeps */
         /* coaps only; what must outlive open() is copied. */
         const struct Credentials *credentials; /* lwm2m/credentials.h */
         GBytes *session;                       /* as LinkSecurity had it; NULL: a full handshake */

@@ -286,3 +286,23 @@ def test_loss(make_daemon, server, make_proxy):
     for i in range(10):
         assert server.write("/26241/0/0", f"loss {i}", timeout_ms=60000, wait=70).code == "2.04"
     assert server.read("/26241/0/0", accept="text", timeout_ms=60000, wait=70).text == "loss 9"
+
+
+def test_address_of_the_socket(make_daemon, make_server):
+    """[Client] Bind= for all, and a server's own."""
+    servers = [make_server(), make_server()]
+    make_daemon({"a": servers[0].uri, "b": {"Uri": servers[1].uri, "Bind": "127.0.0.10"}},
+                client={"Bind": "127.0.0.9", "Interface": "lo", "Dscp": "46"})
+    addresses = [s.wait_registered().addr.rsplit(":", 1)[0] for s in servers]
+    assert addresses == ["127.0.0.9", "127.0.0.10"]
+    assert servers[0].read("/1").code == servers[1].read("/1").code == "2.05"
+
+
+def test_interface_that_is_not_there(make_daemon, server, ctl):
+    make_daemon({"main": {"Uri": server.uri, "Interface": "none0"}})
+    for _ in range(100):
+        status = ctl("status")
+        if "last error" in status:
+            break
+        time.sleep(0.05)
+    assert "Interface=none0: there is no such interface" in status

@@ -178,6 +178,8 @@ static void on_down(void *owner, int error, const char *reason, uint64_t now_use
 
         assert_non_null(reason);
         f->down = error;
+        g_free(f->down_reason);
+        f->down_reason = g_strdup(reason);
         f->ops->close(f->link);
         f->link = NULL;
 }
@@ -319,6 +321,7 @@ void fixture_free(Fixture *f) {
         g_clear_pointer(&f->body, g_bytes_unref);
         g_clear_pointer(&f->answer_body, g_bytes_unref);
         g_free(f->answer_path);
+        g_free(f->down_reason);
         coap_transport_free(f->transport);
         loop_free(f->loop);
         g_free(f);

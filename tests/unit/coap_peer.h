@@ -46,6 +46,7 @@ typedef struct Fixture {
         Timer *timer;
         bool up, expired, keep;
         int down;
+        char *down_reason;
         unsigned n_activity, n_resets, n_requests;
         GBytes *reset_token;
         GQueue asked;       /* when keep is set, requests wait here for respond() */

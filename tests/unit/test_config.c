@@ -271,6 +271,29 @@ static void test_security(void **state) {
         build(g_ptr_array_index(c->servers_list, 8), folder, "no pre-shared key");
 }
 
+static void test_sockets(void **state) {
+        g_auto(Folder) f = folder_new();
+        g_autoptr(Config) c = NULL;
+        g_autofree char *error = NULL;
+        const ServerConfig *a, *b;
+
+        folder_write(&f, "lwm2md.conf",
+                     "[Client]\nBind=192.0.2.7\nDscp=46\n"
+                     "[Server a]\nUri=coap://a\nShortId=1\nBind=fe80::1%eth0\nInterface=eth0\n"
+                     "Dscp=0\nMark=0x1F\n"
+                     "[Server b]\nUri=coap://b\nShortId=2\n");
+        if (config_load(f.file, false, &c, &error) < 0)
+                fail_msg("%s", error);
+        a = g_ptr_array_index(c->servers_list, 0);
+        assert_string_equal(a->bind, "fe80::1%eth0");
+        assert_string_equal(a->interface, "eth0");
+        assert_true(a->dscp == 0 && a->mark == 31);
+        b = g_ptr_array_index(c->servers_list, 1);
+        assert_string_equal(b->bind, "192.0.2.7");
+        assert_null(b->interface);
+        assert_true(b->dscp == 46 && b->mark == 0);
+}
+
 /* Each bad file, and the line and words its message must have. */
 static const struct {
         const char *text, *where, *what;
@@ -291,6 +314,18 @@ static const struct {
         { "\n[Client]\n\nEndpont=x\n", "lwm2md.conf:4: ", "unknown key (known: Endpoint, " },
         { "[Client]\nVersion=2.0\n", "lwm2md.conf:2: ", "not auto, 1.0, 1.1 or 1.2" },
         { "[Client]\nQueueMode=maybe\n", "lwm2md.conf:2: ", "boolean" },
+        { "[Server x]\nUri=coap://h\nBootstrap=true\nQueueMode=no\n", "[Server x]",
+          "knows no queue mode" },
+        { "[Client]\nBind=localhost\n", "lwm2md.conf:2: ", "not an IPv4 or IPv6 address" },
+        { "[Client]\nBind=10.0.0.256\n", "lwm2md.conf:2: ", "not an IPv4 or IPv6 address" },
+        { "[Client]\nBind=10.0.0.1%eth0\n", "lwm2md.conf:2: ", "not an IPv4 or IPv6 address" },
+        { "[Client]\nInterface=a/b\n", "lwm2md.conf:2: ", "not the name of a network interface" },
+        { "[Client]\nInterface=sixteen-letters-\n", "lwm2md.conf:2: ", "not the name" },
+        { "[Client]\nDscp=64\n", "lwm2md.conf:2: ", "allowed are 0 to 63" },
+        { "[Client]\nMark=0x\n", "lwm2md.conf:2: ", "not a mark" },
+        { "[Client]\nMark=0x123456789\n", "lwm2md.conf:2: ", "not a mark" },
+        { "[Server x]\nUri=coap://h\nShortId=1\nMark=-1\n", "lwm2md.conf:4: [Server x] Mark",
+          "not a mark" },
         { "[Client]\nQueueAwakeTime=0\n", "lwm2md.conf:2: ", "allowed are 1s to 86400s" },
         { "[Client]\nQueueSocket=open\n", "lwm2md.conf:2: ", "not stop-polling, listen or close" },
         { "[Client]\nQueueSocket=close\nQueueAtOnce=yes\n", "[Client] QueueAtOnce", "not with" },
@@ -362,10 +397,15 @@ static void test_too_large(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything),
-                cmocka_unit_test(test_access),    cmocka_unit_test(test_send_scheduler),
-                cmocka_unit_test(test_queue),     cmocka_unit_test(test_security),
-                cmocka_unit_test(test_bad),       cmocka_unit_test(test_every_mistake_is_told),
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_access),
+                cmocka_unit_test(test_send_scheduler),
+                cmocka_unit_test(test_queue),
+                cmocka_unit_test(test_security),
+                cmocka_unit_test(test_sockets),
+                cmocka_unit_test(test_bad),
+                cmocka_unit_test(test_every_mistake_is_told),
                 cmocka_unit_test(test_too_large),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <netinet/in.h>
+#include <netinet/ip.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "coap/coap_transport.h"
+#include "coap/link.h"
 #include "coap/packet.h"
 #include "coap/security.h"
 #include "dtls_peer.h"
@@ -536,6 +539,31 @@ static void test_sleep(void **state) {
         asks(f);
 }
 
+/* Set before the first flight is out, by the hook that everything else is set by. */
+static void test_socket_options(void **state) {
+        Fixture *f = *state;
+        g_autoptr(Credentials) c = psk_credentials();
+        g_autofree char *uri = NULL;
+        LinkConfig config = { .ssid = 1, .credentials = c, .socket = { .dscp = 46 } };
+        int tos = 0;
+        socklen_t n = sizeof(tos);
+
+        serve_psk(f, NULL);
+        uri = g_strdup_printf("coaps://127.0.0.1:%u", dtls_peer_port(f->peer));
+        config.uri = uri;
+        open_transport(f, &(CoapConfig){ 0 });
+        assert_int_equal(f->ops->open(f->transport, &config, &events, f, &f->link), 0);
+        assert_true(run_for(f, WAIT_MSEC, &f->n_up));
+        assert_int_equal(getsockopt(f->link->socket_fd, IPPROTO_IP, IP_TOS, &tos, &n), 0);
+        assert_int_equal(tos, 46 << 2);
+
+        close_link(f);
+        config.socket = (SocketOptions){ .interface = "none-such" };
+        assert_int_equal(f->ops->open(f->transport, &config, &events, f, &f->link), 0);
+        assert_true(run_for(f, WAIT_MSEC, &f->n_down));
+        assert_int_equal(f->down, -ENODEV);
+}
+
 /* --- messages that libcoap gets wrong --- */
 
 static void test_peek(void **state) {
@@ -945,6 +973,7 @@ int main(void) {
                 UNIT(test_many_at_once),
                 UNIT(test_resumption),
                 UNIT(test_sleep),
+                UNIT(test_socket_options),
                 UNIT(test_lost_session_is_noticed),
                 UNIT(test_closed_by_server),
                 UNIT(test_peek),
