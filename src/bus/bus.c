@@ -17,6 +17,10 @@ static unsigned app_claimed(void *apps, const Path *p) {
         return handlers_app_ops.claimed(((Bus *) apps)->handlers, p);
 }
 
+static void app_offered(void *apps, GArray *ret) {
+        handlers_app_ops.offered(((Bus *) apps)->handlers, ret);
+}
+
 static AppCall *app_execute(void *apps, const Path *p, const ExecuteArg *args, size_t n_args,
                             const char *raw, const AppContext *context, AppDone done,
                             void *userdata) {
@@ -39,6 +43,7 @@ const AppOps *bus_app_ops(void) {
 
         ops = handlers_app_ops;
         ops.claimed = app_claimed;
+        ops.offered = app_offered;
         ops.execute = app_execute;
         ops.read = app_read;
         ops.prepare = app_prepare;

@@ -47,7 +47,7 @@ struct Bus {
         void *userdata;
 };
 
-/* Another application, or none, answers reads below the prefixes of claim. */
+/* Another application, or none, answers for what is below the prefixes of claim. */
 void bus_owner_changed(Bus *b, const Claim *claim);
 
 static inline uint64_t bus_now(const Bus *b) {

@@ -86,6 +86,8 @@ static int read_claim_options(sd_bus_message *m, Claim *c, sd_bus_error *error) 
 }
 
 void bus_owner_changed(Bus *b, const Claim *claim) {
+        if (b->client && claim->operations & APP_CREATE)
+                client_offers_changed(b->client);
         if (!b->client || !(claim->operations & APP_READ))
                 return;
         for (size_t i = 0; i < claim->n_prefixes; i++)

@@ -350,6 +350,18 @@ static const Claim *claim_for(const Handlers *h, const Path *p, unsigned operati
         return best;
 }
 
+static void add_offer(void *userdata, const Claim *claim) {
+        GArray *ret = userdata;
+
+        for (size_t i = 0; claim->operations & APP_CREATE && i < claim->n_prefixes; i++)
+                if (claim->prefixes[i].n == 1)
+                        g_array_append_val(ret, claim->prefixes[i].id[0]);
+}
+
+static void handlers_offered(void *apps, GArray *ret) {
+        claims_foreach(((const Handlers *) apps)->claims, add_offer, ret);
+}
+
 static unsigned handlers_claimed(void *apps, const Path *p) {
         const Handlers *h = apps;
         const GPtrArray *list = claims_find(h->claims, p);
@@ -647,6 +659,7 @@ static void handlers_cancel(AppCall *call) {
 
 const AppOps handlers_app_ops = {
         .claimed = handlers_claimed,
+        .offered = handlers_offered,
         .execute = handlers_execute,
         .read = handlers_read,
         .prepare = handlers_prepare,

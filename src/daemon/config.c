@@ -547,6 +547,23 @@ static void add_schedule(Reading *in, const char *name, const char *text) {
                 complain(in, "SendScheduler", name, "%s", why);
 }
 
+static void set_offer(Reading *in, const char *text) {
+        g_auto(GStrv) ids = g_strsplit(text, ";", -1);
+        GArray *offered = g_array_new(FALSE, FALSE, sizeof(uint16_t));
+
+        for (char **id = ids; *id; id++) {
+                uint16_t number;
+
+                if (parse_u16(g_strstrip(*id), &number) >= 0)
+                        g_array_append_val(offered, number);
+                else if (**id)
+                        complain(in, "Objects", "Offer", "'%s' is not the number of an object",
+                                 *id);
+        }
+        g_clear_pointer(&in->config->offered, g_array_unref);
+        in->config->offered = offered;
+}
+
 static void read_entry(Reading *in, const char *group, const char *name, const char *text) {
         const Key *key = find_key(group, name);
         g_autofree char *known = NULL;
@@ -566,9 +583,12 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
         else if (strcmp(group, "Objects") == 0 && strcmp(name, "Path") == 0) {
                 g_strfreev(in->config->object_paths);
                 in->config->object_paths = g_strsplit(text, ";", -1);
+        } else if (strcmp(group, "Objects") == 0 && strcmp(name, "Offer") == 0) {
+                set_offer(in, text);
         } else {
                 known = known_keys(group);
-                complain(in, group, name, "unknown key (known: %s)", *known ? known : "Path");
+                complain(in, group, name, "unknown key (known: %s)",
+                         *known ? known : "Path, Offer");
         }
 }
 
@@ -743,6 +763,7 @@ Config *config_free(Config *c) {
         schedule_free(c->schedule);
         grants_unref(c->grants);
         g_strfreev(c->object_paths);
+        g_clear_pointer(&c->offered, g_array_unref);
         g_free(c);
         return NULL;
 }

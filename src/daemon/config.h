@@ -87,6 +87,7 @@ typedef struct Config {
         AccessPolicy *access;    /* [AccessControl]; NULL without that group */
         Grants *grants;          /* access.d and apps.d beside the file */
         char **object_paths;     /* [Objects] Path=, NULL-terminated; may be NULL */
+        GArray *offered;         /* [Objects] Offer=: of uint16_t; may be NULL */
 } Config;
 
 /* Reads file, then the *.conf of file.d in name order (for the default file lwm2md.conf.d); later

@@ -429,6 +429,9 @@ static int make_client(Daemon *d, const Config *config) {
                 .options = (const ServerOptions *) (const void *) options->data,
                 .n_options = options->len,
                 .sms = config->sms,
+                .offered =
+                        config->offered ? (const uint16_t *) (void *) config->offered->data : NULL,
+                .n_offered = config->offered ? config->offered->len : 0,
                 .deregister_timeout_usec = config->deregister_timeout_usec,
                 .backoff_max_sec = (uint32_t) config->backoff_max_sec,
                 .give_up = config->give_up,

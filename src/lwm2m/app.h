@@ -29,6 +29,9 @@ typedef void (*AppDone)(void *userdata, int error, const char *text, const Recor
 typedef struct AppOps {
         /* APP_… bits of the longest claim that covers p; 0 when nobody owns it. */
         unsigned (*claimed)(void *apps, const Path *p);
+        /* Appends the objects (uint16_t) whose instances an application makes when a server asks;
+         * NULL: there are none. */
+        void (*offered)(void *apps, GArray *ret);
         AppCall *(*execute)(void *apps, const Path *p, const ExecuteArg *args, size_t n_args,
                             const char *raw, const AppContext *context, AppDone done,
                             void *userdata);

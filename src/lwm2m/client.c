@@ -330,6 +330,11 @@ static void on_turns_and_links(void *userdata, uint64_t now_usec) {
         on_turns(userdata, now_usec);
 }
 
+void client_offers_changed(Client *c) {
+        c->links_changed = true;
+        arm_now(c, c->turns_timer);
+}
+
 static bool path_is_lifetime(const Path *p) {
         return p->n == 3 && p->id[0] == OBJECT_SERVER && p->id[2] == SERVER_LIFETIME;
 }
@@ -490,6 +495,9 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
         c->config.directory = g_strdup(config->directory);
         c->config.socket = socket_options_copy(&config->socket);
         c->config.options = server_options_copy(config->options, config->n_options);
+        c->config.offered = g_memdup2(config->offered, config->n_offered * sizeof(uint16_t));
+        c->config.options =
+                g_memdup2(config->options, config->n_options * sizeof(*config->options));
         c->parts = *parts;
         if (!c->parts.wall_clock_ns)
                 c->parts.wall_clock_ns = system_wall_ns;
@@ -539,6 +547,8 @@ Client *client_free(Client *c) {
         g_free(c->config.directory);
         socket_options_clear(&c->config.socket);
         server_options_free((ServerOptions *) c->config.options, c->config.n_options);
+        g_free((void *) c->config.offered);
+        g_free((void *) c->config.options);
         g_free(c);
         return NULL;
 }

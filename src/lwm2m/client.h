@@ -20,7 +20,9 @@ typedef struct ClientConfig {
         uint32_t update_period_sec;       /* 0 = by lifetime alone */
         uint32_t update_early_sec;        /* before the lifetime ends */
         uint32_t update_interval_min_sec; /* at most one Update in this time unless forced; 15 */
-        bool queue_mode;                  /* with every server, not only where 1/x/7 says so */
+        const uint16_t *offered;          /* objects to announce without instances; copied */
+        size_t n_offered;
+        bool queue_mode; /* with every server, not only where 1/x/7 says so */
         AwakeConfig awake;
         SocketOptions socket;         /* copied */
         const ServerOptions *options; /* copied; where one is, it holds instead */
@@ -118,6 +120,9 @@ Tree *client_tree(Client *c);
 Store *client_store(Client *c);
 const ClientParts *client_parts(const Client *c);
 const ClientConfig *client_config(const Client *c);
+
+/* What applications offer to create is another than before: the servers will be told. */
+void client_offers_changed(Client *c);
 
 /* --- servers; by Short Server ID, 0 = the bootstrap server --- -ENOENT unknown; -ENOTCONN not
  * registered. */

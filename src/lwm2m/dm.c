@@ -507,3 +507,10 @@ int dm_load_attributes(Dm *dm, GBytes *blob) {
                 observe_attributes_changed(dm, ((Peer *) i->data)->ssid, &PATH_ROOT);
         return 0;
 }
+
+void dm_offered_objects(const Dm *dm, GArray *ret) {
+        const AppOps *apps = dm->config.apps;
+
+        if (apps && apps->offered)
+                apps->offered(dm->config.apps_userdata, ret);
+}

@@ -132,6 +132,9 @@ int dm_apply(Dm *dm, const Op *ops, size_t n, OpError *error, uint64_t now_usec)
  * ones that are mandatory or handled. -ENOENT when there is nothing at prefix. */
 int dm_walk(const Dm *dm, const Path *prefix, TreeVisit visit, void *userdata);
 
+/* Appends the objects (uint16_t) that applications offer to create instances of. */
+void dm_offered_objects(const Dm *dm, GArray *ret);
+
 /* --- for Data.List, ListObservations, and keeping attributes on disk --- */
 typedef struct ObservationInfo {
         uint16_t ssid;

@@ -32,32 +32,55 @@ static const char *content_formats(Version lwm2m) {
         }
 }
 
-static void add_object(GString *s, const Tree *tree, const Path *instance, Version lwm2m) {
-        const ObjectDef *def = tree_object_def(tree, instance->id[0], instance->id[1]);
-        Version usual = rd_links_default_version(instance->id[0], lwm2m);
+/* instance -1: there is none. Otherwise, without a version there is nothing to tell: </3/0> alone
+ * says that object 3 is there. */
+static void add_object(GString *s, const Tree *tree, uint16_t object, int instance, Version lwm2m) {
+        const ObjectDef *def = tree_object_def(tree, object, instance);
+        Version usual = rd_links_default_version(object, lwm2m);
 
-        /* Without a version there is nothing to tell, and </3/0> alone says that object 3 is there.
-         */
-        if (!def || (def->version.major == usual.major && def->version.minor == usual.minor))
-                return;
-        g_string_append_printf(s, ",</%u>;ver=%u.%u", instance->id[0], def->version.major,
-                               def->version.minor);
+        if (def && (def->version.major != usual.major || def->version.minor != usual.minor))
+                g_string_append_printf(s, ",</%u>;ver=%u.%u", object, def->version.major,
+                                       def->version.minor);
+        else if (def && instance < 0)
+                g_string_append_printf(s, ",</%u>", object);
 }
 
-char *rd_links_format(const Tree *tree, Version lwm2m) {
+static bool is_hidden(uint16_t object) {
+        return object == OBJECT_SECURITY || object == OBJECT_OSCORE;
+}
+
+/* The offered objects from *next on that come before object, which has instances itself. */
+static void add_offered(GString *s, const Tree *tree, const GArray *offered, guint *next,
+                        uint32_t object, Version lwm2m) {
+        for (; offered && *next < offered->len; (*next)++) {
+                const uint16_t id = g_array_index(offered, uint16_t, *next);
+
+                if (id > object)
+                        return;
+                if (*next > 0 && g_array_index(offered, uint16_t, *next - 1) == id)
+                        continue;
+                if (id < object && !is_hidden(id))
+                        add_object(s, tree, id, -1, lwm2m);
+        }
+}
+
+char *rd_links_format(const Tree *tree, const GArray *offered, Version lwm2m) {
         GString *s = g_string_new("</>;rt=\"oma.lwm2m\";ct=");
         Path p = PATH_ROOT;
         int object = -1;
+        guint next = 0;
 
         g_string_append(s, content_formats(lwm2m));
         while (tree_next_instance(tree, &p, &p) == 0) {
-                if (p.id[0] == OBJECT_SECURITY || p.id[0] == OBJECT_OSCORE)
+                if (is_hidden(p.id[0]))
                         continue;
                 if (p.id[0] != object) {
-                        add_object(s, tree, &p, lwm2m);
+                        add_offered(s, tree, offered, &next, p.id[0], lwm2m);
+                        add_object(s, tree, p.id[0], p.id[1], lwm2m);
                         object = p.id[0];
                 }
                 g_string_append_printf(s, ",</%u/%u>", p.id[0], p.id[1]);
         }
+        add_offered(s, tree, offered, &next, UINT32_MAX, lwm2m);
         return g_string_free(s, FALSE);
 }

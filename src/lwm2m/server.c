@@ -329,6 +329,20 @@ static void set_binding(const Server *s, Registration *r) {
                 registration_set_binding(r, s->account->binding, s->env->config->queue_mode);
 }
 
+static gint compare_ids(gconstpointer a, gconstpointer b) {
+        return (int) *(const uint16_t *) a - (int) *(const uint16_t *) b;
+}
+
+static char *format_links(const Server *s, Version version) {
+        const ClientConfig *config = s->env->config;
+        g_autoptr(GArray) offered = g_array_new(FALSE, FALSE, sizeof(uint16_t));
+
+        g_array_append_vals(offered, config->offered, (guint) config->n_offered);
+        dm_offered_objects(s->env->parts->dm, offered);
+        g_array_sort(offered, compare_ids);
+        return rd_links_format(s->env->parts->tree, offered, version);
+}
+
 static Registration *describe(const Server *s, char **ret_links) {
         const ClientConfig *config = s->env->config;
         Registration *r = registration_new();
@@ -339,7 +353,7 @@ static Registration *describe(const Server *s, char **ret_links) {
         r->lifetime_sec = s->account->lifetime_sec;
         r->sms = g_strdup(config->sms);
         set_binding(s, r);
-        *ret_links = rd_links_format(s->env->parts->tree, r->version);
+        *ret_links = format_links(s, r->version);
         r->links_digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, *ret_links, -1);
         return r;
 }

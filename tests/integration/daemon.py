@@ -125,6 +125,9 @@ class Notify:
         self.path.unlink(missing_ok=True)
 
 
+OBJECTS_PATH = f"{SOURCE / 'data' / 'objects'};{Path(__file__).resolve().parent / 'objects'}"
+
+
 def make_config(endpoint, servers, client=None, values=None, **sections):
     """The text of a configuration. `servers` maps a name to a dict of keys, or to a URI."""
     client = {"Endpoint": endpoint, **(client or {})}
@@ -134,8 +137,8 @@ def make_config(endpoint, servers, client=None, values=None, **sections):
             keys = {"Uri": keys}
         keys = {"ShortId": 101 + number, "Lifetime": 300, **keys}
         lines += ["", f"[Server {name}]"] + [f"{k}={v}" for k, v in keys.items() if v is not None]
-    objects = f"{SOURCE / 'data' / 'objects'};{Path(__file__).resolve().parent / 'objects'}"
-    sections = {"Objects": {"Path": objects}, "Values": values or {}, **sections}
+    sections = {"Objects": {"Path": OBJECTS_PATH, **sections.pop("Objects", {})},
+                "Values": values or {}, **sections}
     for name, keys in sections.items():
         lines += ["", f"[{name}]"] + [f"{k}={v}" for k, v in keys.items()]
     return "\n".join(lines) + "\n"

@@ -388,6 +388,20 @@ def test_vanished_removes_when_asked(make_daemon, server, make_client):
     fails("NotFound", other.call, "Data", "Get", "sa{sv}", "/3303/8/5700", {})
 
 
+def test_what_can_be_created_is_registered(make_daemon, server, make_client):
+    """Objects without instances that the configuration or an application offers, as long as it
+    does."""
+    make_daemon({"main": server.uri}, client={"UpdateInterval": 0}, Objects={"Offer": "16;19"})
+    links = server.wait_registered().links
+    assert "</16>" in links and "</19>" in links and "</3304" not in links
+    app = make_client()
+    number = claim(app, "/3304", "/3305/1", create=True)
+    links = server.wait_event("updated", lambda e: e.links).links
+    assert "</3304>" in links and "</3305" not in links and "</16>" in links
+    app.call("Claims", "Release", "u", number)
+    assert "</3304>" not in server.wait_event("updated", lambda e: e.links).links
+
+
 def test_read_is_the_applications(kit, server, client):
     claim(client, "/26241/0/1", read=True)
     client.handle("/app", lambda call: call.reply("a(svx)", [[p, Variant("x", 99), 0] for p in call.args[0]]))

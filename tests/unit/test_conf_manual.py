@@ -36,6 +36,8 @@ def table(source):
         keys["Server NAME", key] = None
     assert 'strcmp(group, "Objects") == 0 && strcmp(name, "Path") == 0' in source
     keys["Objects", "Path"] = None
+    assert 'strcmp(group, "Objects") == 0 && strcmp(name, "Offer") == 0' in source
+    keys["Objects", "Offer"] = None
     assert 'bool is_default = strcmp(name, "Default") == 0' in source
     keys["AccessControl", "Default"] = None
     for key in ("Paused", "MaxSamples", "MaxAge", "FlushOnUpdate"):

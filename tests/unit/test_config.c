@@ -354,7 +354,8 @@ static const struct {
         { "[Values]\n/3/0=x\n", "lwm2md.conf:2: ", "takes no value" },
         { "[Persist]\n/3/0=sometimes\n", "lwm2md.conf:2: ", "not always, server-writes or never" },
         { "[Persist]\nJornal=1\n", "lwm2md.conf:2: ", "neither a known key" },
-        { "[Objects]\nPaths=/x\n", "lwm2md.conf:2: ", "known: Path" },
+        { "[Objects]\nOffer=16;x\n", "lwm2md.conf:2: ", "'x' is not the number of an object" },
+        { "[Objects]\nPaths=/x\n", "lwm2md.conf:2: ", "known: Path, Offer" },
         { "no group\n", "lwm2md.conf: ", "" },
         { "[Client]\nSms=\xff\n", "lwm2md.conf", "" },
 };

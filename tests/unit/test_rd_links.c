@@ -43,7 +43,7 @@ static void create(Device *d, uint16_t object, uint16_t instance, Version versio
 }
 
 static void expect(Device *d, Version lwm2m, const char *expected) {
-        g_autofree char *links = rd_links_format(d->tree, lwm2m);
+        g_autofree char *links = rd_links_format(d->tree, NULL, lwm2m);
 
         assert_string_equal(links, expected);
 }
@@ -89,6 +89,20 @@ static void test_order(void **state) {
         expect(*state, v1_1, ROOT_1_1 ",</7/0>,</3311/1>,</3311/2>,</3311/10>");
 }
 
+/* Objects without instances that somebody offers to create, in the order of numbers. */
+static void test_offered(void **state) {
+        static const uint16_t ids[] = { 0, 3, 6, 16, 16, 3303, 3311, 31999 };
+        g_autoptr(GArray) offered = g_array_new(FALSE, FALSE, sizeof(uint16_t));
+        g_autofree char *links = NULL;
+        Device *d = *state;
+
+        g_array_append_vals(offered, ids, G_N_ELEMENTS(ids));
+        create(d, 3, 0, v1_1);
+        create(d, 3303, 2, v1_1);
+        links = rd_links_format(d->tree, offered, v1_1);
+        assert_string_equal(links, ROOT_1_1 ",</3/0>,</6>,</16>,</3303>;ver=1.1,</3303/2>,</3311>");
+}
+
 static void test_many(void **state) {
         Device *d = *state;
         g_autofree char *links = NULL;
@@ -98,7 +112,7 @@ static void test_many(void **state) {
         for (uint16_t i = 0; i < 20000; i++)
                 assert_int_equal(tree_create(d->tree, 3311, i, v1_0), 0);
         assert_int_equal(tree_commit(d->tree), 0);
-        links = rd_links_format(d->tree, v1_1);
+        links = rd_links_format(d->tree, NULL, v1_1);
         for (const char *p = links; (p = strstr(p, "</3311/")); p++)
                 n++;
         assert_int_equal(n, 20000);
@@ -112,6 +126,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_versions, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_offered, set_up, tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
