@@ -1,69 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lwm2m/client.h"
+#include "lwm2m/client_internal.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/account.h"
-#include "lwm2m/bs_control.h"
-#include "lwm2m/device.h"
-#include "lwm2m/events.h"
-#include "lwm2m/server.h"
-#include "lwm2m/server_object.h"
 #include "util/log.h"
 
 #define ENDPOINT_MAX 255 /* bytes: what one Uri-Query can carry beside "ep=" */
-
-typedef enum RunState { STOPPED, RUNNING, STOPPING } RunState;
-
-#define STOPS_MAX 64
-
-typedef struct Stop {
-        void (*done)(void *userdata);
-        void *userdata;
-} Stop;
-
-struct Client {
-        ClientConfig config; /* texts owned */
-        ClientParts parts;
-        ServerEnv env;
-        ServerObject server_object;
-        Device device;
-        Events *events;
-        GRand *rnd;
-        char *endpoint;
-        GPtrArray *servers; /* by Short Server ID */
-        GPtrArray *retired; /* de-registering, then freed */
-        BsControl *bootstrap;
-        bool register_anew; /* a bootstrap has changed the accounts */
-        Timer *accounts_timer, *retired_timer, *turns_timer, *stop_timer;
-        RunState run;
-        bool paused;
-        bool links_changed;
-        const char *state; /* last one told */
-        GArray *stops;     /* Stop: who waits for the end of a stop */
-        uint64_t now_usec; /* of the last call that knew it: commits carry no time */
-};
 
 static void free_server(void *s) {
         server_free(s);
 }
 
-static Server *at(const GPtrArray *servers, guint i) {
-        return g_ptr_array_index(servers, i);
-}
-
-static Server *find_server(const Client *c, uint16_t ssid) {
-        for (guint i = 0; i < c->servers->len; i++)
-                if (server_account(at(c->servers, i))->ssid == ssid)
-                        return at(c->servers, i);
-        return NULL;
-}
-
 static Server *find_by_instance(const Client *c, uint16_t instance) {
         for (guint i = 0; i < c->servers->len; i++)
-                if (server_account(at(c->servers, i))->server_instance == instance)
-                        return at(c->servers, i);
+                if (server_account(client_at(c->servers, i))->server_instance == instance)
+                        return client_at(c->servers, i);
         return NULL;
 }
 
@@ -84,7 +36,7 @@ const char *client_state(const Client *c) {
             (bs_control_is_waiting(c->bootstrap) && c->servers->len == 0))
                 return "bootstrapping";
         for (guint i = 0; i < c->servers->len; i++) {
-                RdState s = rd_state(server_rd(at(c->servers, i)));
+                RdState s = rd_state(server_rd(client_at(c->servers, i)));
 
                 if (s == RD_REGISTERED || s == RD_UPDATING || s == RD_ASLEEP)
                         return "online";
@@ -134,12 +86,12 @@ static void on_turns(void *userdata, uint64_t now_usec) {
         if (c->run != RUNNING || c->paused)
                 return;
         for (guint i = 0; i < c->servers->len; i++)
-                if (server_account(at(c->servers, i))->has_priority)
-                        g_ptr_array_add(order, at(c->servers, i));
+                if (server_account(client_at(c->servers, i))->has_priority)
+                        g_ptr_array_add(order, client_at(c->servers, i));
         g_ptr_array_sort(order, by_priority);
         for (guint i = 0; i < order->len; i++) {
-                (void) rd_input(server_rd(at(order, i)), RD_TURN, now_usec);
-                if (!lets_next(at(order, i)))
+                (void) rd_input(server_rd(client_at(order, i)), RD_TURN, now_usec);
+                if (!lets_next(client_at(order, i)))
                         break;
         }
 }
@@ -156,7 +108,7 @@ static void finish_stop(Client *c, uint64_t now_usec) {
 
         bs_control_stop(c->bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
-                (void) rd_input(server_rd(at(c->servers, i)), RD_FORCE, now_usec);
+                (void) rd_input(server_rd(client_at(c->servers, i)), RD_FORCE, now_usec);
         g_ptr_array_set_size(c->retired, 0);
         timer_disarm(c->stop_timer);
         timer_disarm(c->retired_timer);
@@ -172,7 +124,7 @@ static void finish_stop(Client *c, uint64_t now_usec) {
 
 static bool all_at_rest(const Client *c) {
         for (guint i = 0; i < c->servers->len; i++)
-                if (rd_state(server_rd(at(c->servers, i))) != RD_IDLE)
+                if (rd_state(server_rd(client_at(c->servers, i))) != RD_IDLE)
                         return false;
         return c->retired->len == 0;
 }
@@ -182,7 +134,7 @@ static void on_retired(void *userdata, uint64_t now_usec) {
 
         c->now_usec = now_usec;
         for (guint i = c->retired->len; i > 0; i--)
-                if (rd_state(server_rd(at(c->retired, i - 1))) == RD_IDLE)
+                if (rd_state(server_rd(client_at(c->retired, i - 1))) == RD_IDLE)
                         g_ptr_array_remove_index(c->retired, i - 1);
         if (c->run == STOPPING && all_at_rest(c))
                 finish_stop(c, now_usec);
@@ -287,7 +239,7 @@ static void follow_accounts(Client *c, uint64_t now_usec) {
                                                       c->config.servers_max, on_problem, c);
 
         for (guint i = c->servers->len; i > 0; i--) {
-                Server *s = at(c->servers, i - 1);
+                Server *s = client_at(c->servers, i - 1);
                 g_autoptr(Account) a = take_account(accounts, server_account(s)->ssid);
 
                 if (a && same_place(a, server_account(s))) {
@@ -322,7 +274,7 @@ static void on_links(Client *c, uint64_t now_usec) {
                 return;
         c->links_changed = false;
         for (guint i = 0; i < c->servers->len; i++)
-                (void) rd_input(server_rd(at(c->servers, i)), RD_CHANGED, now_usec);
+                (void) rd_input(server_rd(client_at(c->servers, i)), RD_CHANGED, now_usec);
 }
 
 static void on_turns_and_links(void *userdata, uint64_t now_usec) {
@@ -383,8 +335,8 @@ static void on_released(void *userdata, uint64_t now_usec) {
         c->now_usec = now_usec;
         for (guint i = 0; i < c->servers->len; i++)
                 if (c->run == RUNNING && !c->paused &&
-                    rd_state(server_rd(at(c->servers, i))) == RD_IDLE)
-                        start_server(c, at(c->servers, i), now_usec);
+                    rd_state(server_rd(client_at(c->servers, i))) == RD_IDLE)
+                        start_server(c, client_at(c->servers, i), now_usec);
         timer_arm(c->turns_timer, now_usec);
 }
 
@@ -597,7 +549,7 @@ static int start(Client *c, const char *endpoint, bool bootstrap, uint64_t now_u
                 log_warning_errno(r, "Cannot fill the Device object, going on without: %m");
         bs_control_start(c->bootstrap, bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
-                start_server(c, at(c->servers, i), now_usec);
+                start_server(c, client_at(c->servers, i), now_usec);
         bs_control_follow(c->bootstrap, c->servers->len, now_usec);
         timer_arm(c->turns_timer, now_usec);
         tell_state(c);
@@ -638,7 +590,8 @@ int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userd
                 g_array_append_vals(c->stops, &(Stop){ done, userdata }, 1);
         bs_control_stop(c->bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
-                (void) rd_input(server_rd(at(c->servers, i)), force ? RD_FORCE : RD_STOP, now_usec);
+                (void) rd_input(server_rd(client_at(c->servers, i)), force ? RD_FORCE : RD_STOP,
+                                now_usec);
         /* done is never called from within. */
         timer_arm(c->stop_timer, now_usec + (force ? 0 : c->config.deregister_timeout_usec));
         timer_arm(c->retired_timer, now_usec);
@@ -649,13 +602,13 @@ int client_sync(Client *c) {
         if (!c->parts.store)
                 return 0;
         for (guint i = 0; i < c->servers->len; i++)
-                server_flush(at(c->servers, i));
+                server_flush(client_at(c->servers, i));
         return store_sync(c->parts.store);
 }
 
 void client_save_last(Client *c) {
         for (guint i = 0; i < c->servers->len; i++)
-                server_save_last(at(c->servers, i));
+                server_save_last(client_at(c->servers, i));
 }
 
 int client_pause(Client *c, uint64_t now_usec) {
@@ -668,7 +621,7 @@ int client_pause(Client *c, uint64_t now_usec) {
         dm_suspend_notifications(c->parts.dm);
         bs_control_pause(c->bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
-                (void) rd_input(server_rd(at(c->servers, i)), RD_PAUSE, now_usec);
+                (void) rd_input(server_rd(client_at(c->servers, i)), RD_PAUSE, now_usec);
         log_info("Paused: no messages and no timers until a resume");
         client_emit(c, "engine-suspended", 0, NULL);
         tell_state(c);
@@ -684,10 +637,10 @@ int client_resume(Client *c, uint64_t now_usec) {
         c->paused = false;
         log_info("Resumed");
         for (guint i = 0; i < c->servers->len; i++)
-                if (server_is_started(at(c->servers, i)))
-                        (void) rd_input(server_rd(at(c->servers, i)), RD_RESUME, now_usec);
+                if (server_is_started(client_at(c->servers, i)))
+                        (void) rd_input(server_rd(client_at(c->servers, i)), RD_RESUME, now_usec);
                 else /* its account came during the pause */
-                        start_server(c, at(c->servers, i), now_usec);
+                        start_server(c, client_at(c->servers, i), now_usec);
         dm_resume_notifications(c->parts.dm, now_usec);
         bs_control_resume(c->bootstrap, now_usec);
         bs_control_follow(c->bootstrap, c->servers->len, now_usec);
@@ -726,139 +679,6 @@ const ClientParts *client_parts(const Client *c) {
 
 const ClientConfig *client_config(const Client *c) {
         return &c->config;
-}
-
-/* --- servers --- */
-
-uint16_t *client_servers(const Client *c, size_t *ret_n) {
-        uint16_t *ids = g_new0(uint16_t, c->servers->len + 1);
-
-        for (guint i = 0; i < c->servers->len; i++)
-                ids[i] = server_account(at(c->servers, i))->ssid;
-        *ret_n = c->servers->len;
-        return ids;
-}
-
-int client_server_info(const Client *c, uint16_t ssid, ServerInfo *ret) {
-        Server *s = find_server(c, ssid);
-
-        if (ssid == BS_SSID)
-                return bs_control_info(c->bootstrap, ret);
-        if (!s)
-                return -ENOENT;
-        server_info(s, ret);
-        return 0;
-}
-
-/* What a user wants of one server; nothing moves while stopped or paused. */
-static int command(Client *c, uint16_t ssid, RdInput input, uint64_t now_usec) {
-        Server *s = find_server(c, ssid);
-
-        if (!s)
-                return -ENOENT;
-        if (c->run != RUNNING)
-                return -ESHUTDOWN;
-        if (c->paused)
-                return -ENOTCONN;
-        c->now_usec = now_usec;
-        return rd_input(server_rd(s), input, now_usec);
-}
-
-int client_update(Client *c, uint16_t ssid, uint64_t now_usec) {
-        int r = -ENOTCONN;
-
-        if (ssid > 0)
-                return command(c, ssid, RD_UPDATE, now_usec);
-        if (c->run != RUNNING)
-                return -ESHUTDOWN;
-        for (guint i = 0; i < c->servers->len; i++)
-                if (command(c, server_account(at(c->servers, i))->ssid, RD_UPDATE, now_usec) == 0)
-                        r = 0;
-        return r;
-}
-
-int client_register(Client *c, uint16_t ssid, uint64_t now_usec) {
-        return command(c, ssid, RD_REGISTER, now_usec);
-}
-
-int client_deregister(Client *c, uint16_t ssid, uint64_t now_usec) {
-        return command(c, ssid, RD_STOP, now_usec);
-}
-
-int client_disable(Client *c, uint16_t ssid, uint32_t seconds, uint64_t now_usec) {
-        Server *s = find_server(c, ssid);
-
-        if (!s)
-                return -ENOENT;
-        if (c->run != RUNNING)
-                return -ESHUTDOWN;
-        if (c->paused)
-                return -ENOTCONN;
-        c->now_usec = now_usec;
-        return rd_disable(server_rd(s), now_usec + seconds * USEC_PER_SEC, now_usec);
-}
-
-int client_enable(Client *c, uint16_t ssid, uint64_t now_usec) {
-        return command(c, ssid, RD_ENABLE, now_usec);
-}
-
-int client_hold_awake(Client *c, uint16_t ssid) {
-        Server *s = find_server(c, ssid);
-
-        if (ssid == 0)
-                c->env.n_holds++;
-        else if (s)
-                awake_hold(server_awake(s));
-        else
-                return -ENOENT;
-        return 0;
-}
-
-int client_release_awake(Client *c, uint16_t ssid, uint64_t now_usec) {
-        Server *s = find_server(c, ssid);
-
-        if (ssid > 0) {
-                if (s)
-                        awake_release(server_awake(s), now_usec);
-                return s ? 0 : -ENOENT;
-        }
-        if (c->env.n_holds > 0 && --c->env.n_holds == 0)
-                for (guint i = 0; i < c->servers->len; i++)
-                        awake_look(server_awake(at(c->servers, i)), now_usec);
-        return 0;
-}
-
-int client_add_account(Client *c, const ServerAccount *account, char **ret_error,
-                       uint64_t now_usec) {
-        int r;
-
-        if (!account->bootstrap && c->servers->len >= c->config.servers_max) {
-                *ret_error = g_strdup_printf("There are %u servers already", c->servers->len);
-                return -ENOSPC;
-        }
-        c->now_usec = now_usec;
-        r = account->bootstrap
-                    ? bs_account_add(c->parts.tree, account, ret_error)
-                    : account_add(c->parts.tree, account, c->config.lifetime_sec, ret_error);
-        if (r >= 0) {
-                log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = account->ssid }),
-                         "account added, %s", account->uri);
-                follow_accounts(c, now_usec);
-        }
-        return r;
-}
-
-int client_remove_account(Client *c, uint16_t ssid, uint64_t now_usec) {
-        int r;
-
-        c->now_usec = now_usec;
-        r = ssid == BS_SSID ? bs_account_remove(c->parts.tree)
-                            : account_remove(c->parts.tree, ssid);
-        if (r >= 0) {
-                log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = ssid }), "account removed");
-                follow_accounts(c, now_usec);
-        }
-        return r;
 }
 
 void client_follow_accounts(Client *c, uint64_t now_usec) {
