@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests made of the input, one after the other, against a small device. Each is answered exactly
- * once, nothing of object 0 is told to anybody or changed, and whatever waits ends with the device.
- */
+/* Requests made of the input, one after the other, against a small device with two servers. Each is
+ * answered exactly once, nothing of object 0, nor of 9/1, which is not for this server, is told to
+ * it or changed, and whatever waits ends with the device. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,11 @@
         "Mandatory><Resources>" items "</Resources><Description2></Description2></Object></LWM2M>"
 
 static const char *const objects[] = {
-        OBJECT(0, ITEM(0, "RW", "Single", "String", "")),
+        OBJECT(0, ITEM(0, "RW", "Single", "String", "") ITEM(10, "RW", "Single", "Integer", "")),
+        OBJECT(1, ITEM(0, "R", "Single", "Integer", "")),
+        OBJECT(2, ITEM(0, "R", "Single", "Integer", "") ITEM(1, "R", "Single", "Integer", "")
+                          ITEM(2, "RW", "Multiple", "Integer", "0..31")
+                                  ITEM(3, "RW", "Single", "Integer", "")),
         OBJECT(9,
                ITEM(0, "RW", "Single", "Integer", "0..100") ITEM(1, "RW", "Single", "String", "")
                        ITEM(2, "RW", "Multiple", "Float", "") ITEM(3, "RW", "Single", "Opaque", "")
@@ -42,7 +46,9 @@ static const int formats[] = { -1,  0,   40,    42,    60,    110,  112,
                                320, 322, 11542, 11543, 11544, 1542, 4711 };
 static const char *const paths[] = { "",        "9",         "9/0",   "9/0/0", "9/0/1", "9/0/2",
                                      "9/0/2/1", "9/0/3",     "9/0/4", "9/0/5", "9/0/6", "9/0/7",
-                                     "9/0/8",   "9/1",       "9/1/0", "0",     "0/0",   "0/0/0",
+                                     "9/0/8",   "9/2",       "9/2/0", "0",     "0/0",   "0/0/0",
+                                     "9/1",     "9/1/1",     "9/1/4", "2",     "2/1",   "2/1/2",
+                                     "2/1/2/2", "2/1/3",     "2/0",   "1/1",   "9/1/2", "9/1/2/1",
                                      "21/0",    "9/0/2/1/1", "x",     "9//0",  "65535", "7/0" };
 static const char *const queries[] = { NULL,   "pmin=1",           "pmin=1&pmax=5",
                                        "pmin", "gt=5&lt=1&st=0.5", "depth=3",
@@ -85,6 +91,19 @@ static void create(Device *d, Path p) {
         g_assert_false(ops_apply(d->tree, ops.v, ops.n, ORIGIN_APP, 0, NULL) < 0);
 }
 
+static void set_integer(Device *d, Path p, int64_t i) {
+        set(d, p, (Value){ .type = VALUE_INTEGER, .i = i });
+}
+
+/* What server 2 may do with that instance of object 9. */
+static void control(Device *d, uint16_t id, uint16_t instance, unsigned rights, uint16_t owner) {
+        create(d, PATH_OI(2, id));
+        set_integer(d, PATH_OIR(2, id, 0), 9);
+        set_integer(d, PATH_OIR(2, id, 1), instance);
+        set_integer(d, PATH_OIRI(2, id, 2, 2), rights);
+        set_integer(d, PATH_OIR(2, id, 3), owner);
+}
+
 static void device_init(Device *d) {
         *d = (Device){
                 .schema = schema_new(),
@@ -99,6 +118,17 @@ static void device_init(Device *d) {
         d->tree = tree_new(d->schema);
         create(d, PATH_OI(0, 0));
         set(d, PATH_OIR(0, 0, 0), value_string(SECRET));
+        create(d, PATH_OI(9, 1));
+        set(d, PATH_OIR(9, 1, 1), value_string(SECRET));
+        for (uint16_t ssid = 1; ssid <= 2; ssid++) {
+                create(d, PATH_OI(0, ssid));
+                set_integer(d, PATH_OIR(0, ssid, 10), ssid);
+                create(d, PATH_OI(1, ssid));
+                set_integer(d, PATH_OIR(1, ssid, 0), ssid);
+        }
+        control(d, 0, 0, ACCESS_ALL, 1);
+        control(d, 1, 1, 0, 1);
+        control(d, 2, ID_RESERVED, ACCESS_CREATE, ID_RESERVED);
         create(d, PATH_OI(9, 0));
         set(d, PATH_OIR(9, 0, 0), (Value){ .type = VALUE_INTEGER, .i = 1 });
         set(d, PATH_OIRI(9, 0, 2, 1), (Value){ .type = VALUE_FLOAT, .d = 0.5 });
@@ -113,7 +143,7 @@ static void device_init(Device *d) {
                 .operations_max = 4,
                 .composite_paths_max = 20,
         });
-        d->peer = peer_new(d->dm, 1);
+        d->peer = peer_new(d->dm, 2);
         peer_set_link(d->peer, fake_link_new(d->transport));
 }
 
@@ -148,7 +178,11 @@ static void check(Device *d) {
                 check_message(&((const Call *) d->transport->sent->pdata[i])->message);
         g_assert_false(tree_get(d->tree, &PATH_OIR(0, 0, 0), &v) < 0 ||
                        strcmp(v->data, SECRET) != 0);
-        g_assert_false(tree_n_instances(d->tree, 0) != 1);
+        g_assert_false(tree_n_instances(d->tree, 0) != 3);
+        g_assert_false(tree_get(d->tree, &PATH_OIR(9, 1, 1), &v) < 0 ||
+                       strcmp(v->data, SECRET) != 0);
+        g_assert_false(tree_get(d->tree, &PATH_OIRI(2, 1, 2, 2), &v) < 0 || v->i != 0);
+        g_assert_false(tree_get(d->tree, &PATH_OIR(2, 1, 3), &v) < 0 || v->i != 1);
 }
 
 static void request(Device *d, Input *in) {
