@@ -155,7 +155,7 @@ def test_an_outage_loses_nothing(make_daemon, make_server, ctl, client):
     """The server is away when the Send is on its way; it comes back at the same address, without
     memory, and gets it."""
     first = TestServer()
-    make_daemon({"main": first.uri}, values={"/3303/0/5700": "21.5"}, client={"BackoffMax": "1"})
+    make_daemon({"main": first.uri}, values={"/3303/0/5700": "21.5", "/1/0/17": "20", "/1/0/18": "1"})
     ctl("wait", "registered", "--server=101", "--timeout=10")
     first.rule("send", silent=True)
     job = call_send(client, "/3303/0/5700")
