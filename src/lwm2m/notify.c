@@ -214,7 +214,7 @@ static int hand_over(Observation *o, const Body *body, uint64_t now_usec) {
         m.format = o->target.format;
         m.payload = body->payload;
         m.request_key = o->request_key;
-        m.observe = observe_save_next_sequence(o);
+        m.observe = notify_body_number(o);
         r = o->observer->dm->config.transport->notify(o->peer->link, &m, on_sent, o, &o->call);
         if (r < 0) {
                 o->call = NULL;

@@ -2,6 +2,7 @@
 #include "lwm2m/notify_body.h"
 
 #include "lwm2m/judge.h"
+#include "lwm2m/observe_save.h"
 #include "lwm2m/samples_read.h"
 
 void body_clear(Body *b) {
@@ -93,11 +94,29 @@ int notify_body_make(Observation *o, const ReadResult *result, Body *ret) {
         return 0;
 }
 
+int notify_body_number(Observation *o) {
+        uint32_t number;
+        int next;
+
+        if (!notify_body_has_samples(o))
+                return observe_save_next_sequence(o);
+        if (series_reader_is_repeating(o->reader) && series_reader_repeats(o->reader, &number))
+                return (int) (number & OBSERVE_MASK);
+        next = observe_save_next_sequence(o);
+        series_reader_sent(o->reader, (uint32_t) next);
+        return next;
+}
+
 /* The rest of what is to be told goes at once, whatever pmin says: it is one report in several
  * messages. */
 static void acknowledge_samples(Observation *o) {
         if (series_reader_taken(o->reader) == 0)
                 return;
+        /* A server that had it before has let it pass, with all that is in it. */
+        if (series_reader_is_repeating(o->reader)) {
+                o->digest = 0;
+                o->pending = MAX(o->pending, PENDING_CHANGE);
+        }
         series_reader_ack(o->reader);
         if (series_reader_waiting(o->reader) == 0)
                 return;

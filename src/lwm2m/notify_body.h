@@ -22,6 +22,9 @@ int notify_body_make(Observation *o, const ReadResult *result, Body *ret);
 /* Some of what o covers is cached: its notifications have samples, each of which is in one, and
  * which leave their cache when it was acknowledged. They are confirmable and not shared. */
 bool notify_body_has_samples(const Observation *o);
+/* The Observe value of the body that was made last: the one it had before if that may have arrived,
+ * so that its server can tell (RFC 7641, section 3.4). */
+int notify_body_number(Observation *o);
 /* The notification of o that was sent last has arrived (acknowledged, or non-confirmable and
  * handed to the network), or it is not known whether it has. Not called when o ends. */
 void notify_body_settled(Observation *o, bool acknowledged);

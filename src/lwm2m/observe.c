@@ -157,6 +157,8 @@ int observe_begin(Request *rq, const ReadTarget *target, Observation **ret) {
         record.target = *target;
         record.own = own;
         *ret = observation_new(rq->peer, &record);
+        if ((*ret)->reader) /* a new observation has numbers of its own */
+                series_reader_forget_sent((*ret)->reader);
         return 0;
 }
 

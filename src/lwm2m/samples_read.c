@@ -83,7 +83,7 @@ int samples_take_body(const Dm *dm, const ReadTarget *target, const ReadResult *
                 if (r < 0)
                         return r;
                 size = g_bytes_get_size(body);
-                if (size <= limit || taken < 2)
+                if (size <= limit || taken < 2 || series_reader_is_repeating(reader))
                         break;
                 max = fewer(taken, size, limit);
                 /* Blocks cannot be avoided: then they should carry something. */

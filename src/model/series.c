@@ -109,9 +109,12 @@ static void pass_first(Series *s, Cache *c, uint32_t n) {
         c->first_seq += n;
         if (c->kept)
                 s->n_samples_kept -= n;
-        for (guint i = c->left->len; i > 0; i--) /* what they spare has gone */
-                if (g_array_index(c->left, Left, i - 1).acked <= c->first_seq)
+        for (guint i = c->left->len; i > 0; i--) { /* what they spare has gone */
+                const Left *left = &g_array_index(c->left, Left, i - 1);
+
+                if (left->acked <= c->first_seq && left->sent <= c->first_seq)
                         g_array_remove_index_fast(c->left, i - 1);
+        }
 }
 
 void cache_drop_first(Series *s, Cache *c, uint32_t n) {
@@ -168,6 +171,7 @@ static void follow_policy(Series *s, Cache *c, const SeriesPolicy *policy) {
 
                         cursor->acked = MIN(cursor->acked, cache_end(c));
                         cursor->taken = MIN(cursor->taken, cache_end(c));
+                        cursor->sent = MIN(cursor->sent, cache_end(c));
                 }
                 shrink(s, c);
         }

@@ -106,6 +106,14 @@ size_t series_reader_taken(const SeriesReader *r); /* since begin, acknowledged 
 void series_reader_pass(SeriesReader *r);
 /* Whether it covers no cache. */
 bool series_reader_is_idle(const SeriesReader *r);
+/* It is about to be sent, with this number. If it is not acknowledged the next message has the same
+ * samples, all of them and no others, and should have the same number, by which its receiver can
+ * tell that it is no news; so after a restart, for kept samples. */
+void series_reader_sent(SeriesReader *r, uint32_t number);
+/* Whether the message begun, or the next one, is such a repetition, and its number. */
+bool series_reader_repeats(const SeriesReader *r, uint32_t *ret_number);
+bool series_reader_is_repeating(const SeriesReader *r); /* the message that was begun */
+void series_reader_forget_sent(SeriesReader *r); /* its receiver knows nothing of those numbers */
 /* Everything taken since begin has arrived. */
 void series_reader_ack(SeriesReader *r);
 /* How many samples wait that were neither acknowledged nor taken. */

@@ -99,6 +99,16 @@ void disk_acked(Series *s, const Cache *c, uint64_t identity, uint64_t acked) {
         append_or_tell(s, c, out);
 }
 
+void disk_sent(Series *s, const Cache *c, const Left *left) {
+        g_autoptr(GByteArray) out = NULL;
+
+        if (!c->kept || s->loading)
+                return;
+        out = g_byte_array_new();
+        series_put_sent(out, &c->path, left->identity, left->sent, left->number);
+        append_or_tell(s, c, out);
+}
+
 void disk_first(Series *s, const Cache *c, uint64_t new_first) {
         g_autoptr(GByteArray) out = NULL;
 
@@ -119,6 +129,13 @@ void disk_removed(Series *s, const Cache *c) {
         append_or_tell(s, c, out);
 }
 
+static void put_left(GByteArray *out, const Cache *c, const Left *left) {
+        if (left->acked > c->first_seq)
+                series_put_acked(out, &c->path, left->identity, left->acked);
+        if (left->sent > MAX(left->acked, c->first_seq))
+                series_put_sent(out, &c->path, left->identity, left->sent, left->number);
+}
+
 static void put_cache(GByteArray *out, const Cache *c) {
         g_autofree Sample *samples = g_new(Sample, c->ring.n);
 
@@ -128,14 +145,14 @@ static void put_cache(GByteArray *out, const Cache *c) {
         for (guint i = 0; i < c->cursors->len; i++) {
                 const Cursor *cursor = c->cursors->pdata[i];
 
-                if (cursor->acked > c->first_seq)
-                        series_put_acked(out, &c->path, cursor->reader->identity, cursor->acked);
+                put_left(out, c,
+                         &(Left){ .identity = cursor->reader->identity,
+                                  .acked = cursor->acked,
+                                  .sent = cursor->sent,
+                                  .number = cursor->reader->number });
         }
-        for (guint i = 0; i < c->left->len; i++) {
-                const Left *left = &g_array_index(c->left, Left, i);
-
-                series_put_acked(out, &c->path, left->identity, left->acked);
-        }
+        for (guint i = 0; i < c->left->len; i++)
+                put_left(out, c, &g_array_index(c->left, Left, i));
 }
 
 void disk_changed(Series *s, const Cache *c) {
@@ -251,6 +268,16 @@ static void load_first(Series *s, const SeriesEntry *e) {
         c->first_seq = MAX(c->first_seq, e->seq);
 }
 
+static void load_left(Cache *c, const SeriesEntry *e) {
+        Left left = { .identity = e->identity, .number = e->number };
+
+        if (e->kind == ENTRY_ACKED)
+                left.acked = MIN(e->seq, cache_end(c));
+        else
+                left.sent = MIN(e->seq, cache_end(c));
+        cache_leave(c, &left);
+}
+
 static void on_entry(void *userdata, const SeriesEntry *e) {
         Load *l = userdata;
         Cache *c;
@@ -260,9 +287,10 @@ static void on_entry(void *userdata, const SeriesEntry *e) {
                 load_samples(l, e);
                 break;
         case ENTRY_ACKED:
+        case ENTRY_SENT:
                 c = series_cache(l->series, &e->path);
                 if (c)
-                        cache_leave(c, e->identity, e->seq);
+                        load_left(c, e);
                 break;
         case ENTRY_FIRST:
                 load_first(l->series, e);

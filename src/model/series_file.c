@@ -45,6 +45,14 @@ void series_put_acked(GByteArray *out, const Path *p, uint64_t identity, uint64_
         cborio_put_uint(out, seq);
 }
 
+void series_put_sent(GByteArray *out, const Path *p, uint64_t identity, uint64_t seq,
+                     uint32_t number) {
+        put_head(out, 5, ENTRY_SENT, p);
+        cborio_put_uint(out, identity);
+        cborio_put_uint(out, seq);
+        cborio_put_uint(out, number);
+}
+
 void series_put_first(GByteArray *out, const Path *p, uint64_t seq) {
         put_head(out, 3, ENTRY_FIRST, p);
         cborio_put_uint(out, seq);
@@ -135,16 +143,16 @@ static int read_samples(Reader *in, SeriesEntry *e) {
 }
 
 int series_entry_next(Reader *in, SeriesEntry *ret) {
-        static const uint8_t lengths[] = { 6, 4, 3, 2 };
+        static const uint8_t lengths[] = { 6, 4, 3, 2, 5 };
         SeriesEntry e = { .n = 0 };
-        uint64_t n, kind;
+        uint64_t n, kind, number = 0;
         int r;
 
         if (in->left == 0)
                 return 0;
         r = read_array(in, &n);
         if (r >= 0)
-                r = read_uint(in, ENTRY_GONE, &kind);
+                r = read_uint(in, ENTRY_SENT, &kind);
         if (r >= 0)
                 r = read_path(in, &e.path);
         if (r < 0)
@@ -154,12 +162,15 @@ int series_entry_next(Reader *in, SeriesEntry *ret) {
         e.kind = (SeriesEntryKind) kind;
         if (e.kind == ENTRY_SAMPLES)
                 r = read_samples(in, &e);
-        if (r >= 0 && e.kind == ENTRY_ACKED)
+        if (r >= 0 && (e.kind == ENTRY_ACKED || e.kind == ENTRY_SENT))
                 r = read_uint(in, UINT64_MAX, &e.identity);
-        if (r >= 0 && (e.kind == ENTRY_ACKED || e.kind == ENTRY_FIRST))
+        if (r >= 0 && (e.kind == ENTRY_ACKED || e.kind == ENTRY_FIRST || e.kind == ENTRY_SENT))
                 r = read_uint(in, UINT64_MAX / 2, &e.seq);
+        if (r >= 0 && e.kind == ENTRY_SENT)
+                r = read_uint(in, UINT32_MAX, &number);
         if (r < 0)
                 return r;
+        e.number = (uint32_t) number;
         *ret = e;
         return 1;
 }

@@ -6,7 +6,9 @@
  *                                                           64-bit words in byte strings
  *   [1, [path], identity, number]     a reader has acknowledged everything below the number
  *   [2, [path], number]               everything below the number has gone
- *   [3, [path]]                       the cache has gone */
+ *   [3, [path]]                       the cache has gone
+ *   [4, [path], identity, number, message]   everything below the number was sent, at the last in
+ * the message of that number */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +21,8 @@ typedef enum SeriesEntryKind {
         ENTRY_SAMPLES,
         ENTRY_ACKED,
         ENTRY_FIRST,
-        ENTRY_GONE
+        ENTRY_GONE,
+        ENTRY_SENT
 } SeriesEntryKind;
 
 typedef struct SeriesEntry {
@@ -27,6 +30,7 @@ typedef struct SeriesEntry {
         Path path;
         ValueType type;
         uint64_t seq, identity;
+        uint32_t number;
         size_t n;
         Reader times, values; /* n words each */
 } SeriesEntry;
@@ -37,6 +41,8 @@ Sample series_entry_sample(const SeriesEntry *e, size_t i);
 void series_put_samples(GByteArray *out, const Path *p, ValueType type, uint64_t seq,
                         const Sample *samples, size_t n);
 void series_put_acked(GByteArray *out, const Path *p, uint64_t identity, uint64_t seq);
+void series_put_sent(GByteArray *out, const Path *p, uint64_t identity, uint64_t seq,
+                     uint32_t number);
 void series_put_first(GByteArray *out, const Path *p, uint64_t seq);
 void series_put_gone(GByteArray *out, const Path *p);
 

@@ -11,6 +11,8 @@ typedef struct Cursor Cursor;
 /* Where a reader stopped that has gone. */
 typedef struct Left {
         uint64_t identity, acked;
+        uint64_t sent;   /* all numbers below may have arrived, in a message … */
+        uint32_t number; /* … of this number */
 } Left;
 
 #define LEFT_MAX 32 /* of one cache */
@@ -33,6 +35,7 @@ struct Cursor {
         SeriesReader *reader;
         uint64_t acked; /* all numbers below this one */
         uint64_t taken; /* and these are in the message; >= acked */
+        uint64_t sent;  /* and these in one of which is not known whether it arrived */
 };
 
 struct SeriesReader {
@@ -42,6 +45,8 @@ struct SeriesReader {
         size_t n_paths;
         GHashTable *cursors; /* Cache * -> Cursor *, owned */
         size_t budget, n_taken;
+        uint32_t number; /* of the message that cursors mean with sent */
+        bool repeating;  /* the message that was begun is that one again */
 };
 
 struct Series {
@@ -80,13 +85,14 @@ size_t cache_visit(const Series *s, const Cache *c, uint64_t from, uint64_t end,
 /* series_reader.c */
 void cache_attach_readers(Series *s, Cache *c); /* a new cache */
 void cache_detach_readers(Cache *c);            /* it goes */
-void cache_leave(Cache *c, uint64_t identity, uint64_t acked);
+void cache_leave(Cache *c, const Left *left);
 /* Drops what every reader has acknowledged. */
 void cache_release(Series *s, Cache *c);
 /* series_disk.c; 0 at once for what is not kept. */
 /* new_first: the number of the first sample that stays. */
 int disk_added(Series *s, const Cache *c, const Sample *samples, size_t n, uint64_t new_first);
 void disk_acked(Series *s, const Cache *c, uint64_t identity, uint64_t acked);
+void disk_sent(Series *s, const Cache *c, const Left *left);
 void disk_first(Series *s, const Cache *c, uint64_t new_first);
 void disk_removed(Series *s, const Cache *c);
 void disk_changed(Series *s, const Cache *c); /* in another way: anew as a whole */

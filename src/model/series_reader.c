@@ -4,7 +4,7 @@
 /* --- who covers what --- */
 static void attach(SeriesReader *r, Cache *c) {
         Cursor *cursor = g_new(Cursor, 1);
-        uint64_t acked = c->first_seq;
+        uint64_t acked = c->first_seq, sent = 0;
 
         for (guint i = 0; i < c->cursors->len; i++) { /* another one of the same name */
                 const Cursor *other = c->cursors->pdata[i];
@@ -18,10 +18,16 @@ static void attach(SeriesReader *r, Cache *c) {
                 if (left->identity != r->identity)
                         continue;
                 acked = MAX(acked, left->acked);
+                sent = left->sent;
+                r->number = left->number;
                 g_array_remove_index_fast(c->left, i - 1);
         }
         acked = MIN(acked, cache_end(c));
-        *cursor = (Cursor){ .cache = c, .reader = r, .acked = acked, .taken = acked };
+        *cursor = (Cursor){ .cache = c,
+                            .reader = r,
+                            .acked = acked,
+                            .taken = acked,
+                            .sent = MIN(sent, cache_end(c)) };
         g_ptr_array_add(c->cursors, cursor);
         g_hash_table_insert(r->cursors, c, cursor);
 }
@@ -87,22 +93,30 @@ SeriesReader *series_reader_new(Series *s, uint64_t identity, const Path *prefix
         return r;
 }
 
-void cache_leave(Cache *c, uint64_t identity, uint64_t acked) {
-        const Left left = { .identity = identity, .acked = MIN(acked, cache_end(c)) };
+static void merge(Left *into, const Left *left) {
+        into->acked = MAX(into->acked, left->acked);
+        if (left->sent > into->acked) {
+                into->sent = left->sent;
+                into->number = left->number;
+        }
+        if (into->sent <= into->acked)
+                into->sent = 0;
+}
 
-        if (left.acked <= c->first_seq)
+void cache_leave(Cache *c, const Left *left) {
+        if (left->acked <= c->first_seq && left->sent <= c->first_seq)
                 return; /* the next one begins there anyway */
         for (guint i = 0; i < c->left->len; i++) {
                 Left *other = &g_array_index(c->left, Left, i);
 
-                if (other->identity == identity) {
-                        other->acked = MAX(other->acked, left.acked);
+                if (other->identity == left->identity) {
+                        merge(other, left);
                         return;
                 }
         }
         if (c->left->len >= LEFT_MAX)
                 g_array_remove_index(c->left, 0);
-        g_array_append_val(c->left, left);
+        g_array_append_vals(c->left, left, 1);
 }
 
 static void unlist(SeriesReader *r, const Path *prefix) {
@@ -126,7 +140,10 @@ SeriesReader *series_reader_free(SeriesReader *r) {
                 Cursor *cursor = value;
 
                 g_ptr_array_remove_fast(cursor->cache->cursors, cursor);
-                cache_leave(cursor->cache, r->identity, cursor->acked);
+                cache_leave(cursor->cache, &(Left){ .identity = r->identity,
+                                                    .acked = cursor->acked,
+                                                    .sent = cursor->sent,
+                                                    .number = r->number });
                 cache_release(r->series, cursor->cache);
         }
         g_hash_table_unref(r->cursors);
@@ -142,10 +159,12 @@ static uint64_t acked_of(const Cursor *cursor) { /* the cache may have gone on w
 
 void series_reader_begin(SeriesReader *r, size_t max) {
         GHashTableIter i;
+        uint32_t number;
         void *value;
 
         r->budget = max;
         r->n_taken = 0;
+        r->repeating = series_reader_repeats(r, &number);
         g_hash_table_iter_init(&i, r->cursors);
         while (g_hash_table_iter_next(&i, NULL, &value)) {
                 Cursor *cursor = value;
@@ -162,13 +181,60 @@ size_t series_reader_take(SeriesReader *r, const Path *p, SeriesVisit visit, voi
         if (!cursor || cursor->taken > acked_of(cursor) || !cache_can_tell(r->series, c))
                 return 0;
         from = acked_of(cursor);
-        end = MIN(cache_end(c), from + r->budget);
-        if (end == from)
+        end = r->repeating ? cursor->sent : MIN(cache_end(c), from + r->budget);
+        if (end <= from)
                 return 0;
         cursor->taken = end;
-        r->budget -= (size_t) (end - from);
+        r->budget -= MIN(r->budget, (size_t) (end - from));
         r->n_taken += (size_t) (end - from);
         return cache_visit(r->series, c, from, end, visit, userdata);
+}
+
+bool series_reader_repeats(const SeriesReader *r, uint32_t *ret_number) {
+        GHashTableIter i;
+        void *value;
+
+        g_hash_table_iter_init(&i, r->cursors);
+        while (g_hash_table_iter_next(&i, NULL, &value)) {
+                const Cursor *cursor = value;
+
+                if (cursor->sent > acked_of(cursor)) {
+                        *ret_number = r->number;
+                        return true;
+                }
+        }
+        return false;
+}
+
+bool series_reader_is_repeating(const SeriesReader *r) {
+        return r->repeating;
+}
+
+void series_reader_sent(SeriesReader *r, uint32_t number) {
+        GHashTableIter i;
+        void *value;
+
+        r->number = number;
+        g_hash_table_iter_init(&i, r->cursors);
+        while (g_hash_table_iter_next(&i, NULL, &value)) {
+                Cursor *cursor = value;
+
+                if (cursor->taken <= acked_of(cursor))
+                        continue;
+                cursor->sent = cursor->taken;
+                disk_sent(
+                        r->series, cursor->cache,
+                        &(Left){ .identity = r->identity, .sent = cursor->sent, .number = number });
+        }
+}
+
+void series_reader_forget_sent(SeriesReader *r) {
+        GHashTableIter i;
+        void *value;
+
+        g_hash_table_iter_init(&i, r->cursors);
+        while (g_hash_table_iter_next(&i, NULL, &value))
+                ((Cursor *) value)->sent = 0;
 }
 
 size_t series_reader_taken(const SeriesReader *r) {
@@ -179,7 +245,7 @@ void series_reader_pass(SeriesReader *r) {
         GHashTableIter i;
         void *value;
 
-        if (r->budget == 0)
+        if (r->budget == 0 || r->repeating)
                 return;
         g_hash_table_iter_init(&i, r->cursors);
         while (g_hash_table_iter_next(&i, NULL, &value)) {

@@ -114,7 +114,9 @@ class LineProcess:
         raise AssertionError(f"unexpected event: {event}")
 
     def close(self):
-        """Ends the program by the end of its input; it must exit with 0."""
+        """Ends the program by the end of its input; it must exit with 0. Once is enough."""
+        if self.process.stdout.closed:
+            return ""
         if self.process.stdin and not self.process.stdin.closed:
             self.process.stdin.close()
         try:

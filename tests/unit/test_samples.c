@@ -46,6 +46,14 @@ static uint32_t cached(const Fixture *f, const char *path) {
         return info.n;
 }
 
+static unsigned times_in(const char *text) {
+        unsigned n = 0;
+
+        for (; (text = strstr(text, "\"v\":")); text++)
+                n++;
+        return n;
+}
+
 /* --- reading --- */
 static void test_read(void **state) {
         Fixture *f = *state;
@@ -212,23 +220,33 @@ static void test_pmax(void **state) {
 
 static void test_lost_on_the_way(void **state) {
         Fixture *f = *state;
+        int number;
 
         cache(f, "/3303/0/5700", (SeriesPolicy){ .samples = 10 });
         observe_as(f, "/3303/0/5700", FORMAT_SENML_JSON, "a");
         set_float(f, "/3303/0/5700", 1);
         pass(f, 0);
+        number = fake_open_call(f->transport, 0)->message.observe;
         peer_set_link(f->peer, NULL); /* whether it arrived is not known */
         set_float(f, "/3303/0/5700", 2);
         pass(f, 5);
         peer_set_link(f->peer, f->link);
         pass(f, 0);
-        assert_string_equal(notified(f), "[{\"bn\":\"/3303/0/5700\",\"bt\":1700001000,\"v\":1},"
-                                         "{\"t\":0.000000001,\"v\":2}]");
-        /* The server does not answer: it forgets, and later asks again. */
+        /* The same once more, by which the server can tell: RFC 7641, section 3.4. */
+        assert_string_equal(notified(f), "[{\"bt\":1700001000,\"n\":\"/3303/0/5700\",\"v\":1}]");
+        assert_int_equal(fake_open_call(f->transport, 0)->message.observe, number);
+        acknowledge(f);
+        assert_string_equal(
+                notified(f),
+                "[{\"bt\":1700001000,\"n\":\"/3303/0/5700\",\"t\":0.000000001,\"v\":2}]");
+        assert_int_equal(fake_open_call(f->transport, 0)->message.observe, number + 1);
+        /* The server does not answer: it has forgotten, and later asks again. */
         fake_call_end(fake_open_call(f->transport, 0), -ETIMEDOUT, f->now);
+        set_float(f, "/3303/0/5700", 3);
         assert_int_equal(cached(f, "/3303/0/5700"), 2);
         observe_as(f, "/3303/0/5700", FORMAT_SENML_JSON, "b");
         pass(f, 0);
+        assert_int_equal(times_in(notified(f)), 2);
         acknowledge(f);
         assert_int_equal(cached(f, "/3303/0/5700"), 0);
 }
@@ -289,14 +307,6 @@ static void test_observer_without_time(void **state) {
         pass(f, 0);
         acknowledge(f);
         assert_int_equal(cached(f, "/3303/0/5700"), 0);
-}
-
-static unsigned times_in(const char *text) {
-        unsigned n = 0;
-
-        for (; (text = strstr(text, "\"v\":")); text++)
-                n++;
-        return n;
 }
 
 /* More than a message holds goes in several, each acknowledged by itself. */

@@ -697,6 +697,49 @@ static void test_file_is_written_anew(void **state) {
         close(fd);
 }
 
+/* A message that was on its way when the daemon was killed: the same once more. */
+static void test_repeated_after_a_kill(void **state) {
+        int fd = open_folder();
+        Series *s = series_kept(fd, complain, NULL);
+        SeriesReader *r = series_reader_new(s, 7, &p1, 1), *other = series_reader_new(s, 8, &p1, 1);
+        uint32_t number = 0;
+
+        for (int i = 0; i < 5; i++)
+                add(s, &p1, i, i);
+        g_free(text_of_take(r, &p1, 1));
+        series_reader_sent(r, 41);
+        series_reader_ack(r);
+        assert_text(text_of_take(r, &p1, 2), "1=1 2=2 ");
+        assert_false(series_reader_repeats(r, &number));
+        series_reader_sent(r, 42);
+        add(s, &p1, 9, 9);
+        series_reader_free(r);
+        series_reader_free(other);
+        series_free(s);
+
+        for (int turn = 0; turn < 2; turn++) {
+                s = series_kept(fd, complain, NULL);
+                r = series_reader_new(s, 7, &p1, 1);
+                assert_true(series_reader_repeats(r, &number));
+                assert_int_equal(number, 42);
+                if (turn == 0) { /* what was sent goes again as a whole, whatever fits */
+                        assert_text(text_of_take(r, &p1, 1), "1=1 2=2 ");
+                        assert_true(series_reader_is_repeating(r));
+                } else { /* or it is not known to whom it goes any more */
+                        series_reader_forget_sent(r);
+                        assert_text(text_of_take(r, &p1, 1), "1=1 ");
+                        series_reader_ack(r);
+                        assert_text(text_of_take(r, &p1, 10), "2=2 3=3 4=4 9=9 ");
+                }
+                series_reader_free(r);
+                other = series_reader_new(s, 8, &p1, 1);
+                assert_false(series_reader_repeats(other, &number));
+                series_reader_free(other);
+                series_free(s);
+        }
+        close(fd);
+}
+
 static bool kept_now;
 static bool sometimes(void *userdata, const Path *p) {
         return kept_now;
@@ -751,6 +794,7 @@ int main(void) {
                 DISK_TEST(test_torn_file),
                 DISK_TEST(test_damaged_file),
                 DISK_TEST(test_file_is_written_anew),
+                DISK_TEST(test_repeated_after_a_kill),
                 DISK_TEST(test_kept_changes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
