@@ -80,7 +80,7 @@ static const Reason silences[] = {
         { 1, -ETIMEDOUT, "the server has gone silent in the middle of the handshake" },
         { 2, -EKEYREJECTED,
           "the server does not answer the end of the handshake: it has another key for our "
-          "identity" },
+          "identity, or does not know it" },
         { 3, -EKEYREJECTED, "the server went silent after our certificate" },
 };
 

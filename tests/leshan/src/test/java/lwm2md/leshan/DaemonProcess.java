@@ -38,6 +38,7 @@ final class DaemonProcess implements AutoCloseable {
     private final Path folder;
     private final Map<String, String> client = new LinkedHashMap<>();
     private final Map<String, String> values = new LinkedHashMap<>();
+    private final Map<String, String> security = new LinkedHashMap<>();
     private final List<Process> helpers = new ArrayList<>();
     private URI server;
     private URI bootstrapServer;
@@ -54,6 +55,7 @@ final class DaemonProcess implements AutoCloseable {
         client.put("Version", "1.1");
         client.put("Lifetime", Long.toString(LOWEST_LIFETIME));
         client.put("UpdateInterval", "1"); /* tests wait for Updates */
+        security.put("SecurityMode", "nosec");
     }
 
     /** A setting that must be there; without it the suite would test nothing. */
@@ -80,6 +82,12 @@ final class DaemonProcess implements AutoCloseable {
     /** A key of [Client]. */
     DaemonProcess client(String key, String value) {
         client.put(key, value);
+        return this;
+    }
+
+    /** A key of [Server] that is about security. */
+    DaemonProcess security(String key, Object value) {
+        security.put(key, value.toString());
         return this;
     }
 
@@ -158,7 +166,8 @@ final class DaemonProcess implements AutoCloseable {
         }
         if (server != null) {
             text.append("\n[Server main]\nUri=").append(server).append("\nShortId=").append(SHORT_ID);
-            text.append("\nLifetime=").append(LIFETIME).append("\nSecurityMode=nosec\n");
+            text.append("\nLifetime=").append(LIFETIME).append('\n');
+            security.forEach((key, value) -> text.append(key).append('=').append(value).append('\n'));
         }
         if (bootstrapServer != null)
             text.append("\n[Server boot]\nUri=").append(bootstrapServer).append("\nBootstrap=true\n");

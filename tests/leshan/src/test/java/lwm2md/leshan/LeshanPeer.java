@@ -26,6 +26,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 import org.eclipse.californium.core.coap.CoAP;
@@ -67,6 +68,7 @@ import org.eclipse.leshan.server.registration.RegistrationUpdate;
 import org.eclipse.leshan.server.send.SendListener;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
 import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
+import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServerProtocolProvider;
 
 /** A Leshan server on a loopback port of its own, which remembers what the client did. */
 final class LeshanPeer implements AutoCloseable {
@@ -98,6 +100,7 @@ final class LeshanPeer implements AutoCloseable {
     private final List<Response> received = new CopyOnWriteArrayList<>();
     private final Map<Token, CompletableFuture<Response>> answers = new ConcurrentHashMap<>();
     private final List<EmptyMessage> resets = new CopyOnWriteArrayList<>();
+    private final Protocol protocol;
     private final LeshanServer server;
     private final Endpoint endpoint;
     private volatile Registration registration;
@@ -108,14 +111,24 @@ final class LeshanPeer implements AutoCloseable {
 
     /** With another time that the server thinks a client in queue mode awake. */
     LeshanPeer(ClientAwakeTimeProvider awake) throws IOException {
+        this(Protocol.COAP, builder -> builder.setClientAwakeTimeProvider(awake));
+    }
+
+    /** With DTLS: the settings are those of the server's side. */
+    static LeshanPeer secure(Consumer<LeshanServerBuilder> settings) throws IOException {
+        return new LeshanPeer(Protocol.COAPS, settings);
+    }
+
+    private LeshanPeer(Protocol protocol, Consumer<LeshanServerBuilder> settings) throws IOException {
+        this.protocol = protocol;
         CaliforniumServerEndpointsProvider provider = new CaliforniumServerEndpointsProvider.Builder(
-                new CoapServerProtocolProvider())
+                new CoapServerProtocolProvider(), new CoapsServerProtocolProvider())
                 .setConfiguration(c -> c.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, BODY_BYTES))
-                .addEndpoint(new InetSocketAddress("127.0.0.1", 0), Protocol.COAP).build();
+                .addEndpoint(new InetSocketAddress("127.0.0.1", 0), protocol).build();
         LeshanServerBuilder builder = new LeshanServerBuilder();
         builder.setEndpointsProviders(provider);
         builder.setObjectModelProvider(new VersionedModelProvider(models()));
-        builder.setClientAwakeTimeProvider(awake);
+        settings.accept(builder);
         server = builder.build();
         server.getRegistrationService().addListener(new Registrations());
         server.getObservationService().addListener(new Observations());
@@ -152,7 +165,11 @@ final class LeshanPeer implements AutoCloseable {
     }
 
     URI uri() {
-        return URI.create("coap://127.0.0.1:" + endpoint.getAddress().getPort());
+        return uri("127.0.0.1");
+    }
+
+    URI uri(String host) {
+        return URI.create(protocol.getUriScheme() + "://" + host + ":" + endpoint.getAddress().getPort());
     }
 
     LeshanServer server() {
