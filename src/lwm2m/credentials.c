@@ -58,6 +58,13 @@ GBytes *credentials_bytes(const void *data, size_t n) {
         return g_bytes_new_with_free_func(w->bytes, n, wipe, w);
 }
 
+bool credentials_is_reference(const Value *v) {
+        const size_t n = strlen(CREDENTIALS_REFERENCE);
+
+        return v->type == VALUE_OPAQUE && v->length >= n &&
+               memcmp(v->data, CREDENTIALS_REFERENCE, n) == 0;
+}
+
 static int parse_base64(const char *text, size_t n, GBytes **ret) {
         size_t room = n / 4 * 3 + 3, got = 0;
         g_autofree uint8_t *out = g_malloc(room);

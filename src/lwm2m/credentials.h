@@ -53,6 +53,7 @@ Credentials *credentials_free(Credentials *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Credentials, credentials_free)
 /* Bytes that are wiped when nobody holds them any more. */
 GBytes *credentials_bytes(const void *data, size_t n);
+bool credentials_is_reference(const Value *v); /* file:NAME in place of a key */
 /* Text, hex:… or base64:… (keys in configuration files and on the command line); -EINVAL. */
 int credentials_parse(const char *text, size_t n, GBytes **ret);
 

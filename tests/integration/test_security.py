@@ -109,6 +109,24 @@ def test_server_that_lost_the_session(make_daemon, make_dtls, server, tmp_path, 
     assert not server.take_events("registered")
 
 
+def test_address_that_changes(make_daemon, make_dtls, make_proxy, server, tmp_path, ctl):
+    """A NAT forgets us: without a Connection ID the server cannot tell whose records those are, and
+    the session goes on after a short handshake from the new address."""
+    dtls = make_dtls(server, psk=PSK)
+    nat = make_proxy(f"127.0.0.1:{dtls.port}")
+    make_daemon({"main": psk_keys(f"coaps://127.0.0.1:{nat.port}", tmp_path)},
+                values={"/3303/0/5700": "21.5"})
+    server.wait_registered(EP)
+    dtls.wait_handshake()
+    ctl("wait", "registered", "--server=101")
+    nat.rebind()
+    ctl.run("update")
+    assert dtls.wait_handshake(timeout=40).resumed
+    server.wait_event("updated", endpoint=EP)
+    assert server.read("/3303/0/5700").text == "21.5"
+    assert not server.take_events("registered")
+
+
 def test_server_that_closes_the_session(make_daemon, make_dtls, server, tmp_path, ctl):
     dtls = make_dtls(server, psk=PSK)
     make_daemon({"main": psk_keys(dtls.uri(), tmp_path)})
