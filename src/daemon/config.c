@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/config.h"
+#include "daemon/config_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -134,14 +134,6 @@ static const Key server_keys[] = {
 };
 
 /* What the file being read is, and what was wrong so far. */
-typedef struct Reading {
-        KeyFile *file;
-        GString *errors;
-        Config *config;
-} Reading;
-
-#define complain(in, ...) keyfile_complain((in)->file, __VA_ARGS__)
-
 static int version_parse(const char *text, Version *ret) {
         static const struct {
                 const char *text;
@@ -452,118 +444,6 @@ static void seed_free(gpointer p) {
         g_free(s);
 }
 
-static void put_seed(void *userdata, const Path *path, const char *text, const char *where) {
-        const Config *c = userdata;
-        SeedConfig *s = g_new0(SeedConfig, 1);
-
-        s->path = *path;
-        s->text = g_strdup(text);
-        s->where = g_strdup(where);
-        /* A later file's line for the same path takes the earlier one's place. */
-        for (guint i = 0; i < c->seeds->len; i++) {
-                const SeedConfig *old = g_ptr_array_index(c->seeds, i);
-
-                if (path_equal(&old->path, path)) {
-                        g_ptr_array_remove_index(c->seeds, i);
-                        break;
-                }
-        }
-        g_ptr_array_add(c->seeds, s);
-}
-
-static void add_seed(Reading *in, const char *name, const char *text) {
-        g_autofree char *where = NULL;
-        Path path;
-
-        if (path_parse(name, &path) < 0 || path.n < 2) {
-                complain(in, "Values", name,
-                         "not the path of an Object Instance, resource or resource instance");
-                return;
-        }
-        if (path.n == 2 && *text) {
-                complain(in, "Values", name, "an Object Instance takes no value (write '%s=')",
-                         name);
-                return;
-        }
-        where = g_strdup_printf("%s:%u", in->file->file, keyfile_line(in->file, "Values", name));
-        put_seed(in->config, &path, text, where);
-}
-
-static void add_persist(Reading *in, const char *name, const char *text) {
-        static const char *const policies[] = { "", "always", "server-writes", "never" };
-        PersistConfig p = { 0 };
-
-        if (path_parse(name, &p.prefix) < 0) {
-                complain(in, "Persist", name, "neither a known key (Journal, Batch) nor a path");
-                return;
-        }
-        for (unsigned i = 1; i < G_N_ELEMENTS(policies); i++)
-                if (strcmp(text, policies[i]) == 0)
-                        p.policy = (Persist) i;
-        if (p.policy == PERSIST_DEFAULT)
-                complain(in, "Persist", name, "'%s' is not always, server-writes or never", text);
-        else
-                g_array_append_val(in->config->persist, p);
-}
-
-/* "Default" is the rule for all that no other is about. */
-static void add_access(Reading *in, const char *name, const char *text) {
-        bool is_default = strcmp(name, "Default") == 0;
-        g_autofree char *why = NULL;
-        Path path = PATH_ROOT;
-
-        if (!is_default && (path_parse(name, &path) < 0 || path.n == 0)) {
-                complain(in, "AccessControl", name,
-                         "neither Default nor the path of an object or Object Instance");
-                return;
-        }
-        if (access_policy_add(in->config->access, &path, text, &why) < 0)
-                complain(in, "AccessControl", name, "%s", why);
-}
-
-static void add_cache(Reading *in, const char *name, const char *text) {
-        CacheConfig c = { 0 };
-
-        if (path_parse(name, &c.prefix) < 0 || c.prefix.n == 0)
-                complain(in, "Cache", name,
-                         "not the path of an object, Object Instance, resource or resource "
-                         "instance");
-        else if (series_policy_parse(text, &c.policy) < 0)
-                complain(
-                        in, "Cache", name,
-                        "'%s' is not a number of samples up to %d, and behind it oldest or newest, "
-                        "all or latest",
-                        text, SERIES_SAMPLES_MAX);
-        else
-                g_array_append_val(in->config->caches, c);
-}
-
-static void add_schedule(Reading *in, const char *name, const char *text) {
-        g_autofree char *why = NULL, *where = NULL;
-
-        where = g_strdup_printf("%s:%u", in->file->file,
-                                keyfile_line(in->file, "SendScheduler", name));
-        if (schedule_add(in->config->schedule, name, text, where, &why) < 0)
-                complain(in, "SendScheduler", name, "%s", why);
-}
-
-static void set_offer(Reading *in, const char *text) {
-        g_auto(GStrv) ids = g_strsplit(text, ";", -1);
-        GArray *offered = g_array_new(FALSE, FALSE, sizeof(uint16_t));
-
-        for (char **id = ids; *id; id++) {
-                uint16_t number;
-
-                if (parse_u16(g_strstrip(*id), &number) >= 0)
-                        g_array_append_val(offered, number);
-                else if (**id)
-                        complain(in, "Objects", "Offer", "'%s' is not the number of an object",
-                                 *id);
-        }
-        g_clear_pointer(&in->config->offered, g_array_unref);
-        in->config->offered = offered;
-}
-
 static void read_entry(Reading *in, const char *group, const char *name, const char *text) {
         const Key *key = find_key(group, name);
         g_autofree char *known = NULL;
@@ -571,20 +451,20 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
         if (key)
                 set_key(in, group, key, (char *) in->config + key->offset, text);
         else if (strcmp(group, "Values") == 0)
-                add_seed(in, name, text);
+                config_add_seed(in, name, text);
         else if (strcmp(group, "Persist") == 0)
-                add_persist(in, name, text);
+                config_add_persist(in, name, text);
         else if (strcmp(group, "Cache") == 0)
-                add_cache(in, name, text);
+                config_add_cache(in, name, text);
         else if (strcmp(group, "AccessControl") == 0)
-                add_access(in, name, text);
+                config_add_access(in, name, text);
         else if (strcmp(group, "SendScheduler") == 0)
-                add_schedule(in, name, text);
+                config_add_schedule(in, name, text);
         else if (strcmp(group, "Objects") == 0 && strcmp(name, "Path") == 0) {
                 g_strfreev(in->config->object_paths);
                 in->config->object_paths = g_strsplit(text, ";", -1);
         } else if (strcmp(group, "Objects") == 0 && strcmp(name, "Offer") == 0) {
-                set_offer(in, text);
+                config_set_offer(in, text);
         } else {
                 known = known_keys(group);
                 complain(in, group, name, "unknown key (known: %s)",
@@ -741,7 +621,7 @@ int config_load(const char *file, bool may_be_missing, Config **ret, char **ret_
                 return r < 0 ? r : -EINVAL;
         }
         if (c->schedule)
-                schedule_foreach_seed(c->schedule, put_seed, c);
+                schedule_foreach_seed(c->schedule, config_put_seed, c);
         *ret = g_steal_pointer(&c);
         return 0;
 }
