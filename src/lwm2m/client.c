@@ -448,8 +448,6 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
         c->config.socket = socket_options_copy(&config->socket);
         c->config.options = server_options_copy(config->options, config->n_options);
         c->config.offered = g_memdup2(config->offered, config->n_offered * sizeof(uint16_t));
-        c->config.options =
-                g_memdup2(config->options, config->n_options * sizeof(*config->options));
         c->parts = *parts;
         if (!c->parts.wall_clock_ns)
                 c->parts.wall_clock_ns = system_wall_ns;
@@ -500,7 +498,6 @@ Client *client_free(Client *c) {
         socket_options_clear(&c->config.socket);
         server_options_free((ServerOptions *) c->config.options, c->config.n_options);
         g_free((void *) c->config.offered);
-        g_free((void *) c->config.options);
         g_free(c);
         return NULL;
 }

@@ -38,7 +38,6 @@ def table(source):
     keys["Objects", "Path"] = None
     assert 'strcmp(group, "Objects") == 0 && strcmp(name, "Offer") == 0' in source
     keys["Objects", "Offer"] = None
-    assert 'bool is_default = strcmp(name, "Default") == 0' in source
     keys["AccessControl", "Default"] = None
     for key in ("Paused", "MaxSamples", "MaxAge", "FlushOnUpdate"):
         keys["SendScheduler", key] = None
