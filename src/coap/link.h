@@ -51,19 +51,18 @@ struct Link {
         void *owner;
         uint16_t ssid;
         uint8_t szx;
+        bool aside;                             /* as LinkConfig has it */
+        bool heard;                             /* something came from the server */
+        int refusal;                            /* why it will never come up; told from the loop */
+        int socket_error;                       /* why the socket options could not be had … */
+        char *refusal_text, *socket_error_text; /* … and in words */
         char *peer;
 
         Query *query;
         struct addrinfo *literal; /* the address in the URI, until it is used */
-        bool aside;
-        SocketOptions socket;    /* texts owned */
-        int socket_error;        /* why they could not be had … */
-        char *socket_error_text; /* … in words */
-        int refusal;             /* why it will never come up; told from the loop */
-        char *refusal_text;
-        char *host;     /* the name in the URI; NULL for an address */
-        bool heard;     /* something came from the server */
-        Secure *secure; /* NULL: without security */
+        SocketOptions socket;     /* texts owned */
+        char *host;               /* the name in the URI; NULL for an address */
+        Secure *secure;           /* NULL: without security */
         coap_context_t *context;
         coap_session_t *session;
         int epoll_fd, socket_fd; /* libcoap's; the socket is -1 when not known */

@@ -141,6 +141,19 @@ def test_a_handler_that_takes_its_time_keeps_awake(sleeper, server, client):
     wait_asleep(client)
 
 
+def test_send_follows_the_update(sleeper, server, client, ctl):
+    sleeper()
+    server.rule("update", delay_ms=300)
+    assert ctl("send", "/3303/0/5700") == "status: acked"
+    updated, sent = server.wait_event("updated"), server.wait_event("send")
+    assert sent.t - updated.t > 200_000
+    wait_asleep(client)
+    assert ctl("send", "--now", "/3303/0/5700") == "status: acked"
+    server.wait_event("send")
+    wait_asleep(client)
+    assert server.take_events("updated") == []
+
+
 def test_several_servers_each_in_its_mode(make_daemon, make_server, client):
     """... and an app's value reaches each as its mode says."""
     client.match("type='signal',member='Event'")
