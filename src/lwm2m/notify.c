@@ -120,6 +120,12 @@ static bool is_confirmable(const Observation *o, uint64_t now_usec) {
                now_usec - o->last_confirmed_usec >= CONFIRM_USEC;
 }
 
+/* Another one is on its way to the server. An answer of applications that has come meanwhile is
+ * sent nevertheless: they would have to be asked once more. */
+static bool must_wait(Observation *o, uint64_t now_usec) {
+        return o->peer->n_on_way >= ON_WAY_MAX && !backlog_takes(o) && is_confirmable(o, now_usec);
+}
+
 static void call_over(Observation *o) {
         o->call = NULL;
         if (o->call_confirmable)
@@ -177,15 +183,25 @@ static void on_sent(void *userdata, int error, uint64_t now_usec) {
 }
 
 void notify_withdraw(Observation *o) {
-        Observation *next = g_queue_peek_head(&o->peer->ready);
+        Observer *s = o->observer;
 
         unqueue(o);
         if (!o->call)
                 return;
-        o->observer->dm->config.transport->cancel(o->call);
+        s->dm->config.transport->cancel(o->call);
         call_over(o);
-        if (next && next != o)
-                notify_queue(next);
+        s->withdrawn = true;
+        if (s->n_suspended == 0)
+                timer_arm(s->flush, 0);
+}
+
+/* Nobody hears of what was withdrawn: those that waited for it are let go here. */
+static void send_all_ready(Observer *s, uint64_t now_usec) {
+        if (!s->withdrawn)
+                return;
+        s->withdrawn = false;
+        for (GList *i = s->dm->peers.head; i; i = i->next)
+                send_ready(i->data, now_usec);
 }
 
 static void on_last_sent(void *userdata, int error, uint64_t now_usec) {
@@ -434,8 +450,7 @@ void notify_process(Observation *o, uint64_t now_usec) {
                 send_end(o, error, now_usec);
         } else if (due(o) > now_usec)
                 set_timer(o);
-        else if (o->peer->n_on_way >= ON_WAY_MAX && !backlog_takes(o) &&
-                 is_confirmable(o, now_usec))
+        else if (must_wait(o, now_usec))
                 push(o, &o->peer->ready);
         else
                 look(o, now_usec);
@@ -456,6 +471,7 @@ void notify_on_flush(void *userdata, uint64_t now_usec) {
                 unqueue(o);
                 notify_process(o, now_usec);
         }
+        send_all_ready(s, now_usec);
         notify_bodies_end(s);
         if (!g_queue_is_empty(&s->queue))
                 timer_arm(s->flush, 0);

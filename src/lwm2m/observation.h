@@ -20,6 +20,7 @@ struct Observer {
         GQueue queue; /* of Observation: to be looked at in this turn of the loop */
         Timer *flush;
         unsigned n_suspended;
+        bool withdrawn;     /* a notification was taken back: others may go instead */
         GHashTable *bodies; /* notify_body.c, while flushing */
 };
 

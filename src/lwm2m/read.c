@@ -325,6 +325,10 @@ static int collect(Collector *c, const Path *p) {
         return p->n >= 3 ? collect_resource(c, p) : collect_walk(c, p);
 }
 
+static int compare_paths(const void *a, const void *b) {
+        return path_compare(a, b);
+}
+
 /* Paths of a composite request may overlap: each value is told once, in path order. */
 static void remove_overlaps(ReadResult *r) {
         size_t n = 0;
@@ -336,6 +340,22 @@ static void remove_overlaps(ReadResult *r) {
                 if (!path_equal(&r->v[n].path, &r->v[i].path))
                         r->v[++n] = r->v[i];
         r->n = n + 1;
+}
+
+/* The same for the questions: what is below a path asked for is answered with it. */
+static void remove_asked_twice(GArray *ask) {
+        guint n = 0;
+
+        if (ask->len < 2)
+                return;
+        g_array_sort(ask, compare_paths);
+        for (guint i = 1; i < ask->len; i++) {
+                const Path *last = &g_array_index(ask, Path, n), *p = &g_array_index(ask, Path, i);
+
+                if (!path_covers(last, p))
+                        g_array_index(ask, Path, ++n) = *p;
+        }
+        g_array_set_size(ask, n + 1);
 }
 
 /* Of several paths: those that are not there, not readable, or not for this server. */
@@ -372,6 +392,8 @@ int read_collect(const Dm *dm, const ReadTarget *target, const RecordList *answe
                 if (result.n == 0 && (!ask || ask->len == n_asked))
                         return missing;
                 remove_overlaps(&result);
+                if (ask)
+                        remove_asked_twice(ask);
         } else if (result.n == 0 && answers && is_single(dm, &target->paths[0]))
                 return -ENOENT; /* its application has no value either */
         *ret = result;

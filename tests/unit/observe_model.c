@@ -44,15 +44,16 @@ typedef struct Observation {
         int server, n;
         ModelPath path[MODEL_PATHS];
         ModelAttributes own;
-        int64_t told, evaluated, confirmed, retry; /* when */
-        Values server_has;                         /* what it was told last … */
-        bool known;                                /* … unless that may be lost */
+        int64_t told, evaluated, asked, confirmed, retry; /* when */
+        Values server_has;                                /* what it was told last … */
+        bool known;                                       /* … unless that may be lost */
         bool remembered[LEAVES]; /* conditions need to know what was told of it, and do */
         bool seen[LEAVES];       /* of edge: the value looked at last */
         Reason reason;
         bool concerned[MODEL_PATHS]; /* what reason is about */
         bool path_deleted;           /* perhaps only for a moment */
         bool on_way, on_way_confirmable;
+        bool to_send; /* the application was asked in this moment, and its answer is news */
 } Observation;
 
 typedef struct Written {
@@ -65,7 +66,8 @@ struct Model {
         int64_t now;
         Values now_has, before;
         bool instance[2][MODEL_INSTANCES], instance_before[2][MODEL_INSTANCES];
-        double app[LEAVES];
+        double app;
+        bool app_fails;
         double defaults[MODEL_SERVERS][MODEL_NAMES]; /* 0 is none */
         bool up[MODEL_SERVERS], hold;
         Written *written;
@@ -108,7 +110,7 @@ static bool *instance_at(const Model *m, int object, int instance) {
 /* What a read of the leaf gives. */
 static bool get(const Model *m, size_t leaf, double *ret) {
         if (model_leaves[leaf].asked) {
-                *ret = m->app[leaf];
+                *ret = m->app;
                 return true;
         }
         *ret = m->now_has.value[leaf];
@@ -437,17 +439,73 @@ void model_set_default(Model *m, int server, ModelName name, double value) {
         m->defaults[server][name] = value;
 }
 
-void model_app_value(Model *m, size_t leaf, double value) {
-        m->app[leaf] = value;
+void model_app(Model *m, double value, bool fails) {
+        m->app = value;
+        m->app_fails = fails;
+}
+
+static void touched(Model *m, Observation *o, const void *userdata) {
+        const size_t leaf = *(const size_t *) userdata;
+
+        if (covers_leaf(o, leaf))
+                event(m, o, CHANGED, &model_leaves[leaf].path, false);
+}
+
+void model_touch(Model *m, size_t leaf) {
+        for_each(m, touched, &leaf);
+}
+
+static bool is_asked(const Observation *o) {
+        for (size_t i = 0; i < LEAVES; i++)
+                if (model_leaves[i].asked && covers_leaf(o, i))
+                        return true;
+        return false;
+}
+
+static bool any_conditions(const Model *m, const Observation *o) {
+        if (has_conditions(&o->own))
+                return true;
+        for (size_t i = 0; i < m->n_written; i++)
+                for (int k = 0; k < o->n; k++) {
+                        const ModelPath resource = cut(&o->path[k], o->path[k].n < 3 ? 0 : 3);
+
+                        if (m->written[i].server == o->server &&
+                            has_conditions(&m->written[i].attributes) &&
+                            (model_covers(&o->path[k], &m->written[i].path) ||
+                             (o->path[k].n == 4 && same(&resource, &m->written[i].path))))
+                                return true;
+                }
+        return false;
+}
+
+/* What was told of a leaf is remembered where conditions need it: where it has some; where the
+ * application is asked, of all that was told as soon as one has some. */
+static bool needs_memory(const Model *m, const Observation *o, size_t leaf) {
+        ModelAttributes a;
+
+        return conditions(m, o, leaf, &a) || (is_asked(o) && any_conditions(m, o));
 }
 
 /* The server knows what is there. */
 static void remember(const Model *m, Observation *o) {
         for (size_t i = 0; i < LEAVES; i++) {
+                double d;
+
+                if (!covers_leaf(o, i) || !get(m, i, &d) || o->remembered[i] ||
+                    !needs_memory(m, o, i))
+                        continue;
+                o->remembered[i] = true;
+                o->seen[i] = d > 0;
+        }
+}
+
+/* The same, of what can be known without asking. */
+static void remember_set(const Model *m, Observation *o) {
+        for (size_t i = 0; i < LEAVES; i++) {
                 ModelAttributes a;
 
-                if (!covers_leaf(o, i) || !m->now_has.has[i] || o->remembered[i] ||
-                    !conditions(m, o, i, &a))
+                if (!covers_leaf(o, i) || model_leaves[i].asked || !m->now_has.has[i] ||
+                    o->remembered[i] || !conditions(m, o, i, &a))
                         continue;
                 o->remembered[i] = true;
                 o->seen[i] = m->now_has.value[i] > 0;
@@ -467,12 +525,14 @@ static void look_again(Model *m, Observation *o) {
                 else {
                         if (m->now_has.value[i] != o->server_has.value[i])
                                 reason = CHANGED;
-                        o->remembered[i] = false;
+                        o->remembered[i] = is_asked(o);
                 }
                 event(m, o, reason, &model_leaves[i].path, false);
         }
-        if (o->reason == NOTHING)
-                remember(m, o);
+        if (!any_conditions(m, o))
+                memset(o->remembered, 0, sizeof(o->remembered));
+        else if (o->reason == NOTHING)
+                remember_set(m, o);
 }
 
 static void rewritten(Model *m, int server, const ModelPath *p) {
@@ -492,9 +552,7 @@ static void told(Model *m, Observation *o) {
         o->server_has = read_all(m, o);
         o->known = true;
         for (size_t i = 0; i < LEAVES; i++) {
-                ModelAttributes a;
-
-                o->remembered[i] = o->server_has.has[i] && conditions(m, o, i, &a);
+                o->remembered[i] = o->server_has.has[i] && needs_memory(m, o, i);
                 o->seen[i] = o->server_has.value[i] > 0;
         }
         o->told = o->evaluated = m->now;
@@ -514,6 +572,7 @@ bool model_observe(Model *m, int server, int token, const ModelPath *paths, int 
 
         memset(&fresh, 0, sizeof(fresh));
         fresh.server = server;
+        fresh.asked = -1;
         fresh.n = n;
         fresh.composite = composite;
         fresh.own = *own;
@@ -534,6 +593,8 @@ bool model_observe(Model *m, int server, int token, const ModelPath *paths, int 
         if (!composite && !are_coherent(&both))
                 return false;
         *o = fresh;
+        if (is_asked(o) && m->app_fails)
+                return false;
         o->runs = true;
         o->confirmed = m->now;
         told(m, o);
@@ -580,22 +641,50 @@ static bool is_confirmable(const Model *m, const Observation *o) {
         return yes || !no || m->now - o->confirmed >= DAY;
 }
 
-/* The soonest of: pmin after the last one when there is something to tell, pmax after it. */
-static int64_t due(const Model *m, const Observation *o, bool *ret_repeat) {
-        int64_t t = MODEL_NEVER, repeat = MODEL_NEVER;
+static int64_t sooner(int64_t a, int64_t b) {
+        return a < b ? a : b;
+}
+
+/* Of all paths, those for which the daemon is to hurry most. */
+typedef struct Periods {
+        int64_t pmin, pmax, epmin, epmax; /* pmin: of the paths concerned; MODEL_NEVER is none */
+} Periods;
+
+static Periods periods(const Model *m, const Observation *o) {
+        Periods p = { MODEL_NEVER, MODEL_NEVER, MODEL_NEVER, MODEL_NEVER };
 
         for (int i = 0; i < o->n; i++) {
                 const ModelAttributes a = of_path(m, o, i);
-                const int64_t pmin = period(&a, PMIN), pmax = period(&a, PMAX);
 
-                if (o->reason != NOTHING && (o->concerned[i] || !o->composite) &&
-                    o->told + pmin < t)
-                        t = o->told + pmin;
-                if (pmax > 0 && pmax >= pmin && o->told + pmax < repeat)
-                        repeat = o->told + pmax;
+                if (o->concerned[i] || !o->composite)
+                        p.pmin = sooner(p.pmin, period(&a, PMIN));
+                if (period(&a, PMAX) > 0 && period(&a, PMAX) >= period(&a, PMIN))
+                        p.pmax = sooner(p.pmax, period(&a, PMAX));
+                p.epmin = sooner(p.epmin, period(&a, EPMIN));
+                if (period(&a, EPMAX) > 0 && period(&a, EPMAX) >= period(&a, EPMIN))
+                        p.epmax = sooner(p.epmax, period(&a, EPMAX));
         }
-        *ret_repeat = repeat <= m->now;
-        t = repeat < t ? repeat : t;
+        return p;
+}
+
+static int64_t after(int64_t moment, int64_t period) {
+        return period == MODEL_NEVER ? MODEL_NEVER : moment + period;
+}
+
+/* The soonest of: pmin after the last one when there is something to tell, pmax after it, and epmax
+ * after the application was asked. Whether something changed is not asked before epmin. */
+static int64_t due(const Model *m, const Observation *o, bool *ret_repeat) {
+        const Periods p = periods(m, o);
+        int64_t t = MODEL_NEVER;
+
+        if (o->reason != NOTHING)
+                t = after(o->told, p.pmin);
+        if (o->reason == CHANGED && is_asked(o) && after(o->evaluated, p.epmin) > t)
+                t = after(o->evaluated, p.epmin);
+        if (o->reason == NOTHING && is_asked(o))
+                t = after(o->evaluated, p.epmax);
+        *ret_repeat = after(o->told, p.pmax) <= m->now;
+        t = sooner(t, after(o->told, p.pmax));
         return t != MODEL_NEVER && o->retry > t ? o->retry : t;
 }
 
@@ -618,7 +707,7 @@ static bool is_busy(const Model *m, const Observation *o) {
         return false;
 }
 
-typedef enum Turn { NOT_YET, ENDS, NO_NEWS, SENDS } Turn;
+typedef enum Turn { NOT_YET, ENDS, ASKS, NO_NEWS, SENDS } Turn;
 
 static Turn turn(const Model *m, const Observation *o) {
         bool repeat;
@@ -628,8 +717,12 @@ static Turn turn(const Model *m, const Observation *o) {
                 return NOT_YET;
         if (o->path_deleted && m->now >= o->retry && is_gone(m, o))
                 return ENDS;
+        if (o->to_send)
+                return SENDS;
         if (due(m, o, &repeat) > m->now || is_busy(m, o))
                 return NOT_YET;
+        if (is_asked(o))
+                return ASKS;
         if (is_gone(m, o))
                 return ENDS;
         v = read_all(m, o);
@@ -654,6 +747,89 @@ int64_t model_next(const Model *m) {
                                 next = d;
                 }
         return next;
+}
+
+/* --- asking --- */
+static Reason judge_answer(const Model *m, Observation *o, const Values *v) {
+        Reason reason = o->reason;
+
+        if (reason == NEWS)
+                return reason;
+        if (!any_conditions(m, o))
+                return CHANGED; /* whether it is news shows the comparison */
+        for (size_t i = 0; i < LEAVES; i++) {
+                ModelAttributes a;
+                Reason one = NOTHING;
+
+                if (v->has[i] && !o->remembered[i])
+                        one = CHANGED;
+                else if (v->has[i] && conditions(m, o, i, &a))
+                        one = judge(m, o, i, v->value[i]);
+                else if (o->remembered[i] && (!v->has[i] || v->value[i] != o->server_has.value[i]))
+                        one = CHANGED;
+                reason = one > reason ? one : reason;
+        }
+        return reason;
+}
+
+static void ask(Model *m, Observation *o) {
+        const Values v = read_all(m, o);
+        bool repeat, any = false;
+        Reason reason;
+
+        o->asked = m->now;
+        if (m->app_fails) {
+                o->retry = m->now + RETRY;
+                return;
+        }
+        (void) due(m, o, &repeat);
+        o->evaluated = m->now;
+        o->retry = 0;
+        reason = judge_answer(m, o, &v);
+        if (!repeat && (reason == NOTHING || (reason == CHANGED && equal(&v, &o->server_has)))) {
+                nothing_waits(o);
+                remember(m, o);
+                return;
+        }
+        o->reason = reason;
+        for (int i = 0; i < o->n; i++)
+                any = any || o->concerned[i];
+        for (int i = 0; i < o->n && !any; i++)
+                o->concerned[i] = true;
+        o->to_send = repeat || m->now >= after(o->told, periods(m, o).pmin);
+}
+
+static bool joins(const Model *m, const Observation *o, const Observation *other) {
+        const Periods p = periods(m, other);
+        bool repeat;
+
+        if (other == o || !other->runs || other->composite || other->on_way || other->to_send ||
+            !m->up[other->server] || !same(&other->path[0], &o->path[0]))
+                return false;
+        return due(m, other, &repeat) <= m->now ||
+               (other->reason == NOTHING && p.epmax != MODEL_NEVER &&
+                m->now >= after(other->evaluated, p.epmin));
+}
+
+/* One question serves all of the same path that have something to ask by now. */
+static void ask_with(Model *m, Observation *o) {
+        ask(m, o);
+        for (int s = 0; s < MODEL_SERVERS && !o->composite; s++)
+                for (int t = 0; t < MODEL_OBSERVATIONS; t++)
+                        if (joins(m, o, &m->observation[s][t]))
+                                ask(m, &m->observation[s][t]);
+}
+
+bool model_evaluate(Model *m) {
+        bool any = false;
+
+        for (int s = 0; s < MODEL_SERVERS; s++)
+                for (int t = 0; t < MODEL_OBSERVATIONS; t++)
+                        if (turn(m, &m->observation[s][t]) == ASKS) {
+                                ask_with(m, &m->observation[s][t]);
+                                any = true;
+                        }
+        return any;
 }
 
 static void look(Model *m, Observation *o, const void *userdata) {
@@ -699,7 +875,9 @@ bool model_others_wait(const Model *m, int server, int token) {
                 const Observation *o = &m->observation[server][t];
                 bool repeat;
 
-                if (t != token && o->runs && (due(m, o, &repeat) <= m->now || o->path_deleted))
+                if (t != token && o->runs &&
+                    (due(m, o, &repeat) <= m->now || o->path_deleted || o->to_send ||
+                     o->asked == m->now))
                         return true;
         }
         return false;
@@ -718,6 +896,7 @@ void model_sent(Model *m, int server, int token) {
                 o->confirmed = m->now;
         told(m, o);
         nothing_waits(o);
+        o->to_send = false;
 }
 
 void model_failed(Model *m, int server, int token) {
@@ -727,6 +906,7 @@ void model_failed(Model *m, int server, int token) {
                 o->runs = false;
         else
                 o->retry = m->now + RETRY;
+        o->to_send = false;
 }
 
 void model_arrived(Model *m, int server, int token) {

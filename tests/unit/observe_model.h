@@ -56,11 +56,16 @@ void model_commit(Model *m);
 bool model_has(const Model *m, size_t leaf);
 bool model_has_instance(const Model *m, int object, int instance);
 void model_set_default(Model *m, int server, ModelName name, double value);
-void model_app_value(Model *m, size_t leaf, double value);
+/* What the application would answer; fails: it would not. It answers when it is asked, at once. */
+void model_app(Model *m, double value, bool fails);
+/* The application sets its value in the tree, too, which says nothing but that it may have changed.
+ */
+void model_touch(Model *m, size_t leaf);
 /* unset: names whose attribute is to go. Whether it is taken; nothing changes if not. */
 bool model_write_attributes(Model *m, int server, const ModelPath *p, const ModelAttributes *set,
                             const bool unset[MODEL_NAMES]);
-/* The answer: true, and the observation runs; one with the same token ends. */
+/* The answer: true, and the observation runs. One with the same token ends, unless the request is
+ * refused for what it says. */
 bool model_observe(Model *m, int server, int token, const ModelPath *paths, int n, bool composite,
                    const ModelAttributes *own);
 void model_cancel(Model *m, int server, int token);
@@ -78,13 +83,16 @@ typedef struct ModelNotification {
 
 /* The next time at which something is to be sent, or to be looked at; MODEL_NEVER. */
 int64_t model_next(const Model *m);
+/* Asks the application where that is due; whether it was asked. To be called as soon as something
+ * may be due, and again until it says false. */
+bool model_evaluate(Model *m);
 /* What is not worth a notification after all is forgotten. To be called when everything that
  * happens at a moment has happened. */
 void model_look(Model *m);
 /* Whether the observation has something to be sent now, and what. */
 bool model_pending(const Model *m, int server, int token, ModelNotification *ret);
 bool model_is_observed(const Model *m, int server, int token);
-/* Whether another observation of the server waits for its turn, too. */
+/* Whether another observation of the server waits for its turn, too, or had it just now. */
 bool model_others_wait(const Model *m, int server, int token);
 void model_sent(Model *m, int server, int token);   /* it is on its way */
 void model_failed(Model *m, int server, int token); /* it could not be handed to the network */

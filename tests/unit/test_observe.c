@@ -200,6 +200,30 @@ static void test_cancel(void **state) {
         assert_non_null(strstr(f->events->str, "observer-removed 1 /3303/0/5700; "));
 }
 
+/* What waits behind one that is taken back goes, also when the first in line has no news left. */
+static void test_cancel_lets_go(void **state) {
+        g_autoptr(GBytes) a = g_bytes_new_static("a", 1);
+        Fixture *f = *state;
+
+        observe(f, "/3303/0/5700", "a");
+        observe(f, "/3303/1/5700", "b");
+        observe(f, "/33000/0/1", "c");
+        set_float(f, "/3303/0/5700", 1);
+        pass(f, 0);
+        set_float(f, "/3303/1/5700", 1);
+        pass(f, 0);
+        set_integer(f, "/33000/0/1", 7);
+        pass(f, 0);
+        set_float(f, "/3303/1/5700", 22.5); /* as it was */
+        pass(f, 0);
+        assert_int_equal(fake_n_sent(f->transport), 1);
+        peer_reset(f->peer, a, f->now);
+        pass(f, 0);
+        assert_int_equal(fake_n_sent(f->transport), 2);
+        assert_token(on_way(f, 0), "c");
+        acknowledge(f);
+}
+
 static void test_same_token(void **state) {
         Fixture *f = *state;
 
@@ -696,33 +720,20 @@ static void test_app_cancelled(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                DM_TEST(test_basic),
-                DM_TEST(test_no_news),
-                DM_TEST(test_levels),
-                DM_TEST(test_server_write),
-                DM_TEST(test_codes),
-                DM_TEST(test_cancel),
-                DM_TEST(test_same_token),
-                DM_TEST(test_lost),
-                DM_TEST(test_pmin),
-                DM_TEST(test_pmax),
-                DM_TEST(test_defaults),
-                DM_TEST(test_reversed),
-                DM_TEST(test_own_attributes),
-                DM_TEST(test_link),
-                DM_TEST(test_broken_way),
-                DM_TEST(test_hold),
-                DM_TEST(test_many_changes),
-                DM_TEST(test_deleted),
-                DM_TEST(test_replaced_stays),
-                DM_TEST(test_drop),
-                DM_TEST(test_limit),
-                DM_TEST(test_servers),
-                DM_TEST(test_forget_attributes),
-                DM_TEST(test_composite),
-                DM_TEST(test_composite_limit),
-                DM_TEST(test_composite_root),
-                DM_TEST(test_app),
+                DM_TEST(test_basic),          DM_TEST(test_no_news),
+                DM_TEST(test_levels),         DM_TEST(test_server_write),
+                DM_TEST(test_codes),          DM_TEST(test_cancel),
+                DM_TEST(test_cancel_lets_go), DM_TEST(test_same_token),
+                DM_TEST(test_lost),           DM_TEST(test_pmin),
+                DM_TEST(test_pmax),           DM_TEST(test_defaults),
+                DM_TEST(test_reversed),       DM_TEST(test_own_attributes),
+                DM_TEST(test_link),           DM_TEST(test_broken_way),
+                DM_TEST(test_hold),           DM_TEST(test_many_changes),
+                DM_TEST(test_deleted),        DM_TEST(test_replaced_stays),
+                DM_TEST(test_drop),           DM_TEST(test_limit),
+                DM_TEST(test_servers),        DM_TEST(test_forget_attributes),
+                DM_TEST(test_composite),      DM_TEST(test_composite_limit),
+                DM_TEST(test_composite_root), DM_TEST(test_app),
                 DM_TEST(test_app_cancelled),
         };
 

@@ -35,7 +35,9 @@ typedef struct Walk {
         unsigned step;
         int64_t start; /* of the model's clock, milliseconds */
         guint n_seen;
-        bool held;
+        bool held, app_fails;
+        double app_value;
+        guint n_answered;
         unsigned n_notifications;
         GQueue history; /* of text */
 } Walk;
@@ -240,6 +242,41 @@ static void forget_finished(Walk *w) {
         w->n_seen = 0;
         fake_forget_answers(w->f->transport);
         g_string_truncate(w->f->events, 0);
+        g_ptr_array_set_size(w->f->apps->calls, 0);
+        w->n_answered = 0;
+}
+
+/* The application answers what it was asked. */
+static void answer(Walk *w) {
+        const GPtrArray *calls = w->f->apps->calls;
+
+        while (w->n_answered < calls->len) {
+                g_auto(RecordList) l = { .v = NULL };
+                Value v = { .type = VALUE_FLOAT, .d = w->app_value };
+                const Path p = PATH_OIR(33003, 0, 0);
+                AppCall *c = calls->pdata[w->n_answered++];
+
+                if (!c->pending)
+                        continue;
+                note(w, "     asked for %s", c->what);
+                record_list_add(&l, &p, &v, RECORD_NO_TIME);
+                fake_app_answer(c, w->app_fails ? -EIO : 0, NULL, w->app_fails ? NULL : &l,
+                                w->f->now);
+        }
+}
+
+/* Timers run, the application answers, the model asks it too: until nobody has more to do. */
+static void settle_timers(Walk *w) {
+        do {
+                const guint n_calls = w->f->apps->calls->len;
+                bool asked;
+
+                timerq_run(w->f->timers, w->f->now);
+                asked = model_evaluate(w->model);
+                if (w->f->apps->calls->len > n_calls && !asked)
+                        differ(w, "the application was asked");
+                answer(w);
+        } while (timerq_next(w->f->timers) <= w->f->now);
 }
 
 /* Everything that happens now. */
@@ -249,8 +286,8 @@ static void settle(Walk *w) {
         do {
                 while (w->n_seen < sent->len)
                         check_sent(w, sent->pdata[w->n_seen++]);
-                timerq_run(w->f->timers, w->f->now);
-        } while (w->n_seen < sent->len || timerq_next(w->f->timers) <= w->f->now);
+                settle_timers(w);
+        } while (w->n_seen < sent->len);
         model_look(w->model);
         check_nothing_left(w);
         forget_finished(w);
@@ -258,7 +295,7 @@ static void settle(Walk *w) {
 
 /* --- steps --- */
 static size_t draw_leaf(Walk *w) {
-        return draw(w, (uint32_t) model_n_leaves - 2);
+        return draw(w, (uint32_t) model_n_leaves);
 }
 
 static double draw_value(Walk *w, size_t leaf) {
@@ -358,7 +395,7 @@ static void step_unset(Walk *w) {
 }
 
 static ModelPath draw_path(Walk *w) {
-        ModelPath p = model_leaves[draw_leaf(w)].path;
+        ModelPath p = model_leaves[chance(w, 20) ? model_n_leaves - 2 : draw_leaf(w)].path;
         const int n = 1 + (int) draw(w, (uint32_t) p.n);
 
         /* Resources more often than the rest. */
@@ -490,6 +527,10 @@ static void step_observe(Walk *w, int server) {
         if (chance(w, 20))
                 query = draw_query(w, &own, NULL, true);
         code = ask_for(w, paths, n, composite, query, token, 0);
+        if (code == 0) { /* it waits for the application */
+                answer(w);
+                code = fake_last_answer(w->f->transport)->code;
+        }
         runs = model_observe(w->model, server, token, paths, n, composite, &own);
         if (runs != (code == CODE(2, 5)))
                 differ(w, "server %d: answered %u.%02u %s", server, code >> 5, code & 31,
@@ -543,6 +584,25 @@ static void step_hold(Walk *w) {
                 dm_resume_notifications(w->f->dm, w->f->now);
 }
 
+static void step_app(Walk *w) {
+        static const Path asked = PATH_OIR(33003, 0, 0);
+        g_auto(OpList) ops = { .v = NULL };
+        Value v = { .type = VALUE_FLOAT, .d = 1 };
+
+        if (chance(w, 30)) {
+                note(w, "touch %s", PATH_TEXT(&asked));
+                op_list_add(&ops, OP_SET, &asked, &v);
+                if (dm_apply(w->f->dm, ops.v, ops.n, NULL, w->f->now) < 0)
+                        differ(w, "not set");
+                model_touch(w->model, model_n_leaves - 2);
+                return;
+        }
+        w->app_fails = chance(w, 10);
+        w->app_value = draw(w, 20) / 2.0;
+        note(w, "the application has %g%s", w->app_value, w->app_fails ? ", and fails" : "");
+        model_app(w->model, w->app_value, w->app_fails);
+}
+
 /* One that stayed on its way. */
 static void step_end_call(Walk *w) {
         const unsigned n = fake_n_open(w->f->transport);
@@ -558,7 +618,7 @@ static void step_broken(Walk *w) {
         note(w, "the network is broken");
         w->f->transport->send_error = -ENETUNREACH;
         step_set(w);
-        pass(w->f, 0);
+        settle_timers(w);
         for (int s = 0; s < MODEL_SERVERS; s++)
                 for (int t = 0; t < MODEL_OBSERVATIONS; t++) {
                         ModelNotification n;
@@ -596,7 +656,9 @@ static void do_step(Walk *w) {
         const uint32_t kind = draw(w, 100);
 
         w->f->peer = w->peer[server];
-        if (kind < 40)
+        if (kind < 6)
+                step_app(w);
+        else if (kind < 40)
                 step_set(w);
         else if (kind < 65)
                 step_time(w);
@@ -667,9 +729,15 @@ static void prepare(Walk *w) {
         peer_set_link(w->peer[1], w->link[1]);
         for (int s = 0; s < MODEL_SERVERS; s++)
                 peer_set_version(w->peer[s], (Version){ 1, 2 });
+        create(f, "/33003/0");
+        set_float(f, "/33003/0/1", 0);
+        fake_apps_claim(f->apps, "/33003/0/0", APP_READ);
         pass(f, 0);
         w->start = (int64_t) (f->now / USEC_PER_MSEC);
         w->model = model_new();
+        model_begin(w->model);
+        model_set(w->model, model_n_leaves - 1, 0);
+        model_commit(w->model);
 }
 
 static unsigned walk(uint64_t seed, unsigned n_steps) {
