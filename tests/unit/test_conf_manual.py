@@ -90,7 +90,9 @@ def self_test(keys, man):
 
 
 def main():
-    keys = table(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    source = Path(sys.argv[1])
+    entries = source.with_name("config_entries.c")  # the groups whose keys are paths
+    keys = table(source.read_text(encoding="utf-8") + entries.read_text(encoding="utf-8"))
     man = manual(Path(sys.argv[2]).read_text(encoding="utf-8"))
     errors = compare(keys, man)
     print("\n".join(errors) or f"{len(keys)} keys agree")
