@@ -45,7 +45,7 @@ static void warn_of_mode(const char *path, const struct stat *st) {
 
 static int read_file(const char *path, GBytes **ret, char **ret_error) {
         autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        struct stat st;
+        struct stat st = { 0 };
         int r;
 
         if (fd < 0 || fstat(fd, &st) < 0)
