@@ -10,6 +10,7 @@
 #include "lwm2m/bs_dm.h"
 #include "lwm2m/catalog.h"
 #include "lwm2m/server_tell.h"
+#include "lwm2m/session.h"
 #include "util/log.h"
 
 #define DIAGNOSTIC_MAX 256 /* bytes of a server's error text that are kept */
@@ -93,9 +94,10 @@ static const LinkEvents link_events = { .up = on_up, .down = on_down, .request =
 
 static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec) {
         BsServer *s = userdata;
-
         LinkConfig lc = { .uri = s->account->uri,
                           .ssid = BS_SSID,
+                          .ignore_dates =
+                                  session_ignores_dates(wall_ns(s), config(s)->dates_need_clock),
                           .socket = client_config_socket(config(s), BS_SSID),
                           .credentials = s->account->credentials };
         g_autofree char *why = NULL;

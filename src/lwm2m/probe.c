@@ -6,6 +6,7 @@
 
 #include "lwm2m/bs_account.h"
 #include "lwm2m/server.h"
+#include "lwm2m/session.h"
 #include "lwm2m/server_tell.h"
 
 enum {
@@ -33,6 +34,10 @@ struct Probe {
         ProbeDone done;
         void *userdata;
 };
+
+static int64_t wall_ns(const Probe *p) {
+        return p->parts->wall_clock_ns();
+}
 
 static bool is_secured(const Probe *p) {
         return account_uri_is_secure(p->account->uri);
@@ -231,6 +236,8 @@ static void open_link(Probe *p, uint64_t now_usec) {
                               .ssid = p->ssid,
                               .socket = client_config_socket(client_config(p->client), p->ssid),
                               .aside = true,
+                              .ignore_dates = session_ignores_dates(
+                                      wall_ns(p), client_config(p->client)->dates_need_clock),
                               .credentials = p->account->credentials };
         g_autofree char *why = NULL;
         int r;

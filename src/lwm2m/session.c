@@ -134,6 +134,10 @@ GBytes *session_to_resume(Session *s, int64_t wall_ns) {
         return s->session;
 }
 
+bool session_ignores_dates(int64_t wall_ns, bool clockless) {
+        return clockless && wall_ns / NSEC_PER_SEC < CLOCK_SET_SEC;
+}
+
 LinkConfig session_link_config(Session *s, const Account *account, int64_t wall_ns,
                                bool clockless) {
         return (LinkConfig){
@@ -141,7 +145,7 @@ LinkConfig session_link_config(Session *s, const Account *account, int64_t wall_
                 .ssid = account->ssid,
                 .credentials = account->credentials,
                 .session = session_to_resume(s, wall_ns),
-                .ignore_dates = clockless && wall_ns / NSEC_PER_SEC < CLOCK_SET_SEC,
+                .ignore_dates = session_ignores_dates(wall_ns, clockless),
         };
 }
 

@@ -21,6 +21,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Session, session_free)
 /* For the next link; borrows from both. clockless: dates of certificates do not count before the
  * clock was set. */
 LinkConfig session_link_config(Session *s, const Account *account, int64_t wall_ns, bool clockless);
+bool session_ignores_dates(int64_t wall_ns, bool clockless);
 GBytes *session_to_resume(Session *s, int64_t wall_ns); /* borrowed; NULL: none */
 void session_agreed(Session *s, const LinkSecurity *security, int64_t wall_ns);
 /* The link is closed; failed: why its handshake came to nothing, or 0. */
