@@ -11,6 +11,7 @@
 /* A larger answer would pass the bus's limit of a message, which ends the connection. */
 #define ANSWER_VALUES_MAX 200000
 #define ANSWER_NODES_MAX 100000
+#define PREFIXES_MAX 10000 /* each is a walk, also one that finds nothing */
 
 static bool is_multiple(const Tree *tree, const Path *p) {
         const ResourceDef *def = tree_resource_def(tree, p);
@@ -207,6 +208,9 @@ static int read_prefixes(sd_bus_message *m, GArray *ret, bool *ret_samples, sd_b
                 Path p;
 
                 r = path_argument(m, &p, 0, 4, error);
+                if (r >= 0 && ret->len >= PREFIXES_MAX)
+                        r = bus_error(error, -E2BIG, "More than %d prefixes in one GetMany",
+                                      PREFIXES_MAX);
                 if (r >= 0)
                         g_array_append_val(ret, p);
         }

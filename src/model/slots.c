@@ -95,7 +95,7 @@ uint64_t slot_bytes(const Slot *s) {
         uint64_t n = 0;
 
         if (!s->multiple)
-                return has_bytes(&s->value) ? s->value.length : 0;
+                return sizeof(*s) + (has_bytes(&s->value) ? s->value.length : 0);
         for (uint16_t i = 0; s->items && i < s->items->n; i++)
                 n += slot_bytes(&s->items->v[i]);
         return n;

@@ -37,6 +37,7 @@ Slot slots_take(Slots **s, uint16_t id);
 Instance *instance_new(const ObjectDef *def);
 Slots *slots_free(Slots *s); /* an object instance, too */
 void slot_clear(Slot *s);
-/* Bytes of text and opaque values, and the marks, of a slot and all below it. */
+/* Bytes of the values, that of text and opaque ones with them, and the marks, of a slot and all
+ * below it. */
 uint64_t slot_bytes(const Slot *s);
 uint8_t slot_marks(const Slot *s);

@@ -53,7 +53,8 @@ const Schema *tree_schema(const Tree *t);
 typedef int (*TreePrepare)(void *userdata, Origin origin, uint16_t ssid, const Change *changes,
                            size_t n);
 void tree_on_prepare(Tree *t, TreePrepare func, void *userdata);
-/* Limits: object instances in all, bytes of text and opaque values in all; 0 = none. */
+/* Limits: object instances in all, bytes of values in all: 24 each, and the length of text and
+ * opaque ones; 0 = none. */
 void tree_set_limits(Tree *t, uint32_t instances, uint64_t bytes);
 /* Listeners run in the order they were added. */
 void tree_on_commit(Tree *t, TreeCommitted func, void *userdata);

@@ -138,10 +138,11 @@ static int check_target(const Tree *t, const Path *p, const ResourceDef **ret) {
 /* Room for slot->value to become v, and for one more instance of a multiple resource. */
 static int check_limits(const Tree *t, const Path *p, const Slot *slot, const Value *v) {
         const Slot new_slot = { .value = *v };
+        const uint64_t former = slot ? slot_bytes(slot) : 0, wanted = slot_bytes(&new_slot);
         const Slot *resource;
 
-        if (t->bytes_max > 0 && slot_bytes(&new_slot) > 0 &&
-            t->n_bytes - (slot ? slot_bytes(slot) : 0) + slot_bytes(&new_slot) > t->bytes_max)
+        /* What does not grow is always good, also when the limit was larger once. */
+        if (t->bytes_max > 0 && wanted > former && t->n_bytes - former + wanted > t->bytes_max)
                 return -EDQUOT;
         if (slot || p->n == 3)
                 return 0;

@@ -509,6 +509,11 @@ def test_many_prefixes_cost_little(kit, client, make_client):
     assert after < 10 * before + 0.1, (before, after)
 
 
+def test_get_many_has_an_end(kit, client):
+    client.call("Data", "GetMany", "asa{sv}", ["/26241/0/22"] * 10000, {})
+    fails("LimitReached", client.call, "Data", "GetMany", "asa{sv}", ["/26241/0/22"] * 10001, {}, text="10000")
+
+
 def test_connections_have_a_quota(kit, make_client):
     """Each one that holds something takes a match rule of our connection, of which the bus has 512."""
     clients = [make_client() for _ in range(130)]

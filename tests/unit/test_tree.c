@@ -258,15 +258,20 @@ static void test_bytes_limit(void **state) {
         g_auto(Value) ten = value_string("0123456789"), six = value_string("012345"),
                       none = value_string("");
 
-        tree_set_limits(t, 0, 16);
+        tree_set_limits(t, 0, 2 * 24 + 16);
         assert_int_equal(tree_create(t, 1, 0, (Version){ 0, 0 }), 0);
         assert_int_equal(tree_create(t, 1, 1, (Version){ 0, 0 }), 0);
         assert_int_equal(tree_set(t, &PATH_OIR(1, 0, 0), &ten), 0);
         assert_int_equal(tree_set(t, &PATH_OIR(1, 1, 0), &ten), -EDQUOT);
         assert_int_equal(tree_set(t, &PATH_OIR(1, 1, 0), &six), 0);
-        assert_int_equal(tree_set(t, &PATH_OIR(1, 1, 8), &none), 0);
+        assert_int_equal(tree_set(t, &PATH_OIR(1, 1, 8), &none), -EDQUOT);
         assert_int_equal(tree_set(t, &PATH_OIR(1, 0, 0), &ten), 0); /* replaces its like */
-        assert_int_equal(set_integer(t, PATH_OIR(1, 0, 1), 1), 0);
+        assert_int_equal(set_integer(t, PATH_OIR(1, 0, 1), 1), -EDQUOT);
+        assert_int_equal(set_integer(t, PATH_OIRI(1, 0, 10, 1), 1), -EDQUOT);
+        tree_set_limits(t, 0, 16); /* a smaller limit does not stop what is there */
+        assert_int_equal(tree_set(t, &PATH_OIR(1, 0, 0), &ten), 0);
+        assert_int_equal(tree_set(t, &PATH_OIR(1, 0, 0), &six), 0);
+        tree_set_limits(t, 0, 2 * 24 + 16);
         assert_int_equal(tree_delete(t, &PATH_OI(1, 0)), 0);
         assert_int_equal(tree_set(t, &PATH_OIR(1, 1, 0), &ten), 0);
         tree_abort(t);
