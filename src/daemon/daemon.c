@@ -96,10 +96,13 @@ static int check_account(const Arguments *arguments, const Config *config, const
         g_autofree char *secrets = secrets_directory(arguments);
         CoapConfig cc = { .secrets_directory = secrets, .trust_store = config->trust_store };
         g_autoptr(Credentials) c = NULL;
+        g_autofree char *why = NULL;
         int r;
 
-        r = account_check_uri(s->uri, ret_error);
-        if (r >= 0)
+        r = account_check_uri(s->uri, &why);
+        if (r < 0)
+                *ret_error = g_strdup_printf("Uri: %s", why);
+        else
                 r = config_security_build(&s->security, secrets, &c, ret_error);
         if (r >= 0)
                 r = account_check_security(s->uri, c, ret_error);
