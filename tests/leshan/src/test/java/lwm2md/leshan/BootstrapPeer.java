@@ -12,6 +12,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -30,14 +31,18 @@ final class BootstrapPeer implements AutoCloseable {
     private final int port;
     private final int securePort;
 
-    BootstrapPeer(String name) throws IOException, InterruptedException {
+    /** arguments: those of the program, for certificates. */
+    BootstrapPeer(String name, String... arguments) throws IOException, InterruptedException {
         Path built = Path.of(System.getProperty("lwm2md.bootstrap", "bootstrap/target"));
         assertTrue(Files.isDirectory(built.resolve("lib")), () -> built + " is not built: see README.md");
         Path logs = Path.of(System.getProperty("lwm2md.logs", System.getProperty("java.io.tmpdir")));
         Files.createDirectories(logs);
-        process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx128m",
-                "-cp", built.resolve("classes") + ":" + built.resolve("lib") + "/*",
-                "lwm2md.leshan.bootstrap.BootstrapServer")
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx128m", "-cp",
+                built.resolve("classes") + ":" + built.resolve("lib") + "/*",
+                "lwm2md.leshan.bootstrap.BootstrapServer"));
+        command.addAll(List.of(arguments));
+        process = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.appendTo(logs.resolve(name + ".bootstrap.log").toFile()))
                 .start();
         commands = new PrintWriter(process.outputWriter(StandardCharsets.UTF_8), true);

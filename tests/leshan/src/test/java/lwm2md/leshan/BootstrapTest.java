@@ -3,35 +3,29 @@ package lwm2md.leshan;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.PrivateKey;
+import java.security.cert.Certificate;
+import java.security.cert.X509Certificate;
 import java.util.Base64;
-import java.util.Collection;
 import java.util.HexFormat;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 
 import org.eclipse.leshan.core.ResponseCode;
-import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.core.node.LwM2mResource;
-import org.eclipse.leshan.core.observation.Observation;
 import org.eclipse.leshan.core.request.ExecuteRequest;
 import org.eclipse.leshan.core.request.ReadRequest;
-import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
 import org.eclipse.leshan.server.registration.Registration;
-import org.eclipse.leshan.server.registration.RegistrationListener;
-import org.eclipse.leshan.server.registration.RegistrationUpdate;
 import org.eclipse.leshan.servers.security.InMemorySecurityStore;
 import org.eclipse.leshan.servers.security.NonUniqueSecurityInfoException;
 import org.eclipse.leshan.servers.security.SecurityInfo;
-import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
-import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServerProtocolProvider;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -39,6 +33,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInfo;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -49,13 +44,22 @@ class BootstrapTest {
     private static final byte[] KEY = HexFormat.of().parseHex("00112233445566778899aabbccddeeff");
 
     private static BootstrapPeer bootstrap;
+    private static Pki pki;
     private String name;
     private LeshanPeer peer;
     private DaemonProcess daemon;
 
     @BeforeAll
-    static void startBootstrapServer() throws IOException, InterruptedException {
-        bootstrap = new BootstrapPeer("BootstrapTest");
+    static void startBootstrapServer(@TempDir Path folder) throws Exception {
+        pki = new Pki(folder);
+        pki.authority("ca");
+        pki.issue("server", "ca", "localhost", "DNS:localhost,IP:127.0.0.1", 1);
+        pki.issue("client", "ca", "BootstrapTest-int2", "", 1);
+        Files.write(folder.resolve("key.der"), pki.privateKey("server").getEncoded());
+        Files.write(folder.resolve("server.der"), pki.certificate("server").getEncoded());
+        Files.write(folder.resolve("ca.der"), pki.certificate("ca").getEncoded());
+        bootstrap = new BootstrapPeer("BootstrapTest", folder.resolve("key.der").toString(),
+                folder.resolve("server.der").toString(), folder.resolve("ca.der").toString());
     }
 
     @AfterAll
@@ -78,6 +82,12 @@ class BootstrapTest {
         } finally {
             peer.close();
         }
+    }
+
+    /** Another server, over DTLS. */
+    private void secure(Consumer<LeshanServerBuilder> settings) throws IOException {
+        peer.close();
+        peer = LeshanPeer.secure(settings);
     }
 
     private DaemonProcess unmanaged() throws IOException {
@@ -104,13 +114,36 @@ class BootstrapTest {
         return ((LwM2mResource) peer.send(ResponseCode.CONTENT, new ReadRequest(path)).getContent()).getValue();
     }
 
-    private static String psk(URI server, boolean bootstrap, int instance, int shortId, String identity) {
+    private static String hex(byte[] bytes) {
+        return HexFormat.of().formatHex(bytes);
+    }
+
+    /** The bootstrap server's account over DTLS, as the factory would have it. */
+    private static String secureBootstrap(String host, int mode, byte[] identity, byte[] peerKey, byte[] secret) {
         Base64.Encoder base64 = Base64.getUrlEncoder().withoutPadding();
-        String account = """
-                [{"bn":"/0/%d/","n":"0","vs":"%s"},{"n":"1","vb":%s},{"n":"2","v":0},
-                 {"n":"3","vd":"%s"},{"n":"4","vd":""},{"n":"5","vd":"%s"}""".formatted(instance, server, bootstrap,
-                base64.encodeToString(identity.getBytes(StandardCharsets.UTF_8)), base64.encodeToString(KEY));
-        return bootstrap ? account + "]" : account + ",{\"n\":\"10\",\"v\":" + shortId + "}]";
+        return """
+                [{"bn":"/0/0/","n":"0","vs":"coaps://%s:%d"},{"n":"1","vb":true},{"n":"2","v":%d},
+                 {"n":"3","vd":"%s"},{"n":"4","vd":"%s"},{"n":"5","vd":"%s"}]
+                """.formatted(host, bootstrap.secureUri().getPort(), mode, base64.encodeToString(identity),
+                base64.encodeToString(peerKey), base64.encodeToString(secret));
+    }
+
+    /** What the bootstrap server is to write as /0/1. */
+    private static void secureAccount(URI server, int mode, byte[] identity, byte[] peerKey, byte[] secret)
+            throws InterruptedException {
+        bootstrap.order("write TLV /0/1 0=s:" + server + " 1=b:false 2=i:" + mode + " 3=o:" + hex(identity) + " 4=o:"
+                + hex(peerKey) + " 5=o:" + hex(secret) + " 10=i:" + SHORT_ID);
+        bootstrap.serverObject("TLV", SHORT_ID, LIFETIME);
+    }
+
+    private static InMemorySecurityStore knows(SecurityInfo client) {
+        InMemorySecurityStore store = new InMemorySecurityStore();
+        try {
+            store.add(client);
+        } catch (NonUniqueSecurityInfoException e) {
+            throw new AssertionError(e);
+        }
+        return store;
     }
 
     @ParameterizedTest
@@ -130,18 +163,37 @@ class BootstrapTest {
     @Test
     @DisplayName("LightweightM2M-1.1-int-1 client initiated bootstrap full (PSK)")
     void int1() throws Exception {
-        try (SecurePeer secure = new SecurePeer(name, "device-1", KEY)) {
-            bootstrap.order("psk " + name + " boot-1 " + HexFormat.of().formatHex(KEY));
-            bootstrap.order("write TLV /0/1 0=s:" + secure.uri() + " 1=b:false 2=i:0 3=o:"
-                    + HexFormat.of().formatHex("device-1".getBytes(StandardCharsets.UTF_8)) + " 4=o: 5=o:"
-                    + HexFormat.of().formatHex(KEY) + " 10=i:" + SHORT_ID).serverObject("TLV", SHORT_ID, LIFETIME);
-            daemon = new DaemonProcess(name, null)
-                    .bootstrapFile(psk(bootstrap.secureUri(), true, 0, 0, "boot-1")).start();
-            bootstrap.awaitSession(name);
-            Registration registration = secure.await();
-            assertEquals(name, registration.getEndpoint());
-            assertEquals(LIFETIME, registration.getLifeTimeInSec());
-        }
+        byte[] identity = "device-1".getBytes(StandardCharsets.UTF_8);
+        byte[] boot = "boot-1".getBytes(StandardCharsets.UTF_8);
+        secure(builder -> builder
+                .setSecurityStore(knows(SecurityInfo.newPreSharedKeyInfo(name, "device-1", KEY))));
+        bootstrap.order("psk " + name + " boot-1 " + hex(KEY));
+        secureAccount(peer.uri(), 0, identity, new byte[0], KEY);
+        daemon = new DaemonProcess(name, null)
+                .bootstrapFile(secureBootstrap("127.0.0.1", 0, boot, new byte[0], KEY)).start();
+        bootstrap.awaitSession(name);
+        awaitRegistration(LIFETIME);
+        assertTrue(daemon.ctl("status").contains("TLS_PSK_WITH_AES_128_CCM_8"));
+    }
+
+    @Test
+    @DisplayName("LightweightM2M-1.1-int-2 client initiated bootstrap full (certificates)")
+    void int2() throws Exception {
+        PrivateKey serverKey = pki.privateKey("server");
+        X509Certificate[] chain = { pki.certificate("server") };
+        Certificate[] trusted = { pki.certificate("ca") };
+        byte[] certificate = pki.certificate("client").getEncoded();
+        byte[] key = pki.privateKey("client").getEncoded();
+        byte[] serverCertificate = pki.certificate("server").getEncoded();
+        secure(builder -> builder.setSecurityStore(knows(SecurityInfo.newX509CertInfo(name)))
+                .setPrivateKey(serverKey).setCertificateChain(chain).setTrustedCertificates(trusted));
+        bootstrap.order("x509 " + name);
+        secureAccount(peer.uri("localhost"), 2, certificate, serverCertificate, key);
+        daemon = new DaemonProcess(name, null)
+                .bootstrapFile(secureBootstrap("localhost", 2, certificate, serverCertificate, key)).start();
+        bootstrap.awaitSession(name);
+        awaitRegistration(LIFETIME);
+        assertTrue(daemon.ctl("status").contains("x509"));
     }
 
     @Test
@@ -250,58 +302,5 @@ class BootstrapTest {
         bootstrap.await("unauthorized " + name);
         assertTrue(daemon.ctl("status").contains("4.00"));
         assertEquals((long) DaemonProcess.SHORT_ID, read("/1/0/0"));
-    }
-
-    /** A server that takes one client over DTLS with a pre-shared key. */
-    private static final class SecurePeer implements AutoCloseable {
-        private final LinkedBlockingQueue<Registration> registrations = new LinkedBlockingQueue<>();
-        private final LeshanServer server;
-        private final CaliforniumServerEndpointsProvider provider;
-
-        SecurePeer(String endpoint, String identity, byte[] key) throws NonUniqueSecurityInfoException {
-            provider = new CaliforniumServerEndpointsProvider.Builder(new CoapsServerProtocolProvider())
-                    .addEndpoint(new InetSocketAddress("127.0.0.1", 0), Protocol.COAPS).build();
-            InMemorySecurityStore store = new InMemorySecurityStore();
-            store.add(SecurityInfo.newPreSharedKeyInfo(endpoint, identity, key));
-            LeshanServerBuilder builder = new LeshanServerBuilder();
-            builder.setEndpointsProviders(provider);
-            builder.setSecurityStore(store);
-            server = builder.build();
-            server.getRegistrationService().addListener(new RegistrationListener() {
-                @Override
-                public void registered(Registration registration, Registration previous,
-                        Collection<Observation> lost) {
-                    registrations.add(registration);
-                }
-
-                @Override
-                public void updated(RegistrationUpdate update, Registration now, Registration before) {
-                    /* of no interest */
-                }
-
-                @Override
-                public void unregistered(Registration registration, Collection<Observation> observations,
-                        boolean expired, Registration next) {
-                    /* of no interest */
-                }
-            });
-            server.start();
-        }
-
-        URI uri() {
-            return URI.create(
-                    "coaps://127.0.0.1:" + provider.getCoapServer().getEndpoints().get(0).getAddress().getPort());
-        }
-
-        Registration await() throws InterruptedException {
-            Registration registration = registrations.poll(LeshanPeer.SOON.toSeconds() * 2, TimeUnit.SECONDS);
-            assertNotNull(registration, "no registration over DTLS");
-            return registration;
-        }
-
-        @Override
-        public void close() {
-            server.destroy();
-        }
     }
 }

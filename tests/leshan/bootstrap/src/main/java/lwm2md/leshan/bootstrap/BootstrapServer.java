@@ -3,9 +3,18 @@ package lwm2md.leshan.bootstrap;
 
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyFactory;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
+import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
@@ -51,13 +60,15 @@ import org.eclipse.leshan.server.security.SecurityInfo;
  * standard output. Lines in: {@code clear}, {@code delete PATH}, {@code discover PATH},
  * {@code read FORMAT PATH}, {@code write FORMAT PATH ID=TYPE:VALUE…} (an instance; types s, i, b, and o for
  * hexadecimal bytes), all of which add to what every later session does, and
- * {@code psk ENDPOINT IDENTITY KEY}. Lines out: {@code ready COAP-PORT COAPS-PORT}, {@code initiated ENDPOINT
+ * {@code psk ENDPOINT IDENTITY KEY} and {@code x509 ENDPOINT}. Lines out: {@code ready COAP-PORT COAPS-PORT}, {@code initiated ENDPOINT
  * FORMAT}, {@code success REQUEST CODE …}, {@code error REQUEST CODE MESSAGE}, {@code end ENDPOINT},
- * {@code failed ENDPOINT CAUSE}.
+ * {@code failed ENDPOINT CAUSE}. Arguments, all or none: its private key (PKCS 8), its certificate, and that of
+ * the authority that clients' certificates come from, each a file in DER.
  */
 public final class BootstrapServer {
     private final List<BootstrapDownlinkRequest<? extends LwM2mResponse>> script = new CopyOnWriteArrayList<>();
     private final Map<String, SecurityInfo> byIdentity = new ConcurrentHashMap<>();
+    private final Map<String, SecurityInfo> byEndpoint = new ConcurrentHashMap<>();
 
     private BootstrapServer() {
     }
@@ -103,8 +114,13 @@ public final class BootstrapServer {
         case "discover" -> script.add(new BootstrapDiscoverRequest(words[1]));
         case "read" -> script.add(new BootstrapReadRequest(ContentFormat.fromName(words[1]), words[2]));
         case "write" -> script.add(write(words[1], words[2], Arrays.asList(words).subList(3, words.length)));
-        case "psk" -> byIdentity.put(words[2],
-                SecurityInfo.newPreSharedKeyInfo(words[1], words[2], HexFormat.of().parseHex(words[3])));
+        case "psk" -> {
+            SecurityInfo info = SecurityInfo.newPreSharedKeyInfo(words[1], words[2],
+                    HexFormat.of().parseHex(words[3]));
+            byIdentity.put(words[2], info);
+            byEndpoint.put(words[1], info);
+        }
+        case "x509" -> byEndpoint.put(words[1], SecurityInfo.newX509CertInfo(words[1]));
         default -> throw new IllegalArgumentException(line);
         }
         tell("did", words[0]);
@@ -114,9 +130,8 @@ public final class BootstrapServer {
         return new BootstrapSecurityStore() {
             @Override
             public Iterator<SecurityInfo> getAllByEndpoint(String endpoint) {
-                List<SecurityInfo> all = byIdentity.values().stream()
-                        .filter(info -> info.getEndpoint().equals(endpoint)).toList();
-                return all.isEmpty() ? null : all.iterator();
+                SecurityInfo info = byEndpoint.get(endpoint);
+                return info == null ? null : List.of(info).iterator();
             }
 
             @Override
@@ -201,13 +216,25 @@ public final class BootstrapServer {
         };
     }
 
-    private LeshanBootstrapServer build() {
+    private static X509Certificate certificate(String file) throws IOException, GeneralSecurityException {
+        try (InputStream in = Files.newInputStream(Path.of(file))) {
+            return (X509Certificate) CertificateFactory.getInstance("X.509").generateCertificate(in);
+        }
+    }
+
+    private LeshanBootstrapServer build(String[] arguments) throws IOException, GeneralSecurityException {
         CaliforniumBootstrapServerEndpointsProvider endpoints = new CaliforniumBootstrapServerEndpointsProvider.Builder(
                 new CoapBootstrapServerProtocolProvider(), new CoapsBootstrapServerProtocolProvider())
                 .addEndpoint(new InetSocketAddress("127.0.0.1", 0), Protocol.COAP)
                 .addEndpoint(new InetSocketAddress("127.0.0.1", 0), Protocol.COAPS).build();
-        LeshanBootstrapServer server = new LeshanBootstrapServerBuilder().setEndpointsProviders(endpoints)
-                .setSecurityStore(securityStore()).setTaskProvider((session, previous) -> tasks()).build();
+        LeshanBootstrapServerBuilder builder = new LeshanBootstrapServerBuilder().setEndpointsProviders(endpoints)
+                .setSecurityStore(securityStore()).setTaskProvider((session, previous) -> tasks());
+        if (arguments.length == 3)
+            builder.setPrivateKey(KeyFactory.getInstance("EC")
+                    .generatePrivate(new PKCS8EncodedKeySpec(Files.readAllBytes(Path.of(arguments[0])))))
+                    .setCertificateChain(new X509Certificate[] { certificate(arguments[1]) })
+                    .setTrustedCertificates(new Certificate[] { certificate(arguments[2]) });
+        LeshanBootstrapServer server = builder.build();
         server.addListener(listener());
         return server;
     }
@@ -217,9 +244,9 @@ public final class BootstrapServer {
         return Integer.toString(endpoint.getURI().getPort());
     }
 
-    public static void main(String[] arguments) throws IOException {
+    public static void main(String[] arguments) throws IOException, GeneralSecurityException {
         BootstrapServer self = new BootstrapServer();
-        LeshanBootstrapServer server = self.build();
+        LeshanBootstrapServer server = self.build(arguments);
         server.start();
         tell("ready", port(server, Protocol.COAP), port(server, Protocol.COAPS));
         try (BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
