@@ -244,6 +244,7 @@ static void disconnected(Bus *b) {
         uint64_t wait_usec;
 
         b->source = loop_source_free(b->source);
+        (void) sleep_set_bus(b->sleep, NULL);
         handlers_set_bus(b->handlers, NULL);
         owners_drop_all(b->owners);
         senders_forget(b->senders);
@@ -390,6 +391,8 @@ static int try_connect(Bus *b) {
                 b->source =
                         loop_add_fd(b->loop, sd_bus_get_fd(b->bus), POLLIN, on_bus, on_prepare, b);
         if (r >= 0)
+                r = sleep_set_bus(b->sleep, b->bus);
+        if (r >= 0)
                 handlers_set_bus(b->handlers, b->bus);
         return r;
 }
@@ -410,6 +413,24 @@ static int connect_now(Bus *b) {
 static void on_reconnect(void *userdata, uint64_t now_usec) {
         (void) connect_now(userdata);
 }
+
+/* --- system sleep --- */
+
+static void on_sleep(void *userdata) {
+        Bus *b = userdata;
+
+        if (b->hooks.sleep)
+                b->hooks.sleep(b->userdata, true);
+}
+
+static void on_wake(void *userdata) {
+        Bus *b = userdata;
+
+        if (b->hooks.sleep)
+                b->hooks.sleep(b->userdata, false);
+}
+
+static const SleepHooks sleep_hooks = { .before = on_sleep, .after = on_wake };
 
 /* --- life --- */
 
@@ -474,6 +495,7 @@ int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
         b->monitors = monitors_new(b);
         b->jobs = jobs_new(b);
         b->tests = tests_new(b);
+        b->sleep = sleep_new(&sleep_hooks, b);
         *ret = b;
         return 0;
 }
@@ -483,6 +505,7 @@ void bus_stop(Bus *b) {
         b->source = loop_source_free(b->source);
         b->jobs = jobs_free(b->jobs);
         b->tests = tests_free(b->tests);
+        b->sleep = sleep_free(b->sleep);
         b->holds = holds_free(b->holds);
         b->monitors = monitors_free(b->monitors);
         b->subscriptions = subscriptions_free(b->subscriptions);

@@ -41,6 +41,7 @@ typedef struct BusHooks {
         void (*ready)(void *userdata); /* once the name is owned; at once with "none" */
         int (*reload)(void *userdata, char **ret_error);
         int (*factory_reset)(void *userdata, bool keep_servers, char **ret_error);
+        void (*sleep)(void *userdata, bool before); /* system sleep: as SleepHooks */
 } BusHooks;
 
 /* Connects and owns the name. A bus that is not there yet is tried again later, unless the address

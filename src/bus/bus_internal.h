@@ -10,6 +10,7 @@
 #include "bus/handlers.h"
 #include "bus/owners.h"
 #include "bus/senders.h"
+#include "bus/sleep.h"
 #include "bus/variant.h"
 #include "lwm2m/send.h"
 
@@ -42,6 +43,7 @@ struct Bus {
         Monitors *monitors;
         Jobs *jobs;
         Tests *tests;
+        Sleep *sleep;
 
         BusHooks hooks;
         void *userdata;

@@ -696,8 +696,17 @@ static int on_factory_reset(void *userdata, bool keep_servers, char **ret_error)
         return r;
 }
 
+static void on_sleep(void *userdata, bool before) {
+        Daemon *d = userdata;
+
+        if (before)
+                client_sleep(d->client, loop_now(d->loop));
+        else
+                client_wake(d->client, loop_now(d->loop));
+}
+
 int daemon_start(Daemon *d) {
-        static const BusHooks hooks = { on_ready, on_reload, on_factory_reset };
+        static const BusHooks hooks = { on_ready, on_reload, on_factory_reset, on_sleep };
         int r;
 
         r = bus_start(d->bus, d->client, &hooks, d);

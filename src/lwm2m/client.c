@@ -48,7 +48,7 @@ const char *client_state(const Client *c) {
         return registering ? "registering" : disabled ? "disabled" : "offline";
 }
 
-static void tell_state(Client *c) {
+void client_tell_state(Client *c) {
         const char *state = client_state(c);
 
         if (g_strcmp0(c->state, state) == 0)
@@ -96,7 +96,7 @@ static void on_turns(void *userdata, uint64_t now_usec) {
         }
 }
 
-static void start_server(Client *c, Server *s, uint64_t now_usec) {
+void client_start_server(Client *c, Server *s, uint64_t now_usec) {
         if (!bs_control_holds(c->bootstrap))
                 server_start(s, server_account(s)->has_priority, now_usec);
 }
@@ -115,9 +115,9 @@ static void finish_stop(Client *c, uint64_t now_usec) {
         if (c->paused)
                 dm_resume_notifications(c->parts.dm, now_usec);
         c->run = STOPPED;
-        c->paused = false;
+        c->paused = c->sleeping = false;
         c->stops = g_array_new(FALSE, FALSE, sizeof(Stop));
-        tell_state(c);
+        client_tell_state(c);
         for (guint i = 0; i < stops->len; i++)
                 g_array_index(stops, Stop, i).done(g_array_index(stops, Stop, i).userdata);
 }
@@ -153,7 +153,7 @@ static void on_server_changed(void *userdata, Server *s, uint64_t now_usec) {
         c->now_usec = now_usec;
         if (g_ptr_array_find(c->servers, s, NULL)) /* nobody knows a retired one any more */
                 events_changed(c->events, server_account(s)->ssid);
-        tell_state(c);
+        client_tell_state(c);
         timer_arm(c->turns_timer, now_usec);
         if (rd_state(server_rd(s)) == RD_IDLE)
                 timer_arm(c->retired_timer, now_usec);
@@ -211,7 +211,7 @@ static void add_servers(Client *c, GPtrArray *accounts, uint64_t now_usec) {
                 g_ptr_array_sort(c->servers, compare_servers);
                 events_server_added(c->events, ssid);
                 if (c->run == RUNNING && !c->paused)
-                        start_server(c, s, now_usec);
+                        client_start_server(c, s, now_usec);
         }
 }
 
@@ -219,7 +219,7 @@ static void add_servers(Client *c, GPtrArray *accounts, uint64_t now_usec) {
 static void register_again(Client *c, Server *s, uint64_t now_usec) {
         switch ((int) rd_state(server_rd(s))) {
         case RD_IDLE:
-                start_server(c, s, now_usec);
+                client_start_server(c, s, now_usec);
                 return;
         case RD_HELD:
         case RD_DELAYED:
@@ -257,7 +257,7 @@ static void follow_accounts(Client *c, uint64_t now_usec) {
         c->register_anew = false;
         bs_control_follow(c->bootstrap, c->servers->len, now_usec);
         timer_arm(c->turns_timer, now_usec);
-        tell_state(c);
+        client_tell_state(c);
 }
 
 static void on_accounts(void *userdata, uint64_t now_usec) {
@@ -336,7 +336,7 @@ static void on_released(void *userdata, uint64_t now_usec) {
         for (guint i = 0; i < c->servers->len; i++)
                 if (c->run == RUNNING && !c->paused &&
                     rd_state(server_rd(client_at(c->servers, i))) == RD_IDLE)
-                        start_server(c, client_at(c->servers, i), now_usec);
+                        client_start_server(c, client_at(c->servers, i), now_usec);
         timer_arm(c->turns_timer, now_usec);
 }
 
@@ -344,7 +344,7 @@ static void on_bootstrap_changed(void *userdata, uint64_t now_usec) {
         Client *c = userdata;
 
         c->now_usec = now_usec;
-        tell_state(c);
+        client_tell_state(c);
 }
 
 static const BsControlOps bootstrap_ops = {
@@ -546,10 +546,10 @@ static int start(Client *c, const char *endpoint, bool bootstrap, uint64_t now_u
                 log_warning_errno(r, "Cannot fill the Device object, going on without: %m");
         bs_control_start(c->bootstrap, bootstrap, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
-                start_server(c, client_at(c->servers, i), now_usec);
+                client_start_server(c, client_at(c->servers, i), now_usec);
         bs_control_follow(c->bootstrap, c->servers->len, now_usec);
         timer_arm(c->turns_timer, now_usec);
-        tell_state(c);
+        client_tell_state(c);
         return 0;
 }
 
@@ -593,61 +593,6 @@ int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userd
         timer_arm(c->stop_timer, now_usec + (force ? 0 : c->config.deregister_timeout_usec));
         timer_arm(c->retired_timer, now_usec);
         return 0;
-}
-
-int client_sync(Client *c) {
-        if (!c->parts.store)
-                return 0;
-        for (guint i = 0; i < c->servers->len; i++)
-                server_flush(client_at(c->servers, i));
-        return store_sync(c->parts.store);
-}
-
-void client_save_last(Client *c) {
-        for (guint i = 0; i < c->servers->len; i++)
-                server_save_last(client_at(c->servers, i));
-}
-
-int client_pause(Client *c, uint64_t now_usec) {
-        if (c->run != RUNNING)
-                return -ESHUTDOWN;
-        if (c->paused)
-                return 0; /* as in Zephyr's shell, twice is fine */
-        c->now_usec = now_usec;
-        c->paused = true;
-        dm_suspend_notifications(c->parts.dm);
-        bs_control_pause(c->bootstrap, now_usec);
-        for (guint i = 0; i < c->servers->len; i++)
-                (void) rd_input(server_rd(client_at(c->servers, i)), RD_PAUSE, now_usec);
-        log_info("Paused: no messages and no timers until a resume");
-        client_emit(c, "engine-suspended", 0, NULL);
-        tell_state(c);
-        return 0;
-}
-
-int client_resume(Client *c, uint64_t now_usec) {
-        if (c->run != RUNNING)
-                return -ESHUTDOWN;
-        if (!c->paused)
-                return -EALREADY;
-        c->now_usec = now_usec;
-        c->paused = false;
-        log_info("Resumed");
-        for (guint i = 0; i < c->servers->len; i++)
-                if (server_is_started(client_at(c->servers, i)))
-                        (void) rd_input(server_rd(client_at(c->servers, i)), RD_RESUME, now_usec);
-                else /* its account came during the pause */
-                        start_server(c, client_at(c->servers, i), now_usec);
-        dm_resume_notifications(c->parts.dm, now_usec);
-        bs_control_resume(c->bootstrap, now_usec);
-        bs_control_follow(c->bootstrap, c->servers->len, now_usec);
-        timer_arm(c->turns_timer, now_usec);
-        tell_state(c);
-        return 0;
-}
-
-bool client_is_paused(const Client *c) {
-        return c->paused;
 }
 
 bool client_is_running(const Client *c) {

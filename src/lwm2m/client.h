@@ -111,6 +111,10 @@ void client_save_last(Client *c);
 int client_pause(Client *c, uint64_t now_usec);
 int client_resume(Client *c, uint64_t now_usec);
 bool client_is_paused(const Client *c);
+/* The system goes to sleep: paused, if it is not already, and saved. After the wake-up it goes on,
+ * unless somebody has paused or resumed it meanwhile: with an Update where the lifetime holds. */
+void client_sleep(Client *c, uint64_t now_usec);
+void client_wake(Client *c, uint64_t now_usec);
 bool client_is_running(const Client *c);
 const char *client_state(
         const Client *c); /* bootstrapping registering online offline disabled paused stopped */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What client.c (the engine, and following the accounts) and client_servers.c (the verbs for one
- * server) share. */
+/* What client.c (the engine, and following the accounts), client_pause.c (standing still) and
+ * client_servers.c (the verbs for one server) share. */
 #include "lwm2m/account.h"
 #include "lwm2m/bs_control.h"
 #include "lwm2m/client.h"
@@ -35,6 +35,7 @@ struct Client {
         Timer *accounts_timer, *retired_timer, *turns_timer, *stop_timer;
         RunState run;
         bool paused;
+        bool sleeping; /* paused by client_sleep() */
         bool links_changed;
         const char *state; /* last one told */
         GArray *stops;     /* Stop: who waits for the end of a stop */
@@ -45,4 +46,6 @@ static inline Server *client_at(const GPtrArray *servers, guint i) {
         return g_ptr_array_index(servers, i);
 }
 
+void client_tell_state(Client *c); /* if it is another one than was told last */
+void client_start_server(Client *c, Server *s, uint64_t now_usec);
 Server *client_find(const Client *c, uint16_t ssid); /* NULL if there is none */

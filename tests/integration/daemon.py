@@ -47,6 +47,8 @@ RUNNER_POLICY = """  <policy user="{uid}">
     <allow send_interface="org.lwm2md.Client1.Handler"/>
     <allow send_interface="org.freedesktop.DBus.Peer" send_member="Ping"/>
     <allow own_prefix="com.example"/>
+    <allow own="org.freedesktop.login1"/>
+    <allow send_destination="org.freedesktop.login1"/>
   </policy>
 """
 

@@ -368,6 +368,54 @@ static void test_pause(void **state) {
         bed_free(b);
 }
 
+static void test_system_sleep(void **state) {
+        Bed *b = registered();
+
+        client_sleep(b->client, b->now);
+        bed_log(b, "engine-suspended@0");
+        assert_string_equal(b->details, "reason=system sleep");
+        assert_null(bed_link(b, 1));
+        b->now += 100 * SEC; /* nothing runs */
+        client_wake(b->client, b->now);
+        bed_up(b, 1);
+        assert_string_equal(bed_request(b, 1)->path, "/rd/1");
+        bed_answer(b, 1, CODE(2, 4), NULL);
+
+        client_sleep(b->client, b->now);
+        b->now += 301 * SEC; /* longer than the lifetime */
+        client_wake(b->client, b->now);
+        bed_up(b, 1);
+        assert_string_equal(bed_request(b, 1)->path, "/rd");
+        bed_answer(b, 1, CODE(2, 1), "/rd/1");
+
+        client_sleep(b->client, b->now);
+        client_wake(b->client, b->now);
+        client_wake(b->client, b->now); /* once is enough */
+        bed_up(b, 1);
+        bed_free(b);
+}
+
+static void test_sleep_and_pause(void **state) {
+        Bed *b = registered();
+
+        client_pause(b->client, b->now);
+        client_sleep(b->client, b->now);
+        client_wake(b->client, b->now);
+        assert_true(client_is_paused(b->client)); /* as somebody wanted */
+        client_resume(b->client, b->now);
+        client_sleep(b->client, b->now);
+        client_pause(b->client, b->now);
+        client_wake(b->client, b->now);
+        assert_true(client_is_paused(b->client));
+        client_resume(b->client, b->now);
+        client_stop(b->client, true, NULL, NULL, b->now);
+        bed_advance(b, 0);
+        client_sleep(b->client, b->now);
+        client_wake(b->client, b->now);
+        assert_false(client_is_running(b->client));
+        bed_free(b);
+}
+
 static void test_account_during_pause(void **state) {
         Bed *b = registered();
 
@@ -679,6 +727,8 @@ int main(void) {
                 cmocka_unit_test(test_forced_stop),
                 cmocka_unit_test(test_pause),
                 cmocka_unit_test(test_account_during_pause),
+                cmocka_unit_test(test_system_sleep),
+                cmocka_unit_test(test_sleep_and_pause),
                 cmocka_unit_test(test_restart),
                 cmocka_unit_test(test_restart_with_doubts),
                 cmocka_unit_test(test_full_disk),
