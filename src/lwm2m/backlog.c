@@ -340,8 +340,9 @@ static bool is_lost(Backlog *b, Observation *o, uint64_t now_usec) {
 
         if (k->n_timeouts++ > 0)
                 return true;
-        b->doubtful = b->config.doubt(b->config.userdata, now_usec);
-        return !b->doubtful;
+        b->doubtful = true; /* until backlog_note_registered() */
+        dm_doubt(b->peer->dm, b->peer->ssid, now_usec);
+        return false;
 }
 
 bool backlog_take_back(Backlog *b, Observation *o, int error, uint64_t now_usec) {

@@ -23,10 +23,6 @@ typedef struct BacklogConfig {
         const char *directory;         /* for the file; NULL: nothing leaves the memory; copied */
         uint64_t memory_max, file_max; /* bytes */
         int64_t (*wall_clock_ns)(void);
-        /* A notification was not acknowledged. An Update tells whether the server is there at all:
-         * true when one will be sent, and backlog_note_registered() called when it was answered. */
-        bool (*doubt)(void *userdata, uint64_t now_usec);
-        void *userdata;
 } BacklogConfig;
 
 /* Belongs to the peer, which frees it. */

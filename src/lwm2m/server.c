@@ -208,13 +208,6 @@ static bool is_precious(void *userdata) {
         return s->account->storing && s->peer && peer_n_observations(s->peer) > 0;
 }
 
-/* BacklogConfig.doubt: an Update tells whether the server is there. */
-static bool on_doubt(void *userdata, uint64_t now_usec) {
-        Server *s = userdata;
-
-        return rd_input(s->rd, RD_UPDATE, now_usec) == 0;
-}
-
 static const RdOps rd_ops = {
         .connect = connect_link,
         .disconnect = drop_link,
@@ -281,8 +274,6 @@ Server *server_new(const ServerEnv *env, Account *account) {
                                                   .memory_max = env->config->stored_memory_max,
                                                   .file_max = env->config->stored_file_max,
                                                   .wall_clock_ns = env->parts->wall_clock_ns,
-                                                  .doubt = on_doubt,
-                                                  .userdata = s,
                                           });
         backlog_set_storing(s->backlog, account->storing);
         s->keeper = keeper_new(env->parts->store, env->parts->timers, s->peer, account->ssid);
