@@ -96,14 +96,9 @@ static int check_account(const Arguments *arguments, const Config *config, const
         g_autofree char *secrets = secrets_directory(arguments);
         CoapConfig cc = { .secrets_directory = secrets, .trust_store = config->trust_store };
         g_autoptr(Credentials) c = NULL;
-        g_autofree char *why = NULL;
         int r;
 
-        r = account_check_uri(s->uri, &why);
-        if (r < 0)
-                *ret_error = g_strdup_printf("Uri: %s", why);
-        else
-                r = config_security_build(&s->security, secrets, &c, ret_error);
+        r = config_security_build(&s->security, secrets, &c, ret_error);
         if (r >= 0)
                 r = account_check_security(s->uri, c, ret_error);
         if (r >= 0 && account_uri_is_secure(s->uri))
@@ -120,7 +115,10 @@ static int check_values(const Arguments *arguments, const Config *config, Schema
                 const ServerConfig *s = g_ptr_array_index(config->servers_list, i);
                 g_autofree char *bad = NULL;
 
-                if (check_account(arguments, config, s, &bad) < 0) {
+                if (account_check_uri(s->uri, &bad) < 0) {
+                        log_error("[Server %s] Uri: %s", s->name, bad);
+                        n_bad++;
+                } else if (check_account(arguments, config, s, &bad) < 0) {
                         log_error("[Server %s]: %s", s->name, bad);
                         n_bad++;
                 }
