@@ -13,10 +13,10 @@ typedef enum CipherKind {
 } CipherKind;
 
 typedef struct CipherSuite {
-        uint16_t number;
-        CipherKind kind;
-        bool preset; /* offered when the account names none; in the order of the table */
         const char *name;
+        CipherKind kind;
+        uint16_t number;
+        bool preset; /* offered when the account names none; in the order of the table */
 } CipherSuite;
 
 /* The suites one after the other, most wanted first; NULL at the end. */
