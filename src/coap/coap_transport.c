@@ -86,6 +86,10 @@ bool coap_transport_has_dtls(void) {
         return security_has_dtls();
 }
 
+bool coap_transport_has_x509(void) {
+        return security_has_x509();
+}
+
 bool coap_transport_has_rpk(void) {
         return security_has_rpk();
 }

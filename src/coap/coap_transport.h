@@ -44,6 +44,7 @@ int coap_transport_try(const CoapConfig *config, const char *uri,
                        const struct Credentials *credentials, char **ret_error);
 /* What this build can, for people and programs. */
 bool coap_transport_has_dtls(void);
+bool coap_transport_has_x509(void);
 bool coap_transport_has_rpk(void);
 bool coap_transport_has_cid(void);
 

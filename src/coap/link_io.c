@@ -44,6 +44,8 @@ static void on_request(coap_resource_t *resource, coap_session_t *session,
         if (!l)
                 return;
         l->active = l->heard = true;
+        if (l->secure)
+                link_secure_note_message(l);
         pdu_read(request, &p);
         exchange_receive(l, &p, link_now(l));
 }
@@ -59,6 +61,8 @@ static coap_response_t on_response(coap_session_t *session, const coap_pdu_t *se
         if (!l)
                 return COAP_RESPONSE_OK;
         l->active = l->heard = true;
+        if (l->secure)
+                link_secure_note_message(l);
         pdu_read(received, &p);
         return call_receive(l, &p, link_now(l)) || p.type != PACKET_CON ? COAP_RESPONSE_OK
                                                                         : COAP_RESPONSE_FAIL;

@@ -111,11 +111,13 @@ bool link_secure_is_open(const Link *l) {
 
 void link_secure_settle(Link *l, uint64_t now_usec) {
         Secure *s = l->secure;
-        SecurityState state = security_state(s->security);
         LinkSecurity agreed;
+        SecurityState state;
 
         if (s->over)
                 return;
+        security_look_at(s->security, l->session);
+        state = security_state(s->security);
         if (state == SECURITY_FAILED) {
                 fail(l, false, now_usec);
                 return;
@@ -150,14 +152,23 @@ bool link_secure_is_sound(const Link *l, const uint8_t *datagram, size_t n) {
         return security_is_sound(l->secure->security, datagram, n);
 }
 
+void link_secure_note_message(Link *l) {
+        if (!link_secure_is_open(l))
+                return;
+        l->secure->worked = true;
+        timer_disarm(l->secure->timer);
+}
+
 size_t link_secure_look(Link *l, const uint8_t *datagram, size_t n, uint8_t *head, size_t n_head) {
         size_t got = security_look(l->secure->security, datagram, n, head, n_head);
 
-        if (got > 0 && l->secure->secured) {
-                l->secure->worked = true;
-                timer_disarm(l->secure->timer);
-        }
+        if (got > 0)
+                link_secure_note_message(l);
         return got;
+}
+
+bool link_secure_is_opaque(const Link *l) {
+        return security_is_opaque(l->secure->security);
 }
 
 size_t link_secure_take(Link *l, uint8_t *buffer, size_t n_buffer) {

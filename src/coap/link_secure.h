@@ -22,4 +22,6 @@ bool link_secure_is_open(const Link *l); /* messages may be sent; true without s
 bool link_secure_is_sound(const Link *l, const uint8_t *datagram, size_t n);
 size_t link_secure_look(Link *l, const uint8_t *datagram, size_t n, uint8_t *head, size_t n_head);
 size_t link_secure_take(Link *l, uint8_t *buffer, size_t n_buffer);
-void link_secure_note_refused(Link *l); /* an ICMP error came back */
+bool link_secure_is_opaque(const Link *l); /* nothing can be seen there */
+void link_secure_note_message(Link *l);    /* libcoap has handed one over */
+void link_secure_note_refused(Link *l);    /* an ICMP error came back */

@@ -46,6 +46,9 @@ coap_session_t *security_connect(Security *s, coap_context_t *context, const coa
                                  const coap_address_t *remote, coap_proto_t proto);
 /* Handshake messages in datagrams that fit any path, whatever libcoap was told of the MTU since. */
 void security_cut_flights(Security *s);
+/* Takes the state from libcoap's, which is all that is known without OpenSSL. */
+void security_look_at(Security *s, const coap_session_t *session);
+bool security_is_opaque(const Security *s); /* not OpenSSL: the functions for messages do nothing */
 SecurityState security_state(const Security *s);
 /* Of an established session; borrowed. */
 void security_agreed(const Security *s, LinkSecurity *ret);
@@ -63,6 +66,7 @@ size_t security_look(Security *s, const uint8_t *datagram, size_t n, uint8_t *he
 /* Takes the message that security_look() has seen. */
 size_t security_take(Security *s, uint8_t *buffer, size_t n_buffer);
 
-bool security_has_dtls(void); /* this libcoap has DTLS, on OpenSSL */
+bool security_has_dtls(void); /* this libcoap has DTLS */
+bool security_has_x509(void); /* … on OpenSSL: certificates, resumed sessions, cipher suites */
 bool security_has_rpk(void);  /* raw public keys: OpenSSL 3.2 and later */
 bool security_has_cid(void);  /* Connection IDs */

@@ -10,6 +10,7 @@
 
 #include "coap/material.h"
 #include "coap/packet.h"
+#include "coap/security_plain.h"
 #include "coap/security_reason.h"
 #include "lwm2m/cipher_suite.h"
 #include "lwm2m/credentials_file.h"
@@ -37,6 +38,7 @@ struct Security {
         GPtrArray *records;     /* of GBytes: what the server's certificate or key must match */
         GBytes *resume;
         bool ignore_dates;
+        bool plain; /* another TLS library: security_plain.h */
         void (*connected)(void *userdata, const coap_session_t *session);
         void *userdata;
 
@@ -547,11 +549,10 @@ int security_new(const SecurityConfig *config, Security **ret, char **ret_error)
         g_autoptr(Security) s = NULL;
         int r;
 
-        if (!security_has_dtls())
-                return complain(ret_error, -EPROTONOSUPPORT, "this libcoap has no DTLS by OpenSSL");
-        r = register_hook();
+        r = security_has_x509() ? register_hook()
+                                : security_plain_check(config->credentials, ret_error);
         if (r < 0)
-                return complain(ret_error, r, "OpenSSL cannot be set up");
+                return r == -ENOMEM ? complain(ret_error, r, "OpenSSL cannot be set up") : r;
         s = g_new0(Security, 1);
         s->credentials = credentials_copy(config->credentials);
         s->host = g_strdup(config->host);
@@ -564,7 +565,11 @@ int security_new(const SecurityConfig *config, Security **ret, char **ret_error)
         s->userdata = config->userdata;
         s->alert_in = s->alert_out = -1;
         s->cipher = "";
-        r = read_all(s, config, ret_error);
+        s->plain = !security_has_x509();
+        if (s->plain)
+                s->cipher = security_plain_library(); /* libcoap does not tell which */
+        else
+                r = read_all(s, config, ret_error);
         if (r >= 0)
                 *ret = g_steal_pointer(&s);
         return r;
@@ -601,6 +606,10 @@ coap_session_t *security_connect(Security *s, coap_context_t *context, const coa
         coap_session_t *session;
         int error;
 
+        if (s->plain) {
+                s->state = SECURITY_HANDSHAKE;
+                return security_plain_connect(s->credentials, context, local, remote, proto);
+        }
         expected = s;
         errno = 0;
         session = coap_new_client_session_psk2(context, local, remote, proto, &setup);
@@ -613,6 +622,25 @@ coap_session_t *security_connect(Security *s, coap_context_t *context, const coa
 void security_cut_flights(Security *s) {
         if (s->ssl && SSL_is_dtls(s->ssl))
                 SSL_set_mtu(s->ssl, HANDSHAKE_MTU);
+}
+
+void security_look_at(Security *s, const coap_session_t *session) {
+        if (!s->plain || !session || s->state == SECURITY_FAILED)
+                return; /* OpenSSL has told more */
+        switch ((int) coap_session_get_state(session)) {
+        case COAP_SESSION_STATE_ESTABLISHED:
+                s->state = SECURITY_ESTABLISHED;
+                break;
+        case COAP_SESSION_STATE_NONE:
+                s->state = SECURITY_FAILED;
+                break;
+        default:
+                break;
+        }
+}
+
+bool security_is_opaque(const Security *s) {
+        return s->plain;
 }
 
 SecurityState security_state(const Security *s) {
@@ -721,16 +749,20 @@ int security_failure(const Security *s, bool silent, char **ret_text) {
 /* --- what there is --- */
 
 bool security_has_dtls(void) {
+        return coap_dtls_is_supported();
+}
+
+bool security_has_x509(void) {
         const coap_tls_version_t *version = coap_get_tls_library_version();
 
         return coap_dtls_is_supported() && version && version->type == COAP_TLS_LIBRARY_OPENSSL;
 }
 
 bool security_has_rpk(void) {
-        return HAVE_RPK && security_has_dtls();
+        return HAVE_RPK && security_has_x509();
 }
 
 /* OpenSSL has none, up to 3.5. */
 bool security_has_cid(void) {
-        return false;
+        return !security_has_x509() && security_plain_has_cid();
 }

@@ -276,7 +276,8 @@ static void list_features(const char *ret[static 6]) {
                 return;
         ret[n++] = "coaps";
         ret[n++] = "psk";
-        ret[n++] = "x509";
+        if (coap_transport_has_x509())
+                ret[n++] = "x509";
         if (coap_transport_has_rpk())
                 ret[n++] = "rpk";
         if (coap_transport_has_cid())
