@@ -210,7 +210,7 @@ void schedule_foreach_seed(const Schedule *s, ScheduleSeed func, void *userdata)
                 values[l->id] = l->texts[0];
                 where[l->id] = l->where;
         }
-        for (uint16_t id = 0; id < G_N_ELEMENTS(presets); id++)
+        for (size_t id = 0; id < G_N_ELEMENTS(presets); id++)
                 if (presets[id][0])
                         func(userdata, &PATH_OIR(OBJECT_SCHED_CONTROL, 0, id),
                              values[id] ? values[id] : presets[id][0],

@@ -199,6 +199,16 @@ def test_an_outage_loses_no_sample(scheduled, make_server, client, ctl):
     wait_values(second, [6, 7])
 
 
+def test_losses(scheduled, server, make_proxy, client):
+    """Three of ten datagrams are lost, either way: each sample arrives, once and in order."""
+    proxy = make_proxy(f"127.0.0.1:{server.port}", seed=3, drop=0.3)
+    scheduled(proxy.uri, MaxSamples=5, **{PATH: ""})
+    for first in range(0, 15, 5):
+        set_values(client, *range(first, first + 5))
+    wait_values(server, list(range(15)), timeout=120)
+    server.assert_quiet("send", 3)
+
+
 # --- queue mode ---
 @pytest.fixture(name="sleeper")
 def fixture_sleeper(make_daemon, server, client):
