@@ -354,7 +354,6 @@ static void start_job(SchedObject *o, uint16_t ssid, uint64_t now_usec) {
                                .n_paths = paths->len,
                                .format = FORMAT_NONE,
                                .time_ns = RECORD_NO_TIME,
-                               .identity = samples_identity(0, "scheduled", NULL, 0),
                                .with_cache = true,
                                .samples_only = true,
                                .queue = true,

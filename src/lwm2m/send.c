@@ -161,7 +161,6 @@ static SendContent *restrict_content(const SendJob *j, uint16_t ssid, const Send
         }
         part = send_content_new(all->format, &records);
         part->cached = all->cached ? g_array_ref(all->cached) : NULL;
-        part->asked = all->asked;
         return part;
 }
 
@@ -178,9 +177,6 @@ static void distribute(SendJob *j, RecordList *records, GArray *cached) {
 
         if (cached && cached->len > 0)
                 content->cached = g_array_ref(cached);
-        content->asked = j->request.identity ? j->request.identity
-                                             : samples_identity(0, "send", j->request.paths,
-                                                                j->request.n_paths);
         for (size_t i = 0; i < j->n_shares; i++) {
                 Share *s = &j->shares[i];
                 g_autoptr(SendContent) part = NULL;

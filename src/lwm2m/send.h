@@ -12,7 +12,6 @@ typedef struct SendRequest {
         uint16_t ssid;     /* 0: to every server of LwM2M 1.1 or later */
         const Path *paths; /* objects, instances, resources, resource instances; any order */
         size_t n_paths;
-        uint64_t identity;     /* with_cache: of what a server has had; 0: by the paths */
         Format format;         /* SenML CBOR, SenML JSON, LwM2M CBOR; FORMAT_NONE: SenML CBOR */
         int64_t time_ns;       /* of values without a time of their own; RECORD_NO_TIME: none */
         uint64_t timeout_usec; /* for all of it; 0: the longest, DmConfig.send_timeout_usec */

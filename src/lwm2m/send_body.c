@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lwm2m/send_body.h"
 
+#define BYTES_OF_A_RECORD 2 /* at least, in any format */
+
 size_t send_record_size(const Record *r) {
         const ValueType type = (ValueType) r->value.type;
         const bool has_bytes =
@@ -28,6 +30,7 @@ int send_body_make(Format f, const Record *records, size_t n, size_t bytes_max,
         g_autoptr(GByteArray) out = g_byte_array_new();
         int r;
 
+        n = MIN(n, MAX(bytes_max / BYTES_OF_A_RECORD, 1)); /* a long list is not tried as a whole */
         for (;;) {
                 r = encode(f, records, n, schema, out);
                 if (r < 0)

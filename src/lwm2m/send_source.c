@@ -11,6 +11,7 @@
 struct SendSource {
         const Dm *dm;
         SendContent *content;
+        uint16_t ssid;
         SeriesReader *reader; /* NULL without caches */
         GArray *cached;       /* of Path: those of content that the server may read */
         size_t next, n_made;  /* first record not acknowledged; how many are in the last body */
@@ -44,29 +45,44 @@ SendContent *send_content_unref(SendContent *c) {
 }
 
 /* --- life --- */
-static void open_caches(SendSource *s, uint16_t ssid) {
+/* All Sends to a server have one name: what it got with one is not in the next. */
+static SeriesReader *open_reader(const SendSource *s) {
+        return series_reader_new(s->dm->config.series, samples_identity(s->ssid, "send", NULL, 0),
+                                 (const Path *) (const void *) s->cached->data, s->cached->len);
+}
+
+static void open_caches(SendSource *s) {
         const GArray *all = s->content->cached;
 
         s->cached = g_array_new(FALSE, FALSE, sizeof(Path));
         for (guint i = 0; i < all->len; i++) {
                 const Path *p = &g_array_index(all, Path, i);
 
-                if (dm_may(s->dm, ssid, p, ACCESS_READ) == 0)
+                if (dm_may(s->dm, s->ssid, p, ACCESS_READ) == 0)
                         g_array_append_vals(s->cached, p, 1);
         }
         if (s->cached->len > 0)
-                s->reader = series_reader_new(s->dm->config.series, s->content->asked ^ ssid,
-                                              (const Path *) (const void *) s->cached->data,
-                                              s->cached->len);
+                s->reader = open_reader(s);
+}
+
+/* What Sends before this one have brought while it waited is not for it any more. */
+static void begin(SendSource *s) {
+        SeriesReader *former = s->reader;
+
+        s->reader = open_reader(s);
+        series_reader_free(former);
+        s->n_wanted = series_reader_waiting(s->reader);
+        s->begun = true;
 }
 
 SendSource *send_source_new(const Dm *dm, uint16_t ssid, SendContent *content) {
         SendSource *s = g_new0(SendSource, 1);
 
         s->dm = dm;
+        s->ssid = ssid;
         s->content = send_content_ref(content);
         if (content->cached && dm->config.series)
-                open_caches(s, ssid);
+                open_caches(s);
         return s;
 }
 
@@ -171,8 +187,7 @@ int send_source_make(SendSource *s, size_t bytes_max, GBytes **ret, size_t *ret_
 
         if (s->reader) {
                 if (!s->begun)
-                        s->n_wanted = series_reader_waiting(s->reader);
-                s->begun = true;
+                        begin(s);
                 s->n_made = s->content->records.n - s->next;
                 r = make_with_samples(s, bytes_max, ret, ret_n);
                 if (r != -E2BIG)

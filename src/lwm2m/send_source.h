@@ -11,7 +11,6 @@ typedef struct SendContent {
         Format format;
         RecordList records; /* in path order */
         GArray *cached;     /* of Path, in order: resources whose samples go, too; NULL: none */
-        uint64_t asked;     /* names what was asked for, see samples_identity() */
         size_t size;        /* bytes in memory */
 } SendContent;
 

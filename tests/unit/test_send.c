@@ -791,6 +791,144 @@ static void test_a_cache_for_two(void **state) {
         peer_free(second);
 }
 
+/* --- whatever happens --- */
+typedef struct Walk {
+        Bed *b;
+        GRand *rnd;
+        int n_measured, n_acked; /* samples are numbers, in order */
+        unsigned n_jobs, n_ended;
+        bool present;
+} Walk;
+
+static void on_walk_done(void *userdata, const SendReport *report, uint64_t now_usec) {
+        Walk *w = userdata;
+
+        assert_true(report->result == SEND_ACKED || report->result == SEND_TIMEOUT ||
+                    report->result == SEND_REFUSED || report->result == SEND_NOT_REGISTERED);
+        w->n_ended++;
+}
+
+static void start_one(Walk *w) {
+        const Path path = PATH_OIR(3303, 0, 5700), other = PATH_OIR(3, 0, 0);
+        g_autofree char *why = NULL;
+        SendRequest rq = plain;
+        SendJob *job;
+        int r;
+
+        rq.with_cache = g_rand_int_range(w->rnd, 0, 4) > 0;
+        rq.queue = g_rand_boolean(w->rnd);
+        rq.paths = rq.with_cache ? &path : &other;
+        rq.n_paths = 1;
+        rq.timeout_usec = (uint64_t) g_rand_int_range(w->rnd, 1, 300) * USEC_PER_SEC;
+        r = send_start(w->b->f->dm, &rq, on_walk_done, w, &job, &why, w->b->f->now);
+        assert_true(r == 0 || r == -EDQUOT);
+        w->n_jobs += r == 0;
+}
+
+/* What the server takes it acknowledges. What was acknowledged never comes again, and nothing is
+ * left out. */
+static void serve(Walk *w, Call *c, uint8_t code) {
+        const FormatLimits limits = { .now_ns = INT64_C(1800000000) * 1000000000 };
+        const FormatSchema schema = tree_format_schema(w->b->f->tree);
+        g_auto(RecordList) got = { .v = NULL };
+        GBytes *body = c->message.payload;
+
+        assert_int_equal(format_decode(FORMAT_SENML_CBOR, &PATH_ROOT, g_bytes_get_data(body, NULL),
+                                       g_bytes_get_size(body), &schema, &limits, &got, NULL),
+                         0);
+        for (size_t i = 0; i < got.n && code == CODE(2, 4); i++)
+                if (got.v[i].time_ns != RECORD_NO_TIME)
+                        assert_true(got.v[i].value.d == w->n_acked++);
+        fake_call_respond(c, &MESSAGE_INIT(code), w->b->f->now);
+}
+
+static void step(Walk *w) {
+        static const uint8_t refusals[] = { CODE(4, 4), CODE(4, 13), CODE(5, 3) };
+        Fixture *f = w->b->f;
+        Call *c = fake_open_call(f->transport, 0);
+
+        assert_true(fake_n_open(f->transport) <= 1);
+        assert_true(!c || w->present);
+        switch (g_rand_int_range(w->rnd, 0, 12)) {
+        case 0:
+        case 1:
+        case 2:
+                set_float(f, "/3303/0/5700", w->n_measured++);
+                break;
+        case 3:
+                start_one(w);
+                break;
+        case 4:
+                if (c)
+                        serve(w, c, refusals[g_rand_int_range(w->rnd, 0, 3)]);
+                break;
+        case 5:
+                if (c)
+                        fake_call_end(c, -ETIMEDOUT, f->now);
+                break;
+        case 6:
+                w->present = false;
+                peer_set_link(f->peer, NULL);
+                peer_set_presence(f->peer, PRESENCE_ABSENT);
+                break;
+        case 7:
+                w->present = true;
+                peer_set_link(f->peer, f->link);
+                set_presence(w->b, PRESENCE_AWAKE);
+                break;
+        default:
+                if (c)
+                        serve(w, c, CODE(2, 4));
+        }
+        pass(f, g_rand_double_range(w->rnd, 0.1, 5));
+}
+
+static void walk(Bed *b, guint32 seed) {
+        Walk w = { .b = b, .rnd = g_rand_new_with_seed(seed), .present = true };
+
+        b->f->dm->config.sends_max = 8;
+        b->f->dm->config.send_body_max = 200;
+        cache(b, "/3303/0/5700", 100000);
+        for (int i = 0; i < 20000; i++)
+                step(&w);
+        /* The server comes to stay: it gets all that is left. */
+        peer_set_link(b->f->peer, b->f->link);
+        set_presence(b, PRESENCE_AWAKE);
+        while (w.n_ended < w.n_jobs) {
+                Call *c = fake_open_call(b->f->transport, 0);
+
+                if (c)
+                        serve(&w, c, CODE(2, 4));
+                pass(b->f, 1);
+        }
+        w.present = true;
+        start_one(&w);
+        while (w.n_acked < w.n_measured) {
+                Call *c = fake_open_call(b->f->transport, 0);
+
+                if (c)
+                        serve(&w, c, CODE(2, 4));
+                else
+                        start_one(&w);
+                pass(b->f, 1);
+        }
+        pass(b->f, 400);
+        assert_int_equal(w.n_ended, w.n_jobs);
+        assert_int_equal(cached(b, "/3303/0/5700"), 0);
+        assert_true(w.n_measured > 1000 && w.n_jobs > 500);
+        g_rand_free(w.rnd);
+}
+
+static void test_random_walk(void **state) {
+        for (guint32 seed = 1; seed <= 20; seed++) {
+                void *b;
+
+                setup(&b);
+                walk(b, seed);
+                teardown(&b);
+        }
+}
+
 /* Each body is as long as it may be, or has one record; together they are all records. */
 static void test_body_sizes(void **state) {
         static const size_t limits[] = { 1, 50, 100, 1000, 5000, 1000000 };
@@ -894,6 +1032,7 @@ int main(void) {
                 SEND_TEST(test_a_long_cache),
                 SEND_TEST(test_a_cache_for_two),
                 SEND_TEST(test_body_sizes),
+                cmocka_unit_test(test_random_walk),
                 SEND_TEST(test_rights),
         };
 
