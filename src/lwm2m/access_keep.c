@@ -180,16 +180,33 @@ void access_complete(Access *a) {
         apply(a, &ops, "Cannot make Access Control instances");
 }
 
+/* The numbers + 1 of the Access Control instances made in this commit. */
+static GHashTable *made_now(const Change *changes, size_t n) {
+        GHashTable *made = g_hash_table_new(NULL, NULL);
+
+        for (size_t i = 0; i < n; i++)
+                if (changes[i].kind == CHANGE_CREATED &&
+                    changes[i].path.id[0] == OBJECT_ACCESS_CONTROL)
+                        g_hash_table_add(made, GUINT_TO_POINTER(changes[i].path.id[1] + 1U));
+        return made;
+}
+
+/* A bootstrap that deletes everything and writes rights means what the device will make again. */
 void access_drop_deleted(Access *a, const Change *changes, size_t n) {
+        g_autoptr(GHashTable) made = NULL;
         g_auto(OpList) ops = { .v = NULL };
         uint16_t id;
 
         for (size_t i = 0; i < n; i++) {
                 const Path *p = &changes[i].path;
 
-                if (changes[i].kind == CHANGE_DELETED && p->n == 2 &&
-                    access_is_governed(p->id[0]) && access_find(a, p->id[0], p->id[1], &id) &&
-                    !tree_exists(a->tree, p))
+                if (changes[i].kind != CHANGE_DELETED || p->n != 2 ||
+                    !access_is_governed(p->id[0]) || !access_find(a, p->id[0], p->id[1], &id) ||
+                    tree_exists(a->tree, p))
+                        continue;
+                if (!made)
+                        made = made_now(changes, n);
+                if (!g_hash_table_contains(made, GUINT_TO_POINTER(id + 1U)))
                         op_list_add(&ops, OP_DELETE, &PATH_OI(OBJECT_ACCESS_CONTROL, id), NULL);
         }
         apply(a, &ops, "Cannot remove Access Control instances");
@@ -232,34 +249,46 @@ static bool is_of_device(const Access *a, const Path *instance, uint16_t owner) 
         return policy_owner(a, instance) == owner || (def && def->mandatory);
 }
 
-static void replace_owner(const Access *a, uint16_t id, const Path *instance, uint16_t owner,
+/* What becomes of it without its owner; false: it goes. */
+static bool replace_owner(const Access *a, uint16_t id, const Path *instance, uint16_t owner,
                           OpList *ops) {
         const Path control = PATH_OI(OBJECT_ACCESS_CONTROL, id);
         const Path p = path_child(&control, ACCESS_OWNER);
         uint16_t next = elect(a, instance), first = id;
 
         (void) access_find(a, instance->id[0], instance->id[1], &first);
-        if (first != id) { /* another one is about the instance, and counts */
-                op_list_add(ops, OP_DELETE, &control, NULL);
-                return;
-        }
-        if (next > 0) {
+        if (next > 0 && first == id) {
                 op_list_add(ops, OP_SET, &p, &(Value){ .type = VALUE_INTEGER, .i = next });
-                return;
+                return true;
         }
-        if (tree_exists(a->tree, instance) && !is_of_device(a, instance, owner))
+        /* With another one about the same instance, that one counts. */
+        if (first == id && tree_exists(a->tree, instance) && !is_of_device(a, instance, owner))
                 op_list_add(ops, OP_DELETE, instance, NULL);
         op_list_add(ops, OP_DELETE, &control, NULL);
+        return false;
 }
 
-static void forget_server(const Access *a, uint16_t id, uint16_t ssid, OpList *ops) {
-        const Listed *l = g_hash_table_lookup(a->by_instance, GUINT_TO_POINTER(id + 1U));
-        const Path entry = PATH_OIRI(OBJECT_ACCESS_CONTROL, id, ACCESS_ACL, ssid);
+static bool is_gone(const GArray *gone, uint16_t ssid) {
+        for (guint i = 0; i < gone->len; i++)
+                if (g_array_index(gone, uint16_t, i) == ssid)
+                        return true;
+        return false;
+}
 
-        if (tree_exists(a->tree, &entry))
-                op_list_add(ops, OP_UNSET, &entry, NULL);
-        if (l && (l->target & ID_RESERVED) != ID_RESERVED && access_owner(a->tree, id) == ssid)
-                replace_owner(a, id, &PATH_OI(l->target >> 16, l->target & ID_RESERVED), ssid, ops);
+static void forget_in(const Access *a, uint16_t id, const GArray *gone, OpList *ops) {
+        const Listed *l = g_hash_table_lookup(a->by_instance, GUINT_TO_POINTER(id + 1U));
+        const uint16_t owner = access_owner(a->tree, id);
+
+        if (l && (l->target & ID_RESERVED) != ID_RESERVED && is_gone(gone, owner) &&
+            !replace_owner(a, id, &PATH_OI(l->target >> 16, l->target & ID_RESERVED), owner, ops))
+                return;
+        for (guint i = 0; i < gone->len; i++) {
+                const Path entry = PATH_OIRI(OBJECT_ACCESS_CONTROL, id, ACCESS_ACL,
+                                             g_array_index(gone, uint16_t, i));
+
+                if (tree_exists(a->tree, &entry))
+                        op_list_add(ops, OP_UNSET, &entry, NULL);
+        }
 }
 
 void access_forget_servers(Access *a) {
@@ -273,7 +302,6 @@ void access_forget_servers(Access *a) {
         }
         a->gone = g_array_new(FALSE, FALSE, sizeof(uint16_t));
         while (tree_next_instance(a->tree, &p, &p) == 0 && p.id[0] == OBJECT_ACCESS_CONTROL)
-                for (guint i = 0; i < gone->len; i++)
-                        forget_server(a, p.id[1], g_array_index(gone, uint16_t, i), &ops);
+                forget_in(a, p.id[1], gone, &ops);
         apply(a, &ops, "Cannot take back the rights of a server that has gone");
 }

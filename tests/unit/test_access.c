@@ -655,6 +655,49 @@ static void test_forgotten_keeps_devices(void **state) {
         peer_free(second);
 }
 
+/* A bootstrap in one transaction: other servers, and rights also for what the device makes again.
+ */
+static void test_bootstrap(void **state) {
+        static const char *const lines[] = { "/0/5/10=5",    "/1/5/0=5",     "/0/6/10=6",
+                                             "/1/6/0=6",     "/2/5/0=3303",  "/2/5/1=0",
+                                             "/2/5/2/5=3",   "/2/5/3=65535", "/2/6/0=3303",
+                                             "/2/6/1=65535", "/2/6/2/6=16",  "/2/6/3=65535" };
+        static const char *const gone[] = { "/0/0", "/0/2", "/1/0", "/1/2", "/2/0", "/3303/0" };
+        static const char *const made[] = { "/0/5", "/0/6", "/1/5", "/1/6", "/2/5", "/2/6" };
+        Fixture *f = *state;
+        Peer *second = with_server(f, 2);
+        g_auto(OpList) ops = { .v = NULL };
+        OpError error;
+        Path p;
+
+        control(f, 0, 3303, 0, "1=31", 65535);
+        control(f, 1, 33000, 0, "2=31", 1); /* the bootstrap does not touch it: nobody is left */
+        for (size_t i = 0; i < G_N_ELEMENTS(gone); i++) {
+                assert_int_equal(path_parse(gone[i], &p), 0);
+                op_list_add(&ops, OP_DELETE, &p, NULL);
+        }
+        for (size_t i = 0; i < G_N_ELEMENTS(made); i++) {
+                assert_int_equal(path_parse(made[i], &p), 0);
+                op_list_add(&ops, OP_CREATE, &p, NULL);
+        }
+        for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+                g_auto(GStrv) line = g_strsplit(lines[i], "=", 2);
+                Value v = { .type = VALUE_INTEGER, .i = atoi(line[1]) };
+
+                assert_int_equal(path_parse(line[0], &p), 0);
+                op_list_add(&ops, OP_SET, &p, &v);
+        }
+        assert_int_equal(ops_apply(f->tree, ops.v, ops.n, ORIGIN_SERVER, 0, &error), 0);
+        assert_true(exists(f, "/2/5") && exists(f, "/2/6"));
+        assert_false(exists(f, "/2/1") || exists(f, "/33000/0"));
+        assert_int_equal(dm_may(f->dm, 5, &PATH_OI(3303, 0), ACCESS_WRITE), 0);
+        assert_int_equal(dm_may(f->dm, 6, &PATH_OI(3303, 0), ACCESS_READ), -EACCES);
+        assert_int_equal(dm_may(f->dm, 6, &PATH_O(3303), ACCESS_CREATE), 0);
+        assert_int_equal(dm_may(f->dm, 5, &PATH_OI(3, 0), ACCESS_READ), -EACCES);
+        assert_int_equal(dm_may(f->dm, 1, &PATH_OI(3303, 0), ACCESS_READ), -EACCES);
+        peer_free(second);
+}
+
 /* --- what object 2 may look like --- */
 static void test_odd_instances(void **state) {
         Fixture *f = *state;
@@ -699,6 +742,7 @@ int main(void) {
                 DM_TEST(test_policy_on_create),
                 DM_TEST(test_forgotten),
                 DM_TEST(test_forgotten_keeps_devices),
+                DM_TEST(test_bootstrap),
                 DM_TEST(test_odd_instances),
         };
 
