@@ -9,6 +9,7 @@
 
 #include <netinet/in.h>
 #include <netinet/ip.h>
+#include <malloc.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -649,6 +650,27 @@ static void test_garbage(void **state) {
         asks(f);
 }
 
+/* A server that refuses us again and again, and takes us again and again, costs no memory. */
+static void test_many_handshakes_leave_nothing(void **state) {
+        Fixture *f = *state;
+        g_autoptr(Credentials) c = psk_credentials(), stranger = psk_credentials();
+        size_t before = 0, after;
+
+        serve_psk(f, NULL);
+        set_bytes(&stranger->identity, g_bytes_new_static("stranger", 8));
+        for (unsigned i = 0; i < 220; i++) {
+                if (i == 20)
+                        before = mallinfo2().uordblks;
+                fails(f, stranger, -EKEYREJECTED, "does not know our identity");
+                connects(f, c);
+                close_link(f);
+                dtls_peer_forget(f->peer);
+        }
+        after = mallinfo2().uordblks;
+        if (after > before + 64 * 1024)
+                fail_msg("%zu bytes more after 400 handshakes", after - before);
+}
+
 /* --- certificates --- */
 
 static void make_certificates(Fixture *f) {
@@ -979,6 +1001,7 @@ int main(void) {
                 UNIT(test_peek),
                 UNIT(test_separate_response_again),
                 UNIT(test_garbage),
+                UNIT(test_many_handshakes_leave_nothing),
                 UNIT(test_x509),
                 UNIT(test_each_certificate_suite),
                 UNIT(test_usages_and_matching),
