@@ -301,6 +301,22 @@ static void on_entry(void *userdata, const SeriesEntry *e) {
         }
 }
 
+/* Numbers that no daemon has counted up to begin anew, while there is room above them. */
+static bool renumber(Cache *c) {
+        const uint64_t by = c->first_seq;
+
+        if (by <= UINT64_MAX / 4)
+                return false;
+        c->first_seq = 0;
+        for (guint i = 0; i < c->left->len; i++) {
+                Left *left = &g_array_index(c->left, Left, i);
+
+                left->acked -= MIN(left->acked, by);
+                left->sent -= MIN(left->sent, by);
+        }
+        return true;
+}
+
 /* *ret_anew: the file has to be written anew before anything can be appended. */
 static int load(Series *s, const uint8_t *data, size_t n, bool *ret_anew) {
         Load l = { .series = s };
@@ -313,6 +329,8 @@ static int load(Series *s, const uint8_t *data, size_t n, bool *ret_anew) {
         if (r == -EPROTONOSUPPORT)
                 return r;
         *ret_anew = r < 0 || torn > 0;
+        for (guint i = 0; i < s->caches->len; i++)
+                *ret_anew = renumber(s->caches->pdata[i]) || *ret_anew;
         if (r < 0 || torn > 0)
                 tell(s, LOG_LEVEL_WARNING, "%s: the last %zu bytes are not whole and are left out",
                      SERIES_FILE_NAME, r < 0 ? n : torn);
