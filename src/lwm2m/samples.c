@@ -82,13 +82,13 @@ static int check_boot_time(const Path *p, int64_t time_ns, int64_t wall, int64_t
         return 0;
 }
 
-int samples_check_time(Dm *dm, const Path *p, int64_t time_ns, bool boot, int64_t *ret,
-                       OpError *error) {
-        int64_t wall, now_boot, latest;
+static int check_time(const Path *p, int64_t time_ns, bool boot, int64_t wall, int64_t now_boot,
+                      int64_t *ret, OpError *error) {
+        const bool is_set = wall >= CLOCK_SET_NS;
+        const int64_t latest = is_set ? wall + SAMPLE_AHEAD_NS : TIME_MAX_NS;
 
-        clocks(dm, &wall, &now_boot);
         if (time_ns == 0) {
-                *ret = wall >= CLOCK_SET_NS ? wall : now_boot;
+                *ret = is_set ? wall : now_boot;
                 return 0;
         }
         if (boot)
@@ -98,7 +98,6 @@ int samples_check_time(Dm *dm, const Path *p, int64_t time_ns, bool boot, int64_
                               "time %" PRId64 " ns is before 2000-01-01 (%" PRId64
                               " ns); times count nanoseconds since 1970",
                               time_ns, SERIES_TIME_MIN_NS);
-        latest = wall >= CLOCK_SET_NS ? wall + SAMPLE_AHEAD_NS : TIME_MAX_NS;
         if (time_ns > latest)
                 return refuse(error, -ERANGE, p,
                               "time %" PRId64 " ns is in the future, at most %" PRId64
@@ -106,6 +105,14 @@ int samples_check_time(Dm *dm, const Path *p, int64_t time_ns, bool boot, int64_
                               time_ns, latest);
         *ret = time_ns;
         return 0;
+}
+
+int samples_check_time(Dm *dm, const Path *p, int64_t time_ns, bool boot, int64_t *ret,
+                       OpError *error) {
+        int64_t wall, now_boot;
+
+        clocks(dm, &wall, &now_boot);
+        return check_time(p, time_ns, boot, wall, now_boot, ret, error);
 }
 
 /* --- what is cached --- */
@@ -258,6 +265,7 @@ struct SamplePush {
         GPtrArray *groups;
         GHashTable *by_path;
         Group *last;
+        int64_t wall_ns, boot_ns; /* one moment for all of it */
 };
 
 static void group_free(void *group) {
@@ -276,6 +284,7 @@ SamplePush *sample_push_new(Dm *dm) {
                 .by_path = path_table_new(NULL),
         };
         samples_note_clock(dm);
+        clocks(dm, &b->wall_ns, &b->boot_ns);
         return b;
 }
 
@@ -358,7 +367,7 @@ int sample_push_add(SamplePush *b, const Path *p, const Value *v, int64_t time_n
                 return refuse(error, r, p, "out of range, allowed is %s",
                               g->def->range_text && *g->def->range_text ? g->def->range_text
                                                                         : "what the type can hold");
-        r = samples_check_time(b->dm, p, time_ns, boot, &s.time_ns, error);
+        r = check_time(p, time_ns, boot, b->wall_ns, b->boot_ns, &s.time_ns, error);
         if (r < 0)
                 return r;
         if (time_ns == 0) { /* several of now are one after the other */

@@ -47,10 +47,53 @@ static int method_set_many(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return r < 0 ? r : sd_bus_reply_method_return(m, "a(uss)", 0);
 }
 
+static int method_push(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        int64_t time_ns;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "(svx)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "svx")) > 0) {
+                r = read_value(m);
+                if (r >= 0)
+                        r = sd_bus_message_read(m, "x", &time_ns);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r >= 0)
+                r = sd_bus_message_skip(m, "a{sv}");
+        return r < 0 ? r : sd_bus_reply_method_return(m, "u", 0);
+}
+
+static int method_push_series(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        int64_t start, step;
+        const void *values;
+        const char *path;
+        size_t size;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &path);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'v', "ad");
+        if (r >= 0)
+                r = sd_bus_message_read_array(m, 'd', &values, &size);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r >= 0)
+                r = sd_bus_message_read(m, "xx", &start, &step);
+        if (r >= 0)
+                r = sd_bus_message_skip(m, "a{sv}");
+        return r < 0 ? r : sd_bus_reply_method_return(m, "u", 0);
+}
+
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("Set", "sva{sv}", "", method_set, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("SetMany", "a(sv)a{sv}", "a(uss)", method_set_many,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Push", "a(svx)a{sv}", "u", method_push, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("PushSeries", "svxxa{sv}", "u", method_push_series,
                       SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

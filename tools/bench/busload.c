@@ -4,6 +4,10 @@
  *   bench-busload set    ADDRESS NAME N WINDOW PATH            N calls of Set
  *   bench-busload many   ADDRESS NAME N WINDOW OBJECT COUNT    N calls of SetMany, COUNT values
  * each bench-busload create ADDRESS NAME OBJECT FIRST COUNT       instances with a 5700, 500 a call
+ *   bench-busload push   ADDRESS NAME N WINDOW OBJECT COUNT INSTANCES    N calls of Push, COUNT
+ *                                   samples each, which the instances get in turn
+ *   bench-busload series ADDRESS NAME N WINDOW OBJECT COUNT INSTANCES    N calls of PushSeries,
+ *                                   COUNT samples each, to one instance after the other
  *   bench-busload notify ADDRESS NAME FD N PATH                Set, wait for its notification
  *   bench-busload burst  ADDRESS NAME FD N OBJECT COUNT        SetMany, wait for COUNT
  * notifications
@@ -17,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-bus.h>
+#include <time.h>
 
 #include "result.h"
 #include "wire.h"
@@ -33,6 +38,7 @@ typedef struct BusLoad {
         size_t in_flight;
         uint64_t start; /* moves on between two runs: no value is what the run before left */
         unsigned round;
+        int64_t last_ns; /* of the last sample */
 } BusLoad;
 
 typedef struct Call {
@@ -85,6 +91,67 @@ static sd_bus_message *new_many(BusLoad *l, const char *object, unsigned first, 
                 r = create ? sd_bus_message_append(m, "a{sv}", 1, "create", "b", 1)
                            : sd_bus_message_append(m, "a{sv}", 0);
         check(r, "SetMany");
+        return m;
+}
+
+/* Samples of the last milliseconds, each later than those before. */
+static int64_t next_time(BusLoad *l, size_t count) {
+        struct timespec t;
+        int64_t now;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        now = t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+        if (l->last_ns < now - INT64_C(1000000000))
+                l->last_ns = now - INT64_C(1000000000);
+        l->last_ns += (int64_t) count;
+        return l->last_ns - (int64_t) count;
+}
+
+static sd_bus_message *new_push(BusLoad *l, const char *object, unsigned count,
+                                unsigned instances) {
+        sd_bus_message *m = new_call(l, "Push");
+        int64_t start = next_time(l, count);
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "(svx)");
+        for (unsigned i = 0; i < count && r >= 0; i++) {
+                char path[32];
+
+                snprintf(path, sizeof(path), "/%s/%u/5700", object, i % instances);
+                r = sd_bus_message_append(m, "(svx)", path, "d", next_value(l, i), start + i);
+        }
+        l->round++;
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "a{sv}", 0);
+        check(r, "Push");
+        return m;
+}
+
+static sd_bus_message *new_series(BusLoad *l, const char *object, unsigned count,
+                                  unsigned instances) {
+        sd_bus_message *m = new_call(l, "PushSeries");
+        double *values = calloc(count, sizeof(double));
+        char path[32];
+        int r;
+
+        if (!values)
+                result_die("calloc");
+        for (unsigned i = 0; i < count; i++)
+                values[i] = next_value(l, i);
+        snprintf(path, sizeof(path), "/%s/%u/5700", object, l->round++ % instances);
+        r = sd_bus_message_append(m, "s", path);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "ad");
+        if (r >= 0)
+                r = sd_bus_message_append_array(m, 'd', values, count * sizeof(double));
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "xxa{sv}", next_time(l, count), INT64_C(1), 0);
+        check(r, "PushSeries");
+        free(values);
         return m;
 }
 
@@ -145,6 +212,17 @@ static void run_many(BusLoad *l, size_t n, size_t window, const char *object, un
         result_init(&l->result, n);
         for (size_t i = 0; i < n; i++) {
                 call(l, new_many(l, object, 0, count, false));
+                drain(l, window);
+        }
+        drain(l, 1);
+}
+
+static void run_push(BusLoad *l, size_t n, size_t window, const char *object, unsigned count,
+                     unsigned instances, bool series) {
+        result_init(&l->result, n);
+        for (size_t i = 0; i < n; i++) {
+                call(l, series ? new_series(l, object, count, instances)
+                               : new_push(l, object, count, instances));
                 drain(l, window);
         }
         drain(l, 1);
@@ -246,7 +324,7 @@ int main(int argc, char **argv) {
         BusLoad l = { .start = wire_now() / 1000 };
         const char *mode = argc > 1 ? argv[1] : "";
 
-        if (argc < 6 || argc > 8) {
+        if (argc < 6 || argc > 9) {
                 fprintf(stderr, "see the head of busload.c\n");
                 return 2;
         }
@@ -259,6 +337,12 @@ int main(int argc, char **argv) {
                 run_set(&l, number(argv[4]), number(argv[5]), argv[6]);
         else if (strcmp(mode, "many") == 0 && argc == 8)
                 run_many(&l, number(argv[4]), number(argv[5]), argv[6], number(argv[7]));
+        else if (strcmp(mode, "push") == 0 && argc == 9)
+                run_push(&l, number(argv[4]), number(argv[5]), argv[6], number(argv[7]),
+                         number(argv[8]), false);
+        else if (strcmp(mode, "series") == 0 && argc == 9)
+                run_push(&l, number(argv[4]), number(argv[5]), argv[6], number(argv[7]),
+                         number(argv[8]), true);
         else if (strcmp(mode, "create") == 0 && argc == 7)
                 run_create(&l, argv[4], number(argv[5]), number(argv[6]));
         else if (strcmp(mode, "notify") == 0 && argc == 7)

@@ -22,7 +22,7 @@ THERMOMETER = {"/3303/0/5700": "21.5"}
 
 
 class Cases:
-    NAMES = ("read", "write", "discover", "bus", "notify", "start", "idle", "size", "blocks")
+    NAMES = ("read", "write", "discover", "bus", "notify", "start", "idle", "size", "series", "blocks")
 
     def __init__(self, programs, folder, figures, repeat, smoke):
         self.programs, self.folder, self.figures = programs, folder, figures
@@ -251,6 +251,36 @@ class Cases:
                          latency_us=[median([r["latency_us"]["p50"] for r in sets[10]])])
         self.figures.add("set-cpu-100000", cpu[sizes[2]], cpu[10],
                          latency_us=[median([r["latency_us"]["p50"] for r in sets[sizes[2]]])])
+
+    def series(self):
+        """100 caches of 10,000; the baseline of a sample's memory is its value and its time."""
+        samples, count = self.n(1000000, 2000), self.n(1000, 10)
+        sections = {"Cache": {"/3303": f"{samples // 100} oldest"},
+                    "Limits": {"ValuesPerUser": 4000000000}}
+        daemon = self.peer(Daemon(self.programs, self.folder, "series", self.bus,
+                                  sections=sections)).start()
+        daemon.create(3303, 0, 100)
+        bare = self.peer(BareBus(self.programs, self.folder, "bare-series", self.bus))
+        before = proc.memory_kib(daemon.pid)
+        # What the instances got when they were made are the first samples.
+        daemon.bus_load("series", self.bus.address, samples // count, 8, 3303, count, 100)
+        after = proc.memory_kib(daemon.pid)
+        self.figures.add("sample-memory",
+                         [(after["rss"] - before["rss"]) * 1024 / samples], [16.0],
+                         samples=samples, lwm2md_kib=after)
+
+        def both(key, peers, mode, calls, n):
+            own, base = self.in_turn(*(
+                lambda p=p: p.bus_load(mode, self.bus.address, calls, 8, 3303, n, 100)
+                for p in peers))
+            self.figures.add_loads(key, own, base, lambda r: r["rate"] * n)
+        both("push-100", (daemon, bare), "push", self.n(3000, 20), 100)
+        both("push-series", (daemon, bare), "series", self.n(3000, 20), count)
+        daemon.close()
+        kept = self.peer(Daemon(self.programs, self.folder, "series-kept", self.bus,
+                                persist={"/3303": "always"}, sections=sections)).start()
+        kept.create(3303, 0, 100)
+        both("push-series-kept", (kept, bare), "series", self.n(3000, 20), count)
 
     # --- large bodies ------------------------------------------------------------------------
     def blocks(self):

@@ -31,6 +31,12 @@ ALL = {
     "rss-100000": ("size", "RSS with 100,000 instances", "KiB", None),
     "set-cpu-10": ("size", "CPU of one Set, 10 instances", "µs", None),
     "set-cpu-100000": ("size", "CPU of one Set, 100,000 instances", "µs", ("ratio", "<=", 2.0)),
+    "push-100": ("series", "Push of 100 samples to 100 caches, 8 calls in flight", "samples/s",
+                 None),
+    "push-series": ("series", "PushSeries of 1,000 samples, 8 calls in flight", "samples/s", None),
+    "push-series-kept": ("series", "the same into caches kept on disk", "samples/s", None),
+    "sample-memory": ("series", "Memory of a sample, 1,000,000 in 100 caches", "bytes",
+                      ("ratio", "<=", 1.5)),
     "push": ("blocks", "10 MiB block-wise push", "MiB/s", ("ratio", ">=", 0.8)),
     "pull": ("blocks", "10 MiB block-wise read-back", "MiB/s", ("ratio", ">=", 0.8)),
 }

@@ -190,14 +190,16 @@ class Peer:
 class Daemon(Peer):
     """lwm2md with state and runtime folders of its own."""
 
-    def __init__(self, programs, folder, name, bus=None, values=(), persist=()):
+    def __init__(self, programs, folder, name, bus=None, values=(), persist=(), sections=()):
         super().__init__(programs, folder, name)
         self.bus, self.bus_name = bus, "org.lwm2md.Client1"
         lines = "".join(f"{key}={value}\n" for key, value in dict(values).items())
         keep = "".join(f"{key}={value}\n" for key, value in dict(persist).items())
         (self.folder / "conf").write_text(CONFIG.format(
             port=self.server.port, objects=SOURCE / "data" / "objects", values=lines,
-            persist=keep))
+            persist=keep) + "".join(
+                f"\n[{section}]\n" + "".join(f"{key}={value}\n" for key, value in keys.items())
+                for section, keys in dict(sections).items()))
         for sub in ("state", "run"):
             (self.folder / sub).mkdir(mode=0o700)
 
