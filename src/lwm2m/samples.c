@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lwm2m/samples.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -331,6 +332,7 @@ static int find_group(SamplePush *b, const Path *p, Group **ret, OpError *error)
                 r = check_path(b, p, &def, error);
                 if (r < 0)
                         return r;
+                assert(def);
                 g = g_new(Group, 1);
                 *g = (Group){
                         .path = *p,
@@ -348,9 +350,9 @@ static int find_group(SamplePush *b, const Path *p, Group **ret, OpError *error)
 
 int sample_push_add(SamplePush *b, const Path *p, const Value *v, int64_t time_ns, bool boot,
                     OpError *error) {
+        Sample s = { 0 };
         Value converted;
         Group *g;
-        Sample s;
         int r;
 
         r = find_group(b, p, &g, error);
@@ -461,6 +463,7 @@ static int check_again(const SamplePush *b, OpError *error) {
                 r = check_path(b, &g->path, &def, error);
                 if (r < 0)
                         return r;
+                assert(def);
                 if (def->type != g->type)
                         return refuse(error, -EINVAL, &g->path,
                                       "the object was defined anew meanwhile");
