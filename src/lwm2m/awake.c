@@ -129,7 +129,8 @@ void awake_note_activity(Awake *a, uint64_t now_usec) {
 static bool on_wanted(void *userdata, bool at_once, uint64_t now_usec) {
         Awake *a = userdata;
 
-        if ((at_once || a->config.at_once) && a->link && rd_is_alive(a->rd, now_usec)) {
+        if ((at_once || a->config.at_once) && a->config.socket != QUEUE_SOCKET_CLOSE && a->link &&
+            rd_is_alive(a->rd, now_usec)) {
                 awake_note_activity(a, now_usec);
                 return true;
         }
@@ -153,6 +154,9 @@ void awake_follow(Awake *a, Rd *rd, bool queue, uint64_t now_usec) {
                 break;
         case RD_ASLEEP:
                 set_state(a, AWAKE_ASLEEP, now_usec);
+                break;
+        case RD_CONNECTING: /* on the way back from its sleep a server does not count as lost */
+                set_state(a, a->state == AWAKE_ASLEEP ? AWAKE_WAKING : AWAKE_ABSENT, now_usec);
                 break;
         default:
                 set_state(a, AWAKE_ABSENT, now_usec);

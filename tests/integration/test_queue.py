@@ -154,6 +154,32 @@ def test_send_follows_the_update(sleeper, server, client, ctl):
     assert server.take_events("updated") == []
 
 
+@pytest.mark.parametrize("socket", ["stop-polling", "close"])
+def test_the_secure_session_outlives_the_sleep(make_daemon, make_dtls, server, client, tmp_path, socket):
+    """Kept as it is, or resumed with a short handshake."""
+    client.match("type='signal',member='Event'")
+    key = tmp_path / "psk"
+    key.write_text("hex:000102030405060708090a0b0c0d0e0f\n")
+    key.chmod(0o600)
+    dtls = make_dtls(server, psk="me:000102030405060708090a0b0c0d0e0f")
+    make_daemon({"main": {"Uri": dtls.uri(), "Identity": "me", "KeyFile": key,
+                          "SecurityMode": "psk"}}, values=VALUES,
+                client={"QueueMode": "true", "QueueAwakeTime": "1s", "QueueSocket": socket})
+    server.wait_registered()
+    full = dtls.wait_handshake()
+    token = server.observe("/3303/0/5700", accept="text").token
+    wait_asleep(client)
+    client.set("/3303/0/5700", "d", 22.0)
+    server.wait_event("updated")
+    assert server.wait_notify(token).text == "22"
+    assert server.read("/3303/0/5700", accept="text").text == "22"
+    wait_asleep(client)
+    if socket == "close":
+        short = dtls.wait_handshake()
+        assert short.resumed and short.messages < full.messages
+    assert dtls.take_events("handshake") == [] and server.take_events("registered") == []
+
+
 def test_several_servers_each_in_its_mode(make_daemon, make_server, client):
     """... and an app's value reaches each as its mode says."""
     client.match("type='signal',member='Event'")

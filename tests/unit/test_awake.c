@@ -451,11 +451,16 @@ static void test_data_closed(void **state) {
         bed_set(b, "/3/0/1", value_text(VALUE_STRING, "box", 3));
         bed_advance(b, 0);
         assert_string_equal(bed_state(b, 1), "connecting");
+        assert_string_equal(queue(b, 1), "awake");
+        /* A newer value takes its place: the server is not away, which would store both. */
+        bed_set(b, "/3/0/1", value_text(VALUE_STRING, "crate", 5));
+        bed_advance(b, SEC / 2);
         bed_up(b, 1);
         assert_null(notification(b));
         assert_string_equal(bed_state(b, 1), "updating");
         bed_answer(b, 1, CODE(2, 4), NULL);
         acknowledge(b);
+        assert_int_equal(fake_n_open(b->transport), 0);
         bed_log(b, "queue-mode-rx-off@1 reg-update@1 reg-update-complete@1");
         bed_free(b);
 }
