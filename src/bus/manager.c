@@ -62,8 +62,9 @@ static int get_stats(sd_bus *bus, const char *path, const char *interface, const
         dm_stored_notifications(client_dm(b->client), &stored, &stored_delivered, &stored_dropped);
         g_free(client_servers(b->client, &n_servers));
         return sd_bus_message_append(
-                reply, "a{st}", 10, "samples", n_samples, "samples-dropped", n_dropped,
-                "cache-bytes", series ? series_bytes(series) : (uint64_t) 0, "instances",
+                reply, "a{st}", 11, "sends", (uint64_t) dm_n_sends(client_dm(b->client)), "samples",
+                n_samples, "samples-dropped", n_dropped, "cache-bytes",
+                series ? series_bytes(series) : (uint64_t) 0, "instances",
                 (uint64_t) tree_n_instances(tree, -1), "servers", (uint64_t) n_servers,
                 "observations", dm_n_observations(client_dm(b->client)), "notifications-stored",
                 stored, "notifications-stored-delivered", stored_delivered,

@@ -461,6 +461,10 @@ bool dm_is_observed(const Dm *dm, const Path *p) {
         return observe_is_observed(dm, p);
 }
 
+uint64_t dm_n_sends(const Dm *dm) {
+        return dm->sends.length;
+}
+
 uint64_t dm_n_observations(const Dm *dm) {
         return observe_count(dm);
 }

@@ -150,6 +150,7 @@ void dm_foreach_observation(Dm *dm, uint16_t ssid /* 0 = all */,
                             void (*func)(void *userdata, const ObservationInfo *info),
                             void *userdata);
 uint64_t dm_n_observations(const Dm *dm);
+uint64_t dm_n_sends(const Dm *dm); /* waiting or under way */
 /* Notifications kept for servers that were away, of all servers: those that wait, and what became
  * of others since the start. */
 void dm_stored_notifications(const Dm *dm, uint64_t *ret_waiting, uint64_t *ret_delivered,

@@ -206,11 +206,12 @@ static void load_rule(SchedObject *o, const Path *instance, GHashTable *old, uin
                          v->data);
                 return;
         }
+        if (ensure_cache(o, &p, &made) < 0) /* also one that somebody has taken away since */
+                return;
         if (g_hash_table_steal_extended(old, &p, &key, &ours)) {
                 g_free(key);
-                made = GPOINTER_TO_INT(ours);
-        } else if (ensure_cache(o, &p, &made) < 0)
-                return;
+                made = made || ours;
+        }
         tree_walk(o->tree, instance, add_rule, &rule);
         if (send_sched_set_rule(o->sched, &p, &rule, now_usec) < 0)
                 log_warning("More than %d resources with rules, ignoring those of %s",

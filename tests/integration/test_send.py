@@ -296,11 +296,13 @@ def test_a_full_queue(make_daemon, server, client, ctl):
     ctl("wait", "registered", "--server=101", "--timeout=10")
     server.rule("send", silent=True)
     jobs = [call_send(client, "/3303/0/5700", timeout_ms=Variant("u", 2000)) for _ in range(2)]
+    assert client.get("Manager", "Stats")["sends"] == 2
     with pytest.raises(DBusError) as error:
         call_send(client, "/3303/0/5700")
     assert error.value.type == f"{NAME}.Error.LimitReached" and "[Limits] Sends" in error.value.text
     for job in jobs:
         assert client.wait_signal("JobDone", lambda b, j=job: b[0] == j)[2] == "timeout"
+    assert client.get("Manager", "Stats")["sends"] == 0
 
 
 def test_the_caller_leaves(ready, server, make_client, ctl):

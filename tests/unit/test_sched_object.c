@@ -291,6 +291,22 @@ static void test_a_rule_goes(void **state) {
         assert_int_equal(cached(b, "/3303/1/5700"), -1);
 }
 
+/* As a factory reset does: the caches and the rules are gone, and the rules come back. */
+static void test_a_cache_goes(void **state) {
+        OpError error;
+        Bed *b = *state;
+
+        set_text(b, "/10524/0/0", "/3303/0/5700");
+        assert_int_equal(samples_configure(b->f->dm, &PATH_OIR(3303, 0, 5700), NULL, &error), 0);
+        assert_int_equal(cached(b, "/3303/0/5700"), -1);
+        set_text(b, "/10524/0/0", "/3303/0/5700");
+        MEASURE(b, "/3303/0/5700", 20, 21);
+        assert_int_equal(cached(b, "/3303/0/5700"), 2);
+        assert_int_equal(delete_path(b->f, "/10524/0"), CODE(2, 2));
+        pass(b->f, 0);
+        assert_int_equal(cached(b, "/3303/0/5700"), -1);
+}
+
 static void test_max_samples(void **state) {
         Bed *b = *state;
 
@@ -449,21 +465,14 @@ static void test_pushed(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                SCHED_TEST(test_paths_are_checked),
-                SCHED_TEST(test_rules_are_checked),
-                SCHED_TEST(test_the_switches_stay),
-                SCHED_TEST(test_bad_values_are_ignored),
-                SCHED_TEST(test_rules_decide),
-                SCHED_TEST(test_a_cache_without_rules),
-                SCHED_TEST(test_a_rule_goes),
-                SCHED_TEST(test_max_samples),
-                SCHED_TEST(test_max_age_and_paused),
-                SCHED_TEST(test_pmin_and_pmax),
-                SCHED_TEST(test_a_full_cache),
-                SCHED_TEST(test_registrations),
-                SCHED_TEST(test_failures),
-                SCHED_TEST(test_a_server_that_is_away),
-                SCHED_TEST(test_pushed),
+                SCHED_TEST(test_paths_are_checked),     SCHED_TEST(test_rules_are_checked),
+                SCHED_TEST(test_the_switches_stay),     SCHED_TEST(test_bad_values_are_ignored),
+                SCHED_TEST(test_rules_decide),          SCHED_TEST(test_a_cache_without_rules),
+                SCHED_TEST(test_a_rule_goes),           SCHED_TEST(test_a_cache_goes),
+                SCHED_TEST(test_max_samples),           SCHED_TEST(test_max_age_and_paused),
+                SCHED_TEST(test_pmin_and_pmax),         SCHED_TEST(test_a_full_cache),
+                SCHED_TEST(test_registrations),         SCHED_TEST(test_failures),
+                SCHED_TEST(test_a_server_that_is_away), SCHED_TEST(test_pushed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

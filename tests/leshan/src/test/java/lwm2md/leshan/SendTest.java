@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
@@ -20,6 +21,7 @@ import org.eclipse.leshan.core.node.LwM2mNode;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.node.LwM2mResource;
 import org.eclipse.leshan.core.node.LwM2mResourceInstance;
+import org.eclipse.leshan.core.node.TimestampedLwM2mNodes;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.WriteRequest;
 import org.junit.jupiter.api.BeforeEach;
@@ -114,6 +116,26 @@ class SendTest extends DaemonAndServer {
             assertArrayEquals(data, (byte[]) values.get("/3442/0/150"));
             assertEquals(21.5, values.get("/3303/0/5700"));
         }
+    }
+
+    @Test
+    @DisplayName("A Send of the samples of a cache, each with its time, and once")
+    void cache() throws IOException, InterruptedException {
+        daemon.ctl("cache", "/3303/0/5700", "100");
+        for (int i = 1; i <= 3; i++)
+            daemon.set("/3303/0/5700", i);
+        for (String format : new String[] { "senml-cbor", "senml-json" }) {
+            send("--with-cache", "--format=" + format, "/3303/0/5700");
+            Map<Instant, Object> samples = new TreeMap<>();
+            TimestampedLwM2mNodes data = peer.sent().data();
+            for (Instant time : data.getTimestamps())
+                samples.put(time, value(data.getNodesAt(time).get(new LwM2mPath("/3303/0/5700"))));
+            assertEquals(List.of(1.0, 2.0, 3.0), List.copyOf(samples.values()), format);
+            for (int i = 1; i <= 3; i++)
+                daemon.set("/3303/0/5700", i);
+        }
+        daemon.ctl("cache", "/3303/0/5700", "0");
+        daemon.set("/3303/0/5700", 21.5);
     }
 
     @Test
