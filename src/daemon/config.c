@@ -10,6 +10,7 @@
 #include "daemon/config_local.h"
 #include "daemon/keyfile.h"
 #include "daemon/rights.h"
+#include "model/path_table.h"
 #include "util/parse.h"
 #include "util/timerq.h"
 
@@ -597,6 +598,7 @@ static Config *config_new(void) {
         c->bootstrap_format = FORMAT_SENML_CBOR;
         c->servers_list = g_ptr_array_new_with_free_func(server_config_free);
         c->seeds = g_ptr_array_new_with_free_func(seed_free);
+        c->seed_index = path_table_new(NULL);
         c->persist = g_array_new(FALSE, FALSE, sizeof(PersistConfig));
         c->caches = g_array_new(FALSE, FALSE, sizeof(CacheConfig));
         return c;
@@ -636,6 +638,7 @@ Config *config_free(Config *c) {
         g_free(c->bind);
         g_free(c->interface);
         g_ptr_array_unref(c->servers_list);
+        g_hash_table_unref(c->seed_index);
         g_ptr_array_unref(c->seeds);
         g_array_unref(c->persist);
         g_array_unref(c->caches);

@@ -81,6 +81,7 @@ typedef struct Config {
 
         GPtrArray *servers_list; /* ServerConfig */
         GPtrArray *seeds;        /* SeedConfig, in file order */
+        GHashTable *seed_index;  /* the same by path */
         GArray *persist;         /* PersistConfig */
         GArray *caches;          /* CacheConfig */
         Schedule *schedule;      /* [SendScheduler]; its values are among the seeds; NULL without */

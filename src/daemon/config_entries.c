@@ -4,24 +4,21 @@
 
 #include "daemon/config_internal.h"
 #include "daemon/rights.h"
+#include "model/path_table.h"
 #include "util/parse.h"
 
 void config_put_seed(void *userdata, const Path *path, const char *text, const char *where) {
         const Config *c = userdata;
-        SeedConfig *s = g_new0(SeedConfig, 1);
+        SeedConfig *s = g_new0(SeedConfig, 1), *old;
 
         s->path = *path;
         s->text = g_strdup(text);
         s->where = g_strdup(where);
         /* A later file's line for the same path takes the earlier one's place. */
-        for (guint i = 0; i < c->seeds->len; i++) {
-                const SeedConfig *old = g_ptr_array_index(c->seeds, i);
-
-                if (path_equal(&old->path, path)) {
-                        g_ptr_array_remove_index(c->seeds, i);
-                        break;
-                }
-        }
+        old = g_hash_table_lookup(c->seed_index, path);
+        g_hash_table_insert(c->seed_index, path_dup(path), s);
+        if (old)
+                g_ptr_array_remove(c->seeds, old);
         g_ptr_array_add(c->seeds, s);
 }
 

@@ -2,7 +2,6 @@
 #include "daemon/keyfile.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define FILE_BYTES_MAX (1U << 20)
@@ -37,32 +36,53 @@ int keyfile_open(const char *file, GString *errors, KeyFile *ret) {
 
 void keyfile_clear(KeyFile *f) {
         g_clear_pointer(&f->lines, g_strfreev);
+        g_clear_pointer(&f->index, g_hash_table_unref);
         g_clear_pointer(&f->keyfile, g_key_file_unref);
 }
 
-/* GKeyFile keeps no line numbers: looked up again, for messages only. */
-unsigned keyfile_line(const KeyFile *f, const char *group, const char *key) {
-        bool inside = false;
-
-        for (unsigned i = 0; f->lines[i]; i++) {
-                g_autofree char *line = g_strstrip(g_strdup(f->lines[i]));
-                size_t n = strlen(line);
-
-                if (line[0] == '[' && n > 1 && line[n - 1] == ']') {
-                        inside = n - 2 == strlen(group) && strncmp(line + 1, group, n - 2) == 0;
-                        if (inside && !key)
-                                return i + 1;
-                } else if (inside && key && strchr(line, '=')) {
-                        *strchr(line, '=') = '\0';
-                        if (strcmp(g_strchomp(line), key) == 0)
-                                return i + 1;
-                }
-        }
-        return 0;
+static char *index_key(const char *group, const char *key) {
+        return g_strdup_printf("%s\n%s", group, key ? key : "");
 }
 
-void keyfile_complain(const KeyFile *f, const char *group, const char *key, const char *format,
-                      ...) {
+/* The first line of a group or key counts. */
+static void index_add(GHashTable *index, const char *group, const char *key, unsigned line) {
+        g_autofree char *k = index_key(group, key);
+
+        if (!g_hash_table_contains(index, k))
+                g_hash_table_insert(index, g_steal_pointer(&k), GUINT_TO_POINTER(line));
+}
+
+/* GKeyFile keeps no line numbers. */
+static GHashTable *index_lines(char *const *lines) {
+        GHashTable *index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_autofree char *group = NULL;
+
+        for (unsigned i = 0; lines[i]; i++) {
+                g_autofree char *line = g_strstrip(g_strdup(lines[i]));
+                size_t n = strlen(line);
+                char *equals = strchr(line, '=');
+
+                if (line[0] == '[' && n > 1 && line[n - 1] == ']') {
+                        g_free(group);
+                        group = g_strndup(line + 1, n - 2);
+                        index_add(index, group, NULL, i + 1);
+                } else if (group && equals) {
+                        *equals = '\0';
+                        index_add(index, group, g_strchomp(line), i + 1);
+                }
+        }
+        return index;
+}
+
+unsigned keyfile_line(KeyFile *f, const char *group, const char *key) {
+        g_autofree char *k = index_key(group, key);
+
+        if (!f->index)
+                f->index = index_lines(f->lines);
+        return GPOINTER_TO_UINT(g_hash_table_lookup(f->index, k));
+}
+
+void keyfile_complain(KeyFile *f, const char *group, const char *key, const char *format, ...) {
         va_list ap;
 
         g_string_append_printf(f->errors, "%s:%u: ", f->file, keyfile_line(f, group, key));

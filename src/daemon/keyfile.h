@@ -7,7 +7,8 @@ typedef struct KeyFile {
         const char *file; /* borrowed */
         char **lines;
         GKeyFile *keyfile;
-        GString *errors; /* borrowed */
+        GString *errors;   /* borrowed */
+        GHashTable *index; /* of the lines, once one was asked for */
 } KeyFile;
 
 /* -ENOENT, -EIO, -E2BIG, -EBADMSG with a line in errors. */
@@ -15,9 +16,9 @@ int keyfile_open(const char *file, GString *errors, KeyFile *ret);
 void keyfile_clear(KeyFile *f);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KeyFile, keyfile_clear)
 /* The line of a group (key NULL) or key, from 1; 0 when it is not found. */
-unsigned keyfile_line(const KeyFile *f, const char *group, const char *key);
+unsigned keyfile_line(KeyFile *f, const char *group, const char *key);
 /* Adds "file:line: [group] key: …" to the errors. */
-void keyfile_complain(const KeyFile *f, const char *group, const char *key, const char *format, ...)
+void keyfile_complain(KeyFile *f, const char *group, const char *key, const char *format, ...)
         G_GNUC_PRINTF(4, 5);
 /* The *.conf of a folder in the order of their names (char *, full paths); none if it is not there.
  */

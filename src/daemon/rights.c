@@ -48,7 +48,7 @@ static int find_group(const char *name, uint32_t *ret) {
 
 /* Words between ";", "," and blanks; func() returns why one is wrong (g_free()), NULL if it is not.
  */
-static void each_word(const KeyFile *f, const char *group, const char *key, const char *text,
+static void each_word(KeyFile *f, const char *group, const char *key, const char *text,
                       char *(*func)(void *userdata, const char *word), void *userdata) {
         g_auto(GStrv) words = g_strsplit_set(text, ";, \t", -1);
         bool any = false;
@@ -117,7 +117,7 @@ static char *add_right(void *userdata, const char *word) {
 }
 
 /* --- access.d --- */
-static void read_rule_key(const KeyFile *f, const char *group, const char *key, const char *text,
+static void read_rule_key(KeyFile *f, const char *group, const char *key, const char *text,
                           GrantRule *rule) {
         if (strcmp(key, "user") == 0)
                 each_word(f, group, key, text, add_user, rule);
@@ -131,7 +131,7 @@ static void read_rule_key(const KeyFile *f, const char *group, const char *key, 
                 keyfile_complain(f, group, key, "unknown key (known: user, group, paths, allow)");
 }
 
-static void check_rule(const KeyFile *f, const GrantRule *rule, bool names_users) {
+static void check_rule(KeyFile *f, const GrantRule *rule, bool names_users) {
         if (!names_users)
                 keyfile_complain(f, rule->name, NULL, "a rule needs user or group");
         else if (!rule->rights)
@@ -141,9 +141,9 @@ static void check_rule(const KeyFile *f, const GrantRule *rule, bool names_users
                                  "a rule about values needs paths (paths=/ means all)");
 }
 
-typedef void (*ReadGroup)(const KeyFile *f, const char *group, Grants *g);
+typedef void (*ReadGroup)(KeyFile *f, const char *group, Grants *g);
 
-static void read_rule(const KeyFile *f, const char *group, Grants *g) {
+static void read_rule(KeyFile *f, const char *group, Grants *g) {
         g_auto(GStrv) keys = g_key_file_get_keys(f->keyfile, group, NULL, NULL);
         GrantRule *rule = grant_rule_new(group);
         bool names_users = false;
@@ -202,7 +202,7 @@ typedef struct AppKeys {
         bool activate;
 } AppKeys;
 
-static void read_app_key(const KeyFile *f, const char *group, const char *key, const char *text,
+static void read_app_key(KeyFile *f, const char *group, const char *key, const char *text,
                          AppKeys *app) {
         uint64_t usec;
 
@@ -228,7 +228,7 @@ static void read_app_key(const KeyFile *f, const char *group, const char *key, c
                                  "unknown key (known: paths, activate, handler, handles, timeout)");
 }
 
-static void check_app(const KeyFile *f, const char *group, AppKeys *app) {
+static void check_app(KeyFile *f, const char *group, AppKeys *app) {
         if (!is_bus_name(group))
                 keyfile_complain(f, group, NULL, "not a bus name such as com.example.Sensors1");
         if (app->r->paths->len == 0)
@@ -241,7 +241,7 @@ static void check_app(const KeyFile *f, const char *group, AppKeys *app) {
                 app->r->operations = APP_EXECUTE;
 }
 
-static void read_reservation(const KeyFile *f, const char *group, Grants *g) {
+static void read_reservation(KeyFile *f, const char *group, Grants *g) {
         g_auto(GStrv) keys = g_key_file_get_keys(f->keyfile, group, NULL, NULL);
         Reservation *r = reservation_new(group);
         AppKeys app = { .r = r };
