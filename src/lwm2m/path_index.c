@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lwm2m/path_index.h"
 
+/* Most paths have one thing, which needs no array. */
 typedef struct Node {
-        Path path;
-        GPtrArray *things;
+        Path path; /* first: the node is its own key */
+        guint n;
+        union {
+                void *one;   /* n == 1 */
+                void **many; /* n > 1; as long as the next power of two */
+        };
         GSequenceIter *place;
 } Node;
 
 struct PathIndex {
-        GHashTable *nodes; /* Path -> Node */
+        GHashTable *nodes; /* of Node, by path */
         GSequence *sorted; /* the same nodes by path; owns them */
 };
 
@@ -27,7 +32,8 @@ static gboolean equal_paths(const void *a, const void *b) {
 static void node_free(void *userdata) {
         Node *n = userdata;
 
-        g_ptr_array_unref(n->things);
+        if (n->n > 1)
+                g_free(n->many);
         g_free(n);
 }
 
@@ -54,16 +60,54 @@ static int compare_nodes(const void *a, const void *b, void *userdata) {
         return path_compare(&((const Node *) a)->path, &((const Node *) b)->path);
 }
 
+static void *const *things(const Node *n) {
+        return n->n == 1 ? &n->one : n->many;
+}
+
+static void append(Node *n, void *thing) {
+        if (n->n == 0)
+                n->one = thing;
+        else if (n->n == 1) {
+                void *first = n->one;
+
+                n->many = g_new(void *, 2);
+                n->many[0] = first;
+        } else if ((n->n & (n->n - 1)) == 0)
+                n->many = g_renew(void *, n->many, 2 * n->n);
+        if (n->n > 0)
+                n->many[n->n] = thing;
+        n->n++;
+}
+
+static void drop(Node *n, const void *thing) {
+        guint i = 0;
+
+        while (i < n->n && things(n)[i] != thing)
+                i++;
+        if (i == n->n)
+                return;
+        n->n--;
+        if (n->n == 0)
+                return;
+        n->many[i] = n->many[n->n];
+        if (n->n == 1) {
+                void **many = n->many;
+
+                n->one = many[0];
+                g_free(many);
+        }
+}
+
 void path_index_add(PathIndex *x, const Path *p, void *thing) {
         Node *n = g_hash_table_lookup(x->nodes, p);
 
         if (!n) {
                 n = g_new(Node, 1);
-                *n = (Node){ .path = *p, .things = g_ptr_array_new() };
+                *n = (Node){ .path = *p };
                 n->place = g_sequence_insert_sorted(x->sorted, n, compare_nodes, NULL);
-                g_hash_table_insert(x->nodes, &n->path, n);
+                g_hash_table_add(x->nodes, n);
         }
-        g_ptr_array_add(n->things, thing);
+        append(n, thing);
 }
 
 void path_index_remove(PathIndex *x, const Path *p, void *thing) {
@@ -71,8 +115,8 @@ void path_index_remove(PathIndex *x, const Path *p, void *thing) {
 
         if (!n)
                 return;
-        g_ptr_array_remove_fast(n->things, thing);
-        if (n->things->len == 0) {
+        drop(n, thing);
+        if (n->n == 0) {
                 g_hash_table_remove(x->nodes, p);
                 g_sequence_remove(n->place);
         }
@@ -81,7 +125,7 @@ void path_index_remove(PathIndex *x, const Path *p, void *thing) {
 guint path_index_count(const PathIndex *x, const Path *p) {
         const Node *n = g_hash_table_lookup(x->nodes, p);
 
-        return n ? n->things->len : 0;
+        return n ? n->n : 0;
 }
 
 bool path_index_is_empty(const PathIndex *x) {
@@ -89,8 +133,8 @@ bool path_index_is_empty(const PathIndex *x) {
 }
 
 static void run(const Node *n, PathIndexFunc func, void *userdata) {
-        for (guint i = 0; i < n->things->len; i++)
-                func(userdata, n->things->pdata[i]);
+        for (guint i = 0; i < n->n; i++)
+                func(userdata, things(n)[i]);
 }
 
 void path_index_at(const PathIndex *x, const Path *p, PathIndexFunc func, void *userdata) {

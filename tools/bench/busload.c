@@ -11,6 +11,8 @@
  *   bench-busload notify ADDRESS NAME FD N PATH                Set, wait for its notification
  *   bench-busload burst  ADDRESS NAME FD N OBJECT COUNT        SetMany, wait for COUNT
  * notifications
+ *   bench-busload paced  ADDRESS NAME FD N OBJECT COUNT RATE   RATE calls of Set a second, each of
+ * the next of COUNT resources
  *
  * WINDOW calls are in flight. FD is the server's UDP socket, on which the peer observes nothing
  * else. Each value differs from the one before, so that each call is a change. */
@@ -316,6 +318,51 @@ static void run_burst(BusLoad *l, int fd, size_t n, const char *object, unsigned
         l->result.n_max = n;
 }
 
+/* Sends what is due by now, without waiting for replies. */
+static void send_due(BusLoad *l, uint64_t *sent, size_t *n_sent, size_t n, uint64_t now,
+                     uint64_t began, const char *object, unsigned count, unsigned rate) {
+        while (*n_sent < n && began + *n_sent * UINT64_C(1000000000) / rate <= now) {
+                sd_bus_message *m;
+                char path[32];
+
+                /* A stride that is prime to count, so that neighbours do not help each other. */
+                snprintf(path, sizeof(path), "/%s/%u/5700", object,
+                         (unsigned) (*n_sent * 7919 % count));
+                m = new_set(l, path);
+                check(sd_bus_message_set_expect_reply(m, false), "Set");
+                check(sd_bus_send(l->bus, m, NULL), "Set");
+                sd_bus_message_unref(m);
+                sent[(*n_sent)++] = wire_now();
+        }
+        check(sd_bus_flush(l->bus), "Set");
+}
+
+/* n counts Sets; each leads to one notification. They come in the order of the Sets, but for what
+ * overtakes; latencies are from the k-th Set to the k-th of them. */
+static void run_paced(BusLoad *l, int fd, size_t n, const char *object, unsigned count,
+                      unsigned rate) {
+        uint64_t *sent = calloc(n, sizeof(*sent)), began = wire_now(), last = began;
+        size_t n_sent = 0, told = 0;
+
+        if (!sent)
+                result_die("calloc");
+        result_init(&l->result, n);
+        while (told < n && wire_now() < last + WAIT_USEC * 1000U) {
+                struct pollfd p = { .fd = fd, .events = POLLIN };
+                const size_t before = told;
+
+                send_due(l, sent, &n_sent, n, wire_now(), began, object, count, rate);
+                process(l);
+                (void) poll(&p, 1, 1);
+                while (told < n_sent && receive(l, fd))
+                        result_add(&l->result, wire_now() - sent[told++]);
+                if (told > before)
+                        last = wire_now();
+        }
+        l->result.failed += n - told;
+        free(sent);
+}
+
 static unsigned number(const char *text) {
         return (unsigned) strtoul(text, NULL, 10);
 }
@@ -349,6 +396,9 @@ int main(int argc, char **argv) {
                 run_notify(&l, atoi(argv[4]), number(argv[5]), argv[6]);
         else if (strcmp(mode, "burst") == 0 && argc == 8)
                 run_burst(&l, atoi(argv[4]), number(argv[5]), argv[6], number(argv[7]));
+        else if (strcmp(mode, "paced") == 0 && argc == 9)
+                run_paced(&l, atoi(argv[4]), number(argv[5]), argv[6], number(argv[7]),
+                          number(argv[8]));
         else {
                 fprintf(stderr, "see the head of busload.c\n");
                 return 2;

@@ -22,7 +22,8 @@ THERMOMETER = {"/3303/0/5700": "21.5"}
 
 
 class Cases:
-    NAMES = ("read", "write", "discover", "bus", "notify", "start", "idle", "size", "series", "blocks")
+    NAMES = ("read", "write", "discover", "bus", "notify", "observe", "start", "idle", "size", "series",
+             "blocks")
 
     def __init__(self, programs, folder, figures, repeat, smoke):
         self.programs, self.folder, self.figures = programs, folder, figures
@@ -164,6 +165,30 @@ class Cases:
             for i in range(1, count):
                 peer.observe(f"/3303/{i}/5700")
         both("notify-rate", "burst", lambda r: r["rate"], self.n(10, 2), 3303, count)
+
+    def observe(self):
+        """Each resource is observed once and set every ten seconds."""
+        count, rate = self.n(10000, 50), self.n(1000, 100)
+        daemon = self.peer(Daemon(self.programs, self.folder, "observe", self.bus)).start()
+        daemon.create(3303, 0, count)
+        bare = self.peer(BareBridge(self.programs, self.folder, "bare-observe", self.bus, 3303,
+                                    count))
+        memory = {}
+        for peer in (daemon, bare):
+            before = proc.memory_kib(peer.pid)
+            for i in range(count):
+                peer.observe(f"/3303/{i}/5700")
+            after = memory[peer] = proc.memory_kib(peer.pid)
+            after["bytes_per_observation"] = round((after["anon"] - before["anon"]) * 1024 / count)
+        own, base = self.in_turn(*(
+            lambda p=p: p.bus_load("paced", self.bus.address, p.server.sock.fileno(),
+                                   self.n(10 * rate, rate), 3303, count, rate)
+            for p in (daemon, bare)))
+        self.figures.add_loads("observed-rate", own, base, lambda r: r["rate"])
+        self.figures.add("observed-cpu", *([r["cpu_us"] / r["wall_s"] / 1e4 for r in results]
+                                           for results in (own, base)))
+        self.figures.add("observed-rss", [memory[daemon]["rss"]], [memory[bare]["rss"]],
+                         lwm2md_kib=memory[daemon], baseline_kib=memory[bare])
 
     # --- the process -------------------------------------------------------------------------
     def start(self):
