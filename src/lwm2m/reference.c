@@ -35,6 +35,7 @@ void references_set(References **l, const Path *p, const Value *v) {
         r.is_number = condition_number(v, &r.number);
         if (!r.is_number)
                 r.digest = digest_value(0, v);
+        r.told = v->type == VALUE_BOOLEAN && v->b;
         if (found) {
                 *found = r;
                 return;
@@ -67,6 +68,8 @@ static bool same_number(double a, double b) {
 bool reference_equals(const Reference *r, const Value *v) {
         double d;
 
+        if (v->type == VALUE_BOOLEAN)
+                return r->is_number && r->told == v->b;
         if (condition_number(v, &d))
                 return r->is_number && same_number(d, r->number);
         return !r->is_number && r->digest == digest_value(0, v);

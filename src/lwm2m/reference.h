@@ -10,11 +10,12 @@
 
 typedef struct Reference {
         union {
-                double number;
+                double number; /* of a Boolean with edge: the one looked at last, told or not */
                 uint64_t digest;
         };
         Path path;
         bool is_number;
+        bool told; /* the Boolean that was told */
 } Reference;
 
 typedef GArray References; /* of Reference; NULL is an empty one */
@@ -23,7 +24,7 @@ Reference *references_find(const References *l, const Path *p); /* NULL if there
 void references_set(References **l, const Path *p, const Value *v);
 void references_remove(References **l, const Path *p);
 References *references_free(References *l);
-/* Whether v is what r says. */
+/* Whether v is what was told. */
 bool reference_equals(const Reference *r, const Value *v);
 
 /* A digest of values in order: begins with 0, never ends as 0. */

@@ -148,6 +148,8 @@ static const Row rows[] = {
           "+1 /3303?pmin=10 =22 +8 +1 >22" },
         { "gt written: the server knows the value", "", V, "=22 >22 ?gt=25 =23 =26 >26" },
         { "gt unset: what was kept back is told", V "?gt=25", V, "=24 ?gt >24 =24.5 >24.5" },
+        { "edge unset: what was kept back is told", "/33000/0/7?edge=1", "/33000/0/7",
+          "=1 >1 =0 ?edge >0 =1 >1" },
         { "gt unset, nothing was kept back", V "?gt=25", V, "=24 =21.5 ?gt =22 >22" },
         { "gt moved over the value", V "?gt=25", V, "=24 ?gt=23 >24 =22 >22" },
         { "gt moved, not over the value", V "?gt=25", V, "=24 ?gt=30 =29 =31 >31" },

@@ -34,9 +34,13 @@ typedef struct Walk {
 } Walk;
 
 /* --- chance --- */
+/* splitmix64 */
 static uint32_t draw(Walk *w, uint32_t below) {
-        w->random = w->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        return (uint32_t) ((w->random >> 33) % below);
+        uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
+
+        z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+        return (uint32_t) ((z ^ z >> 31) >> 32) % below;
 }
 
 static bool chance(Walk *w, uint32_t percent) {
@@ -285,8 +289,20 @@ static void settle(Walk *w) {
 }
 
 /* --- steps --- */
+/* Some more often than others, so that what happens there meets. */
 static size_t draw_leaf(Walk *w) {
-        return draw(w, (uint32_t) model_n_leaves);
+        static const ModelPath often[] = { { { 3303, 0, 5700 }, 3 },
+                                           { { 33002, 0, 1 }, 3 },
+                                           { { 33002, 0, 3 }, 3 },
+                                           { { 33002, 0, 4, 1 }, 4 } };
+        const Path p = path_of(&often[draw(w, G_N_ELEMENTS(often))]);
+        size_t i = 0;
+
+        if (chance(w, 40))
+                return draw(w, (uint32_t) model_n_leaves);
+        while (!is_leaf(i, &p))
+                i++;
+        return i;
 }
 
 static double draw_value(Walk *w, size_t leaf) {
@@ -349,7 +365,7 @@ static void step_instance(Walk *w) {
         const Path p = PATH_OI(object, instance);
         const bool there = model_has_instance(w->model, object, instance);
 
-        if (there && !chance(w, 30))
+        if (there && !chance(w, 15))
                 return; /* they are there more often than not */
         note(w, "%s %s", there ? "delete" : "create", PATH_TEXT(&p));
         model_begin(w->model);
@@ -425,19 +441,36 @@ static double draw_attribute(Walk *w, ModelName name) {
         }
 }
 
+static bool is_boolean(const ModelPath *p) {
+        return p->n >= 3 && p->id[0] == 33002 && p->id[2] == 3;
+}
+
+/* One that fits, but now and then. */
+static ModelName draw_name(Walk *w, const ModelPath *p) {
+        const bool any = chance(w, 3);
+
+        for (;;) {
+                const ModelName name = (ModelName) draw(w, MODEL_NAMES);
+                const bool compares = name == GT || name == LT || name == ST;
+
+                if (any || (!compares && name != EDGE) ||
+                    (p->n >= 3 && (name == EDGE) == is_boolean(p)))
+                        return name;
+        }
+}
+
 /* "pmin=5&gt"; unset NULL: none are removed. */
-static char *draw_query(Walk *w, ModelAttributes *set, bool *unset, bool conditions) {
+static char *draw_query(Walk *w, const ModelPath *p, ModelAttributes *set, bool *unset) {
         g_autoptr(GString) query = g_string_new(NULL);
         const uint32_t n = 1 + draw(w, 3);
 
         for (uint32_t i = 0; i < n; i++) {
-                const ModelName name = (ModelName) draw(w, MODEL_NAMES);
-                const bool is_condition = name == GT || name == LT || name == ST || name == EDGE;
+                const ModelName name = draw_name(w, p);
 
-                if (set->has[name] || (unset && unset[name]) || (is_condition && !conditions))
+                if (set->has[name] || (unset && unset[name]))
                         continue;
                 g_string_append_printf(query, "%s%s", query->len ? "&" : "", names[name]);
-                if (unset && chance(w, 30)) {
+                if (unset && chance(w, 40)) {
                         unset[name] = true;
                         continue;
                 }
@@ -460,7 +493,7 @@ static void step_attributes(Walk *w, int server) {
         bool unset[MODEL_NAMES] = { false };
         const ModelPath p = draw_path(w);
         const Path path = path_of(&p);
-        g_autofree char *query = draw_query(w, &set, unset, p.n >= 3);
+        g_autofree char *query = draw_query(w, &p, &set, unset);
         bool taken;
 
         if (!query || !exists(w, &p))
@@ -516,7 +549,7 @@ static void step_observe(Walk *w, int server) {
         for (int i = 0; i < n; i++)
                 paths[i] = draw_path(w);
         if (chance(w, 20))
-                query = draw_query(w, &own, NULL, true);
+                query = draw_query(w, &paths[0], &own, NULL);
         code = ask_for(w, paths, n, composite, query, token, 0);
         if (code == 0) { /* it waits for the application */
                 answer(w);
