@@ -227,7 +227,7 @@ static const Row rows[] = {
 
 /* --- the device --- */
 static double app_value;
-static bool app_fails, app_claims;
+static bool app_fails;
 static guint n_answered;
 static const Row *row;
 static const char *step;
@@ -342,7 +342,6 @@ static void do_app(Fixture *f, const char *token) {
 
         if (path_parse(token, &p) == 0) {
                 fake_apps_claim(f->apps, token, APP_READ);
-                app_claims = true;
                 dm_owner_changed(f->dm, &p);
                 return;
         }
@@ -436,10 +435,9 @@ static uint8_t observe_row(Fixture *f) {
 
 static void prepare(Fixture *f) {
         g_auto(GStrv) list = g_strsplit(row->attributes, " ", -1);
-        g_autofree char *claimed = NULL;
 
         app_value = 21.5;
-        app_fails = app_claims = in_transaction = false;
+        app_fails = in_transaction = false;
         n_answered = 0;
         peer_set_version(f->peer, (Version){ 1, 2 });
         for (const char **p =

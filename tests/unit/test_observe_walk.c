@@ -734,7 +734,6 @@ static void define(Fixture *f, const char *xml) {
 
 static void prepare(Walk *w) {
         Fixture *f = w->f;
-        g_auto(OpList) ops = { .v = NULL };
 
         define(f, OBJECT(33002, ITEM(0, "RW", "Single", "Float") ITEM(1, "RW", "Single", "Integer")
                                         ITEM(2, "RW", "Single", "String")
