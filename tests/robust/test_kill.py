@@ -247,6 +247,36 @@ class Attributes(Actor):
         return True
 
 
+class Observations(Actor):
+    """A server observes. Goes the daemon on with the registration, then with every observation that
+    was acknowledged; else it registers anew and has none."""
+
+    def __init__(self, rig):
+        super().__init__(rig)
+        self.told, self.asked = rig.memory.setdefault("observations", (set(), set()))
+        self.count = rig.count
+
+    def verify(self):
+        listed = self.rig.client.call("Server", "ListObservations", path=f"{ROOT}/server/101")
+        there = {options["token"] for _, options in listed or []}
+        self.rig.seen[self.rig.how] += 1
+        if self.rig.how == "registered":
+            assert not there
+            self.told.clear()
+            self.asked.clear()
+        assert self.told <= there <= self.told | self.asked, self.rig.how
+        self.told |= there
+
+    def step(self):
+        token = f"{next(self.count):08x}"
+        self.asked.add(token)
+        if not self.rig.ask("observe", "/26241/0/1", "2.05", token=token):
+            return False
+        self.told.add(token)
+        time.sleep(self.rig.chance.choice((0, 0, 0.02)))
+        return True
+
+
 class Rig:
     def __init__(self, make_daemon, server, make_client, nobody, kinds, persist):
         seed = int(os.environ.get("LWM2MD_SEED", random.randrange(1 << 30)))
@@ -254,6 +284,7 @@ class Rig:
         self.chance = random.Random(seed)
         self.server, self.make_client, self.nobody, self.kinds = server, make_client, nobody, kinds
         self.memory, self.client = {}, None
+        self.how, self.seen = None, {"registered": 0, "updated": 0}
         self.count = iter(range(1, 1 << 60))
         self.daemon = make_daemon({"main": server.uri}, start=False, client={"UpdateInterval": 0},
                                   Persist=persist, values={"/26241/0/1": "0", "/26241/0/3": "0",
@@ -269,7 +300,8 @@ class Rig:
     def begin(self):
         self.server.take_events()
         self.daemon.start()
-        self.server.wait_event(None, lambda e: e.event in ("registered", "updated"))
+        self.how = self.server.wait_event(
+            None, lambda e: e.event in ("registered", "updated")).event
         self.client = self.make_client()
 
     def end(self):
@@ -330,3 +362,10 @@ def test_accounts(rig):
 
 def test_attributes(rig):
     rig([Attributes, AppWrites], Journal=4096).rounds(KILLS // 8)
+
+
+@pytest.mark.parametrize("journal", [4096, 1 << 20])
+def test_observations(rig, journal):
+    test = rig([Observations, AppWrites], Journal=journal)
+    test.rounds(KILLS // 8)
+    assert KILLS < 100 or min(test.seen.values()) > 0, test.seen
