@@ -52,9 +52,12 @@ static int reply_error(Edit *e, int error, const char *text) {
 
 /* Only of a value that was taken: a refused one leaves no policy behind. */
 static int keep_path(Edit *e, const Path *p, OpError *error) {
+        Series *series = dm_series(client_dm(e->bus->client));
         int r;
 
         r = store_set_policy(client_store(e->bus->client), p, PERSIST_ALWAYS);
+        if (r >= 0 && series)
+                r = series_kept_changed(series, p);
         if (r < 0)
                 g_snprintf(error->text, sizeof(error->text),
                            "%s: is set, but cannot be kept over a restart: %s", PATH_TEXT(p),

@@ -690,6 +690,7 @@ static int on_factory_reset(void *userdata, bool keep_servers, char **ret_error)
         r = set_policies(d, config);
         if (r >= 0)
                 r = caches_reset(d->caches, config);
+        dm_caches_changed(d->dm);
         if (r >= 0)
                 r = populate(d, config, ret_error);
         return r;

@@ -386,12 +386,14 @@ int sample_push_add(SamplePush *b, const Path *p, const Value *v, int64_t time_n
         return 0;
 }
 
-/* The youngest sample becomes the value, unless the cache has seen a younger one. */
+/* The youngest sample becomes the value, unless the cache has seen a younger one: not one of a time
+ * that is yet to come, from before the clock was set back. */
 static bool is_value(const SamplePush *b, const Group *g) {
         SeriesInfo info;
 
         return !series_info(b->dm->config.series, &g->path, &info) ||
-               g_array_index(g->samples, Sample, g->youngest).time_ns >= info.newest_ns;
+               g_array_index(g->samples, Sample, g->youngest).time_ns >= info.newest_ns ||
+               info.newest_ns > MAX(b->wall_ns, b->boot_ns) + SAMPLE_AHEAD_NS;
 }
 
 static int apply(SamplePush *b, const Op *ops, size_t n_ops, OpError *error, uint64_t now_usec) {

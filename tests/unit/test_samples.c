@@ -359,6 +359,29 @@ static void test_many_beside_a_long_text(void **state) {
         assert_int_equal(cached(f, "/33000/0/1"), 0);
 }
 
+static void test_observe_composite(void **state) {
+        static const char body[] =
+                "[{\"n\":\"/3303\"},{\"n\":\"/3303/0/5700\"},{\"n\":\"/3/0/0\"}]";
+        Fixture *f = *state;
+
+        cache(f, "/3303/0/5700", (SeriesPolicy){ .samples = 10 });
+        assert_int_equal(fixture_ask(f, &(Ask){ .method = METHOD_FETCH,
+                                                .format = FORMAT_SENML_JSON,
+                                                .accept = FORMAT_SENML_JSON,
+                                                .token = "c",
+                                                .payload = body,
+                                                .n_payload = strlen(body) }),
+                         CODE(2, 5));
+        set_float(f, "/3303/0/5700", 1);
+        pass(f, 1);
+        assert_string_equal(notified(f),
+                            "[{\"bn\":\"/3/0/\",\"n\":\"0\",\"vs\":\"ACME\"},"
+                            "{\"bn\":\"/3303/0/\",\"bt\":1700001000,\"n\":\"5700\",\"v\":1},"
+                            "{\"bn\":\"/3303/1/\",\"bt\":0,\"n\":\"5700\",\"v\":22.5}]");
+        acknowledge(f);
+        assert_int_equal(cached(f, "/3303/0/5700"), 0);
+}
+
 static void test_held(void **state) {
         Fixture *f = *state;
 
@@ -432,6 +455,20 @@ static void test_push(void **state) {
         assert_value(f, "/3303/0/5700", "4");
         pass(f, 0);
         acknowledge(f);
+}
+
+/* A clock that ran ahead and was set back does not make what comes now old. */
+static void test_push_after_the_clock_was_set_back(void **state) {
+        Fixture *f = *state;
+        OpError error;
+        size_t dropped;
+
+        cache(f, "/3303/0/5700", (SeriesPolicy){ .samples = 10 });
+        f->wall_ns += 86400 * S;
+        set_float(f, "/3303/0/5700", 1);
+        f->wall_ns -= 86400 * S;
+        assert_int_equal(push(f, &(Pushed){ "/3303/0/5700", 2, 0 }, 1, &dropped, &error), 0);
+        assert_value(f, "/3303/0/5700", "2");
 }
 
 static void test_push_refused(void **state) {
@@ -556,8 +593,10 @@ int main(void) {
                 DM_TEST(test_observer_without_time),
                 DM_TEST(test_many),
                 DM_TEST(test_many_beside_a_long_text),
+                DM_TEST(test_observe_composite),
                 DM_TEST(test_held),
                 DM_TEST(test_push),
+                DM_TEST(test_push_after_the_clock_was_set_back),
                 DM_TEST(test_push_refused),
                 DM_TEST(test_configure_refused),
                 DM_TEST(test_clock_not_set),
