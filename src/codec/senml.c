@@ -193,11 +193,8 @@ static int time_entry(SenmlWriter *w, int64_t time_ns, SenmlEntry *ret) {
         const int64_t far_s = INT64_C(1) << 20;
         int64_t time_s = time_ns / NS_PER_S;
 
-        if (time_ns == RECORD_NO_TIME) {
-                ret->has_base_time = w->base_time_s != 0;
-                w->base_time_s = 0;
-                return 0;
-        }
+        if (time_ns == RECORD_NO_TIME)
+                return w->base_time_s == 0 ? 0 : -EINVAL; /* those go first */
         if (time_ns < (INT64_C(1) << 28) * NS_PER_S)
                 return -ENOTSUP;
         if (w->base_time_s == 0 || time_s - w->base_time_s > far_s ||

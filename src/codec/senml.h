@@ -74,6 +74,11 @@ typedef struct SenmlEntry {         /* the fields a record needs beside its valu
 
 /* How many of records SenML carries: those with a value. */
 size_t senml_count(const Record *records, size_t n_records);
+/* Records without a time go first, where no base time has been set: one that ends with "bt":0 has a
+ * time, which is now (RFC 8428, section 4.5.3). */
+static inline bool senml_is_turn(const Record *r, bool timed) {
+        return r->value.type != VALUE_NONE && (r->time_ns != RECORD_NO_TIME) == timed;
+}
 void senml_writer_init(SenmlWriter *w, const Path *base, size_t n_entries);
 /* -ENOTSUP for a time before 2^28 s, which would mean something else. */
 int senml_writer_next(SenmlWriter *w, const Record *r, SenmlEntry *ret);

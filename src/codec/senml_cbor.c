@@ -290,21 +290,30 @@ static void put_entry(GByteArray *out, const SenmlEntry *e, const Value *v) {
         put_value(out, v);
 }
 
-int senml_cbor_encode(const Path *base, const Record *records, size_t n_records, GByteArray *out) {
-        size_t n = senml_count(records, n_records);
-        SenmlWriter w;
+/* Appends the records with, or those without a time. */
+static int put_records(GByteArray *out, SenmlWriter *w, const Record *records, size_t n_records,
+                       bool timed) {
         SenmlEntry e;
         int r;
 
-        senml_writer_init(&w, base, n);
-        cborio_put_array(out, n);
         for (size_t i = 0; i < n_records; i++) {
-                if (records[i].value.type == VALUE_NONE)
+                if (!senml_is_turn(&records[i], timed))
                         continue;
-                r = senml_writer_next(&w, &records[i], &e);
+                r = senml_writer_next(w, &records[i], &e);
                 if (r < 0)
                         return r;
                 put_entry(out, &e, &records[i].value);
         }
         return 0;
+}
+
+int senml_cbor_encode(const Path *base, const Record *records, size_t n_records, GByteArray *out) {
+        size_t n = senml_count(records, n_records);
+        SenmlWriter w;
+        int r;
+
+        senml_writer_init(&w, base, n);
+        cborio_put_array(out, n);
+        r = put_records(out, &w, records, n_records, false);
+        return r < 0 ? r : put_records(out, &w, records, n_records, true);
 }

@@ -225,26 +225,38 @@ static int put_entry(GByteArray *out, const SenmlEntry *e, const Value *v) {
         return r;
 }
 
+/* Appends the records with, or those without a time. */
+static int put_records(GByteArray *out, SenmlWriter *w, const Record *records, size_t n_records,
+                       bool timed, const char **separator) {
+        SenmlEntry e;
+        int r;
+
+        for (size_t i = 0; i < n_records; i++) {
+                if (!senml_is_turn(&records[i], timed))
+                        continue;
+                r = senml_writer_next(w, &records[i], &e);
+                if (r < 0)
+                        return r;
+                json_put(out, *separator);
+                r = put_entry(out, &e, &records[i].value);
+                if (r < 0)
+                        return r;
+                *separator = ",";
+        }
+        return 0;
+}
+
 int senml_json_encode(const Path *base, const Record *records, size_t n_records, GByteArray *out) {
         const char *separator = "";
         SenmlWriter w;
-        SenmlEntry e;
         int r;
 
         senml_writer_init(&w, base, senml_count(records, n_records));
         json_put(out, "[");
-        for (size_t i = 0; i < n_records; i++) {
-                if (records[i].value.type == VALUE_NONE)
-                        continue;
-                r = senml_writer_next(&w, &records[i], &e);
-                if (r < 0)
-                        return r;
-                json_put(out, separator);
-                r = put_entry(out, &e, &records[i].value);
-                if (r < 0)
-                        return r;
-                separator = ",";
-        }
-        json_put(out, "]");
-        return 0;
+        r = put_records(out, &w, records, n_records, false, &separator);
+        if (r >= 0)
+                r = put_records(out, &w, records, n_records, true, &separator);
+        if (r >= 0)
+                json_put(out, "]");
+        return r;
 }

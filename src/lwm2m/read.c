@@ -433,7 +433,7 @@ int read_encode(const Dm *dm, const ReadTarget *target, const ReadResult *result
 typedef struct ReadJob {
         Dm *dm;
         ReadTarget target;
-        bool observe;
+        bool samples;             /* of what is cached; else the latest value */
         Observation *observation; /* to be started by the answer; NULL for none */
 } ReadJob;
 
@@ -453,8 +453,7 @@ static int answer(ReadJob *job, Responder *to, const ReadResult *result, uint64_
         Message m = MESSAGE_INIT(CODE(2, 5));
         int r;
 
-        /* What is observed gets its samples in notifications, which are acknowledged. */
-        if (!job->observe && job->dm->config.series && format_has_time(job->target.format))
+        if (job->samples && job->dm->config.series && format_has_time(job->target.format))
                 samples_read(job->dm, result, &samples);
         r = read_encode(job->dm, &job->target, samples.v ? &samples : result, &payload);
         if (r < 0)
@@ -506,7 +505,9 @@ int read_start(Request *rq, ReadTarget *target, bool observe) {
         ReadJob *job = g_new(ReadJob, 1);
         int r;
 
-        *job = (ReadJob){ .dm = rq->dm, .target = *target, .observe = observe };
+        /* What is observed gets its samples in notifications, which are acknowledged; and who
+         * cancels wants none. */
+        *job = (ReadJob){ .dm = rq->dm, .target = *target, .samples = rq->message->observe < 0 };
         target->paths = NULL;
         samples_note_clock(rq->dm);
         r = read_collect(rq->dm, &job->target, NULL, &result, ask);

@@ -59,6 +59,7 @@ static inline void fuzz_again(Format f, const Path *base, const FormatSchema *sc
         if (format_encode(f, base, l->v, l->n, schema, out) < 0)
                 return; /* NaN in JSON, times before 1978, null */
         CHECK(format_decode(f, base, out->data, out->len, schema, limits, &back, NULL) == 0);
+        record_list_sort(&back); /* SenML has those without a time first */
         fuzz_same(l, &back);
 }
 

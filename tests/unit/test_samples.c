@@ -105,9 +105,9 @@ static void test_read_composite(void **state) {
               FORMAT_SENML_JSON);
         assert_string_equal(answer_text(f),
                             "[{\"bn\":\"/3/0/\",\"n\":\"0\",\"vs\":\"ACME\"},"
+                            "{\"bn\":\"/3303/1/\",\"n\":\"5700\",\"v\":22.5},"
                             "{\"bn\":\"/3303/0/\",\"bt\":1700001000,\"n\":\"5700\",\"v\":22},"
-                            "{\"n\":\"5700\",\"t\":1,\"v\":23},"
-                            "{\"bn\":\"/3303/1/\",\"bt\":0,\"n\":\"5700\",\"v\":22.5}]");
+                            "{\"n\":\"5700\",\"t\":1,\"v\":23}]");
 }
 
 /* "Read handlers are not asked while cached." */
@@ -169,6 +169,15 @@ static void test_observe(void **state) {
         assert_string_equal(notified(f), "nothing");
         get(f, "/3303/0/5700", FORMAT_SENML_JSON);
         assert_string_equal(answer_text(f), "[{\"n\":\"/3303/0/5700\",\"v\":3}]");
+        set_float(f, "/3303/0/5700", 4); /* and who cancels gets the value as well */
+        fixture_ask(f, &(Ask){ .method = METHOD_GET,
+                               .path = "/3303/0/5700",
+                               .format = -1,
+                               .accept = FORMAT_SENML_JSON,
+                               .observe = 1,
+                               .token = "a" });
+        assert_string_equal(answer_text(f), "[{\"n\":\"/3303/0/5700\",\"v\":4}]");
+        assert_int_equal(cached(f, "/3303/0/5700"), 1);
 }
 
 static void test_cached_while_observed(void **state) {
@@ -376,8 +385,8 @@ static void test_observe_composite(void **state) {
         pass(f, 1);
         assert_string_equal(notified(f),
                             "[{\"bn\":\"/3/0/\",\"n\":\"0\",\"vs\":\"ACME\"},"
-                            "{\"bn\":\"/3303/0/\",\"bt\":1700001000,\"n\":\"5700\",\"v\":1},"
-                            "{\"bn\":\"/3303/1/\",\"bt\":0,\"n\":\"5700\",\"v\":22.5}]");
+                            "{\"bn\":\"/3303/1/\",\"n\":\"5700\",\"v\":22.5},"
+                            "{\"bn\":\"/3303/0/\",\"bt\":1700001000,\"n\":\"5700\",\"v\":1}]");
         acknowledge(f);
         assert_int_equal(cached(f, "/3303/0/5700"), 0);
 }

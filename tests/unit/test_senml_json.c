@@ -232,9 +232,11 @@ static void test_encode_times(void **state) {
         add(&l, "/9/0/3", VALUE_UNSIGNED, "3");
         l.v[0].time_ns = NOW_NS;
         l.v[1].time_ns = NOW_NS + 1500000000;
-        assert_encodes(F, "/9/0", &l,
-                       "[{\"bn\":\"/9/0/\",\"bt\":1700000000,\"n\":\"2\",\"v\":1},"
-                       "{\"n\":\"2\",\"t\":1.5,\"v\":2},{\"bt\":0,\"n\":\"3\",\"v\":3}]");
+        assert_encodes(
+                F, "/9/0", &l,
+                "[{\"bn\":\"/9/0/\",\"n\":\"3\",\"v\":3}," /* without a time: before any bt */
+                "{\"bt\":1700000000,\"n\":\"2\",\"v\":1},"
+                "{\"n\":\"2\",\"t\":1.5,\"v\":2}]");
         l.v[0].time_ns = 1;
         assert_int_equal(encode_list(F, "/9/0", &l, out), -ENOTSUP);
 }
