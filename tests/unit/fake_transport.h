@@ -17,6 +17,7 @@ typedef struct FakeMessage { /* a deep copy of a Message; texts are "" and bytes
 } FakeMessage;
 
 typedef struct FakeTransport {
+        guint n_over;     /* of those sent first, calls that are over and stay so */
         GPtrArray *links; /* of Link, opened and not closed */
         GPtrArray *
                 sent; /* of Call: requests and notifications in the order sent, finished ones too */
