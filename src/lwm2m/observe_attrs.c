@@ -120,7 +120,7 @@ static uint32_t pending_pmin(const Observation *o) {
         bool found = false;
         uint32_t pmin = 0;
 
-        for (size_t i = 0; i < o->target.n; i++) {
+        for (size_t i = 0; o->path_states && i < o->target.n; i++) {
                 const PathState *s = &o->path_states[i];
 
                 if (s->triggered && (!found || s->pmin < pmin))

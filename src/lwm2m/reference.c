@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lwm2m/reference.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "lwm2m/condition.h"
@@ -62,7 +63,7 @@ References *references_free(References *l) {
 }
 
 static bool same_number(double a, double b) {
-        return memcmp(&a, &b, sizeof(a)) == 0;
+        return a == b || (isnan(a) && isnan(b)); /* as value_equal() */
 }
 
 bool reference_equals(const Reference *r, const Value *v) {
@@ -101,6 +102,7 @@ static uint64_t mix_bytes(uint64_t digest, const char *data, size_t n) {
 }
 
 uint64_t digest_value(uint64_t digest, const Value *v) {
+        double number = v->type == VALUE_FLOAT && !isnan(v->d) ? v->d + 0.0 : NAN; /* -0 is 0 */
         uint64_t word = 0;
 
         digest = mix(digest, v->type);
@@ -117,6 +119,10 @@ uint64_t digest_value(uint64_t digest, const Value *v) {
                 digest = mix(digest, (uint64_t) v->link.object << 16 | v->link.instance);
                 break;
         case VALUE_NONE:
+                break;
+        case VALUE_FLOAT:
+                memcpy(&word, &number, sizeof(word));
+                digest = mix(digest, word);
                 break;
         default:
                 memcpy(&word, &v->u, sizeof(word));

@@ -761,11 +761,10 @@ static Reason judge_answer(const Model *m, Observation *o, const Values *v) {
                 ModelAttributes a;
                 Reason one = NOTHING;
 
-                if (v->has[i] && !o->remembered[i])
-                        one = CHANGED;
-                else if (v->has[i] && conditions(m, o, i, &a))
+                if (v->has[i] && o->remembered[i] && conditions(m, o, i, &a))
                         one = judge(m, o, i, v->value[i]);
-                else if (o->remembered[i] && (!v->has[i] || v->value[i] != o->server_has.value[i]))
+                else if (v->has[i] != o->remembered[i] ||
+                         (v->has[i] && v->value[i] != o->server_has.value[i]))
                         one = CHANGED;
                 reason = one > reason ? one : reason;
         }

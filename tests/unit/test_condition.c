@@ -154,6 +154,9 @@ static void test_digest(void **state) {
                         assert_int_not_equal(digests[i], digests[j]);
         }
         assert_int_equal(digest_record(1, &p, &text), digests[3]);
+        one = (Value){ .type = VALUE_FLOAT, .d = 0.0 };
+        yes = (Value){ .type = VALUE_FLOAT, .d = -0.0 }; /* equal for value_equal(), too */
+        assert_int_equal(digest_value(1, &one), digest_value(1, &yes));
 }
 
 int main(void) {

@@ -695,12 +695,10 @@ static void do_step(Walk *w) {
         else if (kind < 78)
                 step_end_call(w);
         else if (kind < 79)
-                step_link(w, server);
-        else if (kind < 80)
                 step_hold(w);
-        else if (kind < 81)
+        else if (kind < 80)
                 step_broken(w);
-        else if (!w->link[server])
+        else if (kind < 81 || !w->link[server])
                 step_link(w, server); /* what follows comes from the server */
         else if (kind < 88)
                 step_attributes(w, server);
