@@ -143,6 +143,11 @@ static int append_identity(sd_bus_message *m, const char *text) {
         return sd_bus_message_close_container(m);
 }
 
+static bool has_security(const Args *a) {
+        return args_get(a, "--security") || args_get(a, "--identity") ||
+               args_get(a, "--psk-file") || args_get(a, "--certificate-file");
+}
+
 static CtlExit append_security(sd_bus_message *m, const Args *a) {
         static const char *const texts[][2] = { { "--security", "security" },
                                                 { "--usage", "usage" },
@@ -239,9 +244,13 @@ int verb_server_add(Ctl *c, const Args *a) {
         code = append_security(m, a);
         if (code != CTL_OK)
                 return code;
-        code = ctl_send(c, m, args_word(a, 0), &reply);
-        if (code != CTL_OK)
+        code = ctl_send(c, m, NULL, &reply);
+        if (code != CTL_OK) {
+                if (g_str_has_prefix(account.uri, "coaps") && !has_security(a))
+                        ctl_hint("coaps:// needs --identity and --psk-file, or --certificate-file, "
+                                 "--key-file and --trust-file or --server-file");
                 return code;
+        }
         r = sd_bus_message_read(reply, "o", &path);
         if (r < 0)
                 return ctl_protocol_fail(r, "AddServer");

@@ -72,7 +72,8 @@ static const char *reason_of_set(const Tree *tree, const Op *op, int error) {
         case ENOTDIR:
                 return "not a multiple resource";
         case EPERM:
-                return "executable, has no value";
+                return def && def->type != VALUE_NONE ? "stays as it is, it names the account"
+                                                      : "executable, has no value";
         default:
                 return strerror(-error);
         }

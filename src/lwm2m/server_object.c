@@ -31,6 +31,15 @@ static int check_lifetime(const ServerObject *o, uint16_t ssid, const Path *p, i
         return seconds >= least && seconds <= UINT32_MAX ? 0 : -ERANGE;
 }
 
+/* It ties the account to its half in object 0: another one would cut the server off. */
+static int check_short_id(const ServerObject *o, const Path *p, int64_t id) {
+        const Value *now;
+
+        if (id < 1 || id > ID_MAX)
+                return -ERANGE;
+        return tree_get(o->tree, p, &now) == 0 && now->i != id ? -EPERM : 0;
+}
+
 /* A longest time between notifications below the shortest could never be kept; 0 is none. */
 static int check_periods(int64_t pmin, int64_t pmax) {
         if (pmin < 0 || pmax < 0 || pmin > UINT32_MAX || pmax > UINT32_MAX)
@@ -40,6 +49,8 @@ static int check_periods(int64_t pmin, int64_t pmax) {
 
 static int check_number(const ServerObject *o, uint16_t ssid, const Path *p, int64_t n) {
         switch (p->id[2]) {
+        case SERVER_SSID:
+                return check_short_id(o, p, n);
         case SERVER_LIFETIME:
                 return check_lifetime(o, ssid, p, n);
         case SERVER_PMIN:

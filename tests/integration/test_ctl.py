@@ -429,6 +429,14 @@ def test_servers(kit, server, make_server, ctl):
     for uri, what in (("http://x", "http"), ("coap://", "coap://"), ("coap://host:99999", "99999")):
         failed = ctl.run("server", "add", uri)
         assert failed.returncode in (FAILED, USAGE) and what in failed.stderr, failed
+    failed = ctl.run("server", "add", "coaps://127.0.0.1:9", "--identity=x")
+    assert failed.stderr == "lwm2mctl: coaps://127.0.0.1:9: no pre-shared key (0/x/5)\n"
+    failed = ctl.run("server", "add", "coaps://127.0.0.1:9")
+    assert failed.returncode == FAILED and "hint: coaps:// needs --identity" in failed.stderr
+    # The account hangs on its short id; what would cut the server off is refused.
+    failed = ctl.run("set", "/1/0/0=10")
+    assert failed.returncode == FAILED and "/1/0/0: stays as it is" in failed.stderr
+    ctl("set", f"/1/0/0={ctl('read', '/1/0/0')}")
     assert not server.take_events("deregistered"), "the others do not notice"
 
 

@@ -122,6 +122,24 @@ static void test_binding(void **state) {
         assert_string_equal(bed_request(b, 1)->query, "b=U&Q");
 }
 
+static void test_short_id_stays(void **state) {
+        Op ops[] = {
+                { .path = PATH_OI(1, 5), .kind = OP_CREATE },
+                { .path = PATH_OIR(1, 5, 0), .kind = OP_SET, .value = value_int(7) },
+        };
+        OpError error;
+        Bed *b = *state;
+
+        assert_int_equal(bed_write(b, "/1/0/0", value_int(7)), -EPERM);
+        assert_int_equal(number(b, 0), 1);
+        assert_int_equal(bed_write(b, "/1/0/0", value_int(1)), 0); /* as it is */
+        assert_int_equal(dm_apply(b->dm, ops, 2, &error, b->now), 0);
+        assert_int_equal(dm_apply(b->dm, ops + 1, 1, &error, b->now), 0);
+        ops[1].value = value_int(8);
+        assert_int_equal(dm_apply(b->dm, ops + 1, 1, &error, b->now), -EPERM);
+        assert_string_equal(error.text, "/1/5/0: stays as it is, it names the account");
+}
+
 static void test_executes(void **state) {
         Bed *b = *state;
 
@@ -151,6 +169,7 @@ int main(void) {
                 cmocka_unit_test(test_no_forever_in_1_0),
                 T(test_periods),
                 T(test_binding),
+                T(test_short_id_stays),
                 T(test_executes),
                 T(test_servers_make_no_accounts),
         };
