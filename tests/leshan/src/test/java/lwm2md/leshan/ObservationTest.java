@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 package lwm2md.leshan;
 
+import static org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributes.GREATER_THAN;
+import static org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributes.LESSER_THAN;
 import static org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributes.MAXIMUM_PERIOD;
 import static org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributes.MINIMUM_PERIOD;
+import static org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributes.STEP;
 import static org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributes.create;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -58,6 +61,7 @@ class ObservationTest extends DaemonAndServer {
         }
         for (String path : new String[] { "/3303/0/5700", "/3/0/15", "/3/0/9" })
             attributes(path, create(MINIMUM_PERIOD), create(MAXIMUM_PERIOD));
+        attributes("/3303/0/5700", create(GREATER_THAN), create(LESSER_THAN), create(STEP));
         peer.forgetNotifications();
     }
 
@@ -235,6 +239,33 @@ class ObservationTest extends DaemonAndServer {
                 peer.notification(resourceInstance, SOON).single().getContent());
         assertEquals(4900L, asResourceInstance.getValue());
         daemon.set("/3/0/7/1", 5000);
+    }
+
+    /** Sets each value; those of the second list, and no others, are told. */
+    private void assertTold(SingleObservation observation, double[] set, double[] told)
+            throws IOException, InterruptedException {
+        int next = 0, before = peer.countNotifications(observation);
+        for (double value : set) {
+            daemon.set("/3303/0/5700", value);
+            if (next < told.length && told[next] == value) {
+                assertEquals(value, value(peer.notification(observation, SOON)));
+                next++;
+            }
+        }
+        assertEquals(told.length, next);
+        assertEquals(before + next, peer.countNotifications(observation));
+    }
+
+    @Test
+    @DisplayName("Greater than, less than and step: what does not cross or step is not told")
+    void conditions() throws IOException, InterruptedException {
+        daemon.set("/3303/0/5700", 20.0);
+        periods("/3303/0/5700", 0, 0);
+        attributes("/3303/0/5700", create(GREATER_THAN, 30d), create(LESSER_THAN, 10d));
+        SingleObservation observation = observe("/3303/0/5700");
+        assertTold(observation, new double[] { 25, 31, 35, 30, 11, 9, 5, 10 }, new double[] { 31, 30, 9, 10 });
+        attributes("/3303/0/5700", create(GREATER_THAN), create(LESSER_THAN), create(STEP, 2d));
+        assertTold(observation, new double[] { 11, 11.5, 12, 13, 13.9, 14 }, new double[] { 12, 14 });
     }
 
     @Test
