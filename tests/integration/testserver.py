@@ -99,7 +99,10 @@ class LineProcess:
         return self._wait(look, timeout, f"event '{name}' {fields or ''}")
 
     def take_events(self, name=None):
-        """All events (of that name) that have come, taken out of the backlog."""
+        """All events (of that name) that have come, taken out of the backlog. What the server did
+        before the call is among them: it tells in order, and answers a command first."""
+        if self.process.poll() is None:
+            self.call("peers")
         with self.changed:
             taken = [e for e in self.backlog if name in (None, e.get("event"))]
             self.backlog = [e for e in self.backlog if e not in taken]
