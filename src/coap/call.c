@@ -5,6 +5,7 @@
 
 #include "coap/call_internal.h"
 #include "coap/link_io.h"
+#include "coap/link_tcp.h"
 #include "util/log.h"
 
 /* --- calls --- */
@@ -84,7 +85,7 @@ static int queue(Call *c) {
 
 static int transmit_current(Link *l, Call *c) {
         uint8_t buffer[PACKET_OUT_MAX];
-        int n;
+        int n, r;
 
         if (c->kind == CALL_REQUEST)
                 n = request_write(c, buffer, sizeof(buffer));
@@ -96,7 +97,10 @@ static int transmit_current(Link *l, Call *c) {
                 return n;
         l->current_mid = link_next_mid(l);
         packet_set_mid(buffer, l->current_mid);
-        return link_transmit(l, buffer, (size_t) n);
+        r = link_transmit(l, buffer, (size_t) n);
+        if (r == 0 && l->tcp && c->kind == CALL_NOTIFICATION)
+                link_tcp_confirm(l);
+        return r;
 }
 
 bool call_send_next(Link *l) {
@@ -104,7 +108,7 @@ bool call_send_next(Link *l) {
         int r;
 
         /* What libcoap is to forget would take the next message with it. */
-        if (l->withdraw || l->closed || !l->session)
+        if (l->withdraw || l->closed || !link_has_way(l))
                 return false;
         if (l->lingering && !coap_can_exit(l->context))
                 return false;
@@ -227,6 +231,8 @@ static int write_notification(Link *l, const Message *m, const Token *token, uin
 static int send_non(Link *l, const Token *token, uint8_t *bytes, size_t n) {
         uint16_t mid = link_next_mid(l);
 
+        if (l->tcp) /* nothing is ever rejected there */
+                return link_transmit(l, bytes, n);
         if (!l->non_sent)
                 l->non_sent = g_new0(NonSent, NON_SENT_MAX);
         l->non_sent[mid % NON_SENT_MAX] = (NonSent){ .token = *token, .mid = mid, .used = true };
@@ -242,7 +248,7 @@ int call_notify(Link *l, const Message *m, NotifyFunc done, void *userdata, Call
         Call *c;
         int n, r;
 
-        if (!l->session)
+        if (!link_has_way(l))
                 return -ENOTCONN;
         if (n_token > PACKET_TOKEN_MAX)
                 return -EINVAL;
@@ -278,7 +284,7 @@ int call_request(Link *l, const Message *m, ResponseFunc done, void *userdata, C
         Call *c;
         int r;
 
-        if (!l->session)
+        if (!link_has_way(l))
                 return -ENOTCONN;
         c = call_new(l, CALL_REQUEST, userdata);
         c->on_response = done;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The transport of lwm2m/transport.h on libcoap: CoAP over UDP and DTLS, each link with a libcoap
- * context of its own. coap+tcp is refused with -EPROTONOSUPPORT. */
+/* The transport of lwm2m/transport.h: CoAP over UDP and DTLS on libcoap, each link with a
+ * libcoap context of its own, and over TCP (RFC 8323) on sockets of ours. coaps+tcp is refused with
+ * -EPROTONOSUPPORT. */
 #include <glib.h>
 #include <stdint.h>
 
@@ -26,7 +27,8 @@ typedef struct CoapConfig {
         uint64_t response_usec;    /* wait for the answer once a request was acknowledged (93 s) */
         uint64_t ack_timeout_usec; /* ACK_TIMEOUT, 1 s or more (2 s) */
         uint32_t max_retransmit;   /* MAX_RETRANSMIT (4) */
-        uint64_t handshake_usec;   /* of DTLS, until a server counts as silent (30 s) */
+        uint64_t handshake_usec;   /* of DTLS and of TCP, until a server counts as silent (30 s) */
+        uint64_t ping_usec;        /* over TCP, after so long without a word (never) */
         const char *secrets_directory; /* where keys named by file:NAME are (nowhere); copied */
         const char *trust_store;       /* authorities for certificate usages 0 and 1 (the system's);
                                           copied */

@@ -373,6 +373,10 @@ void exchange_receive(Link *l, Packet *p, uint64_t now_usec) {
         void *owner;
 
         link_keep_house(l, now_usec);
+        if (l->tcp) { /* nothing comes twice, and there is no message id to tell it by */
+                receive_new(l, p, now_usec);
+                return;
+        }
         switch (dedup_look(l->dedup, p->mid, p->fingerprint, p->type == PACKET_CON, now_usec,
                            &owner, &answer)) {
         case DEDUP_PENDING:

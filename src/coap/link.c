@@ -8,6 +8,7 @@
 #include "coap/exchange.h"
 #include "coap/link_io.h"
 #include "coap/link_secure.h"
+#include "coap/link_tcp.h"
 #include "coap/local.h"
 #include "coap/sleep.h"
 
@@ -29,6 +30,7 @@ static void destroy(Link *l) {
         loop_source_free(l->source);
         loop_source_free(l->deferred);
         link_io_close(l);
+        l->tcp = link_tcp_free(l);
         link_secure_free(l->secure);
         timer_free(l->housekeeping);
         timer_free(l->ack_timer);
@@ -63,7 +65,7 @@ static void note_silence(Link *l) {
         GHashTable *silent = l->transport->silent;
         unsigned n = n_silent(l);
 
-        if (!l->host || !l->session || l->heard)
+        if (!l->host || (!l->session && !l->tcp) || l->heard)
                 return;
         if (n == 0 && g_hash_table_size(silent) >= SILENT_MAX)
                 g_hash_table_remove_all(silent);
@@ -89,6 +91,14 @@ const char *link_peer(const Link *l) {
 
 /* --- turns --- */
 
+bool link_has_way(const Link *l) {
+        return l->tcp ? link_tcp_is_up(l) : l->session != NULL;
+}
+
+static bool is_delivered(const Link *l) {
+        return l->tcp ? link_tcp_is_confirmed(l) : coap_can_exit(l->context);
+}
+
 /* How the message that libcoap had has ended. There is no callback for an acknowledgement: nothing
  * of this context waits for one any more. */
 static bool settle_current(Link *l, uint64_t now_usec) {
@@ -98,10 +108,13 @@ static bool settle_current(Link *l, uint64_t now_usec) {
                 return false;
         if (l->withdraw) {
                 l->withdraw = false;
-                link_io_withdraw(l);
+                if (l->tcp)
+                        link_tcp_forget(l);
+                else
+                        link_io_withdraw(l);
                 return true;
         }
-        if (fate == FATE_OPEN && !coap_can_exit(l->context))
+        if (fate == FATE_OPEN && !is_delivered(l))
                 return false;
         l->fate = FATE_OPEN;
         call_settle_current(l, fate, now_usec);
@@ -120,7 +133,9 @@ static void tell_resets(Link *l, uint64_t now_usec) {
 void link_settle(Link *l, uint64_t now_usec) {
         if (!l->closed && l->secure)
                 link_secure_settle(l, now_usec);
-        while (!l->closed && l->session && link_secure_is_open(l)) {
+        if (!l->closed && l->tcp)
+                link_tcp_settle(l, now_usec);
+        while (!l->closed && link_has_way(l) && link_secure_is_open(l)) {
                 bool more = settle_current(l, now_usec);
 
                 more = call_send_next(l) || more;
@@ -151,15 +166,17 @@ void link_fail(Link *l, int error, const char *reason, uint64_t now_usec) {
  * the next address. */
 static int connect_any(Link *l, const struct addrinfo *list) {
         const struct addrinfo *a = list;
-        unsigned n = 0;
+        unsigned n = 0, skip;
         int r = -ENOENT;
 
         for (; a; a = a->ai_next)
                 n++;
         if (n == 0)
                 return r;
-        a = list;
-        for (unsigned skip = n_silent(l) % n; skip > 0 && a->ai_next; skip--)
+        skip = n_silent(l) % n;
+        if (l->tcp)
+                return link_tcp_open(l, list, skip);
+        for (a = list; skip > 0 && a->ai_next; skip--)
                 a = a->ai_next;
         for (unsigned i = 0; i < n; i++) {
                 r = link_io_open(l, a->ai_addr, a->ai_addrlen);
@@ -182,7 +199,7 @@ static void on_resolved(void *userdata, int error, const char *text, const struc
         }
         if (error < 0)
                 link_fail(l, error, text, now_usec);
-        else if (!l->secure && l->events.up)
+        else if (!l->secure && !l->tcp && l->events.up)
                 l->events.up(l->owner, now_usec);
         link_settle(l, now_usec);
         link_leave(l);
@@ -232,21 +249,31 @@ void link_keep_house(Link *l, uint64_t now_usec) {
 
 /* --- opening --- */
 
-static int parse_uri(const char *uri, bool *ret_secure, char **ret_host, uint16_t *ret_port) {
+typedef struct Target {
+        bool secure, tcp;
+        char *host;
+        uint16_t port;
+} Target;
+
+static int parse_uri(const char *uri, Target *ret) {
         g_autoptr(GUri) u = g_uri_parse(uri, G_URI_FLAGS_NONE, NULL);
+        const char *scheme;
         int port;
 
         if (!u || !g_uri_get_host(u) || !*g_uri_get_host(u))
                 return -EINVAL;
-        *ret_secure = strcmp(g_uri_get_scheme(u), "coaps") == 0;
-        if (!*ret_secure && strcmp(g_uri_get_scheme(u), "coap") != 0)
-                return g_str_has_prefix(g_uri_get_scheme(u), "coap") ? -EPROTONOSUPPORT : -EINVAL;
+        scheme = g_uri_get_scheme(u);
+        ret->tcp = g_str_has_suffix(scheme, "+tcp");
+        ret->secure = g_str_has_prefix(scheme, "coaps");
+        if (strcmp(scheme, "coap") != 0 && strcmp(scheme, "coaps") != 0 &&
+            strcmp(scheme, "coap+tcp") != 0)
+                return g_str_has_prefix(scheme, "coap") ? -EPROTONOSUPPORT : -EINVAL;
         port = g_uri_get_port(u);
         if (port == 0)
                 return -EINVAL;
-        *ret_host = g_strdup(g_uri_get_host(u));
-        *ret_port = port > 0      ? (uint16_t) port
-                    : *ret_secure ? COAPS_DEFAULT_PORT
+        ret->host = g_strdup(g_uri_get_host(u));
+        ret->port = port > 0      ? (uint16_t) port
+                    : ret->secure ? COAPS_DEFAULT_PORT
                                   : COAP_DEFAULT_PORT;
         return 0;
 }
@@ -291,15 +318,15 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
               Link **ret) {
         size_t size = config->block_size ?: block_size(BLOCK_SZX_MAX);
         g_autofree char *host = NULL;
-        uint16_t port;
-        bool secure;
+        Target target;
         Link *l;
         int r;
 
-        r = parse_uri(config->uri, &secure, &host, &port);
+        r = parse_uri(config->uri, &target);
         if (r < 0)
                 return r;
-        if (size < block_size(0) || (secure && !config->credentials))
+        host = target.host;
+        if (size < block_size(0) || (target.secure && !config->credentials))
                 return -EINVAL;
         l = g_new0(Link, 1);
         l->transport = t;
@@ -311,14 +338,16 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         l->szx = block_szx(size);
         l->epoll_fd = l->socket_fd = -1;
         add_parts(l);
-        r = secure ? link_secure_new(l, config, host, &l->refusal_text) : 0;
+        if (target.tcp)
+                l->tcp = link_tcp_new(l);
+        r = target.secure ? link_secure_new(l, config, host, &l->refusal_text) : 0;
         if (r < 0) {
                 l->refusal = r;
                 link_defer(l);
                 *ret = l;
                 return 0;
         }
-        r = find_address(l, host, port);
+        r = find_address(l, host, target.port);
         if (r < 0) {
                 link_close(l);
                 return r;

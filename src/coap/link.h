@@ -26,6 +26,7 @@ struct CoapTransport {
 };
 
 typedef struct Secure Secure; /* link_secure.h */
+typedef struct Tcp Tcp;       /* link_tcp.h */
 
 /* What became of the confirmable message that libcoap has. */
 typedef enum Fate {
@@ -63,6 +64,7 @@ struct Link {
         SocketOptions socket;     /* texts owned */
         char *host;               /* the name in the URI; NULL for an address */
         Secure *secure;           /* NULL: without security */
+        Tcp *tcp; /* NULL: over UDP. Of what follows up to socket_fd nothing is set with it */
         coap_context_t *context;
         coap_session_t *session;
         int epoll_fd, socket_fd; /* libcoap's; the socket is -1 when not known */
@@ -117,5 +119,7 @@ uint64_t link_now(const Link *l);
 /* Sends a message as it is. 0, or a negative errno when the socket would not have it. */
 int link_transmit(Link *l, const uint8_t *bytes, size_t n);
 uint16_t link_next_mid(Link *l);
+/* It has a session or a connection. Whether messages may be sent is told to the owner as up. */
+bool link_has_way(const Link *l);
 /* The peer rejected message mid, which is not the current one. */
 void link_on_reset(Link *l, uint16_t mid);

@@ -10,6 +10,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_secure.h"
+#include "coap/link_tcp.h"
 #include "coap/local.h"
 #include "coap/pdu.h"
 #include "coap/peek.h"
@@ -246,7 +247,7 @@ static void set_transmission(Link *l) {
         coap_session_set_mtu(l->session, PACKET_IN_MAX + 4);
 }
 
-static char *name_peer(const struct sockaddr *address, socklen_t n) {
+char *link_io_name_peer(const struct sockaddr *address, socklen_t n) {
         char host[NI_MAXHOST], port[NI_MAXSERV];
 
         if (getnameinfo(address, n, host, sizeof(host), port, sizeof(port),
@@ -316,7 +317,7 @@ int link_io_open(Link *l, const struct sockaddr *address, socklen_t n) {
         if (l->secure)
                 link_secure_connected(l);
         l->socket_fd = peek_find_socket(l->session, -1);
-        l->peer = name_peer(address, n);
+        l->peer = link_io_name_peer(address, n);
         link_io_watch(l, true);
         return 0;
 }
@@ -337,7 +338,7 @@ void link_io_close(Link *l) {
 /* --- messages --- */
 
 uint16_t link_next_mid(Link *l) {
-        return coap_new_message_id(l->session);
+        return l->tcp ? 0 : coap_new_message_id(l->session);
 }
 
 static int send_once(Link *l, const uint8_t *bytes, size_t n) {
@@ -356,6 +357,8 @@ int link_transmit(Link *l, const uint8_t *bytes, size_t n) {
 
         link_wake(l); /* the answer would not be heard */
         l->active = l->dirty = true;
+        if (l->tcp)
+                return link_tcp_transmit(l, bytes, n);
         r = send_once(l, bytes, n);
         /* The socket hands out an ICMP error of an earlier message once, instead of sending this
          * one. */

@@ -142,7 +142,7 @@ static int interface_address(Link *l, const struct sockaddr *remote, coap_addres
 }
 
 static Kept *kept(const Link *l) {
-        if (l->aside)
+        if (l->aside || l->tcp)
                 return NULL;
         return g_hash_table_lookup(l->transport->ports->by_ssid, GUINT_TO_POINTER(l->ssid));
 }
@@ -198,22 +198,29 @@ static int set_interface(Link *l, int fd) {
         return 0;
 }
 
+int local_apply_to(Link *l, int fd, int family) {
+        const SocketOptions *o = &l->socket;
+        int r = 0;
+
+        if (o->interface)
+                r = set_interface(l, fd);
+        if (r >= 0 && o->mark)
+                r = set_mark(l, fd);
+        if (r >= 0 && o->dscp)
+                r = set_dscp(l, fd, family);
+        return r;
+}
+
 int local_apply(Link *l, const coap_session_t *session) {
         const SocketOptions *o = &l->socket;
-        int fd, r = 0;
+        int fd;
 
         if (!o->interface && !o->mark && !o->dscp)
                 return 0;
         fd = peek_find_socket(session, -1);
         if (fd < 0)
                 return refuse(l, -EBADF, "Interface=, Mark= and Dscp=: the socket is not found");
-        if (o->interface)
-                r = set_interface(l, fd);
-        if (r >= 0 && o->mark)
-                r = set_mark(l, fd);
-        if (r >= 0 && o->dscp)
-                r = set_dscp(l, fd, coap_session_get_addr_remote(session)->addr.sa.sa_family);
-        return r;
+        return local_apply_to(l, fd, coap_session_get_addr_remote(session)->addr.sa.sa_family);
 }
 
 /* --- the port of a link before --- */
@@ -230,7 +237,7 @@ void local_keep(Link *l) {
 
         /* A server with security goes by the credentials; and few like a new handshake from the
          * port of an old association (RFC 6347, section 4.2.8). */
-        if (!l->asleep || l->secure || k.port == 0)
+        if (!l->asleep || l->secure || l->tcp || k.port == 0)
                 return;
         k.mid = coap_new_message_id(l->session);
         g_hash_table_replace(l->transport->ports->by_ssid, GUINT_TO_POINTER(l->ssid),

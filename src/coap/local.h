@@ -21,6 +21,7 @@ int local_address(Link *l, const struct sockaddr *remote, coap_address_t *ret);
 /* Sets the options of the session's socket, before anything is sent where that is possible. The
  * error goes to l->socket_error as well. */
 int local_apply(Link *l, const coap_session_t *session);
+int local_apply_to(Link *l, int fd, int family); /* of a socket of ours */
 /* The session is there: goes on with the message ids of the link before, and forgets them. */
 void local_connected(Link *l);
 bool local_forget_port(Link *l); /* it cannot be had; true if there was one */

@@ -8,13 +8,14 @@
 
 #include "coap/link_io.h"
 #include "coap/link_secure.h"
+#include "coap/link_tcp.h"
 #include "coap/peek.h"
 #include "util/log.h"
 
 bool link_is_open(const Link *l) {
         return l->query || l->literal || l->calls.length > 0 || l->exchanges.length > 0 ||
                l->outbox.current || l->withdraw || !link_secure_is_open(l) ||
-               (l->lingering && !coap_can_exit(l->context));
+               (l->tcp ? !link_tcp_is_up(l) : l->lingering && !coap_can_exit(l->context));
 }
 
 uint64_t link_busy_until(const Link *l, uint64_t now_usec) {
@@ -39,16 +40,18 @@ static void drop_none(int fd) {
 }
 
 static bool has_input(const Link *l) {
-        struct pollfd p = { .fd = l->epoll_fd, .events = POLLIN };
+        struct pollfd p = { .fd = l->tcp ? l->socket_fd : l->epoll_fd, .events = POLLIN };
 
         return poll(&p, 1, 0) > 0;
 }
 
 int link_sleep(Link *l, bool deaf, uint64_t now_usec) {
-        if (!l->session || l->depth > 0 || l->deferred || l->active || l->asleep ||
+        if (!link_has_way(l) || l->depth > 0 || l->deferred || l->active || l->asleep ||
             link_busy_until(l, now_usec) > now_usec)
                 return -EBUSY;
-        link_io_find_socket(l);
+        deaf = deaf && !l->tcp; /* on a stream nothing can be dropped unseen */
+        if (!l->tcp)
+                link_io_find_socket(l);
         if (deaf && l->socket_fd >= 0)
                 drop_all(l->socket_fd);
         if (has_input(l)) {
@@ -64,6 +67,8 @@ int link_sleep(Link *l, bool deaf, uint64_t now_usec) {
         (void) block1_expire(l->block1, USEC_INFINITY);
         (void) block2_expire(l->block2, USEC_INFINITY);
         timer_disarm(l->housekeeping);
+        if (l->tcp)
+                link_tcp_rest(l, true);
         return 0;
 }
 
@@ -76,5 +81,7 @@ void link_wake(Link *l) {
                 link_io_watch(l, true);
         }
         l->asleep = l->deaf = false;
+        if (l->tcp)
+                link_tcp_rest(l, false);
         link_keep_house(l, link_now(l));
 }

@@ -10,6 +10,7 @@
 #include "daemon/config_local.h"
 #include "daemon/keyfile.h"
 #include "daemon/rights.h"
+#include "lwm2m/account.h"
 #include "model/path_table.h"
 #include "util/parse.h"
 #include "util/timerq.h"
@@ -74,6 +75,7 @@ static const Key keys[] = {
         { "Client", "GiveUp", AT(give_up), 0, 0, 0, KEY_BOOL },
         { "Client", "HandshakeTimeout", AT(handshake_usec), 30 * USEC_PER_SEC, USEC_PER_SEC,
           55 * USEC_PER_SEC, KEY_DURATION },
+        { "Client", "TcpPing", AT(tcp_ping_usec), 0, 0, 86400 * USEC_PER_SEC, KEY_DURATION },
         { "Client", "TrustStore", AT(trust_store), 0, 0, 0, KEY_TEXT },
         { "Client", "DatesNeedClock", AT(dates_need_clock), 0, 0, 0, KEY_BOOL },
         { "Client", "Notifications", AT(non_confirmable), 0, 0, 0, KEY_NOTIFICATIONS },
@@ -384,9 +386,11 @@ static void set_server_key(Reading *in, const char *group, ServerConfig *s, cons
                 g_free(s->uri);
                 s->uri = g_strdup(text);
         } else if (strcmp(name, "Binding") == 0) {
-                if (strcmp(text, "U") != 0 && strcmp(text, "UQ") != 0) {
+                if (!account_binding_is_valid(text)) {
                         complain(in, group, name,
-                                 "'%s' is not a binding this version has (U or UQ)", text);
+                                 "'%s' is not a binding this version has (U, T or both, and "
+                                 "Q behind)",
+                                 text);
                         return;
                 }
                 g_free(s->binding);

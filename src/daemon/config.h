@@ -66,7 +66,7 @@ typedef struct Config {
         char *sms, *trust_store;
         char *bootstrap_file; /* NULL = none */
         Format bootstrap_format;
-        uint64_t handshake_usec;
+        uint64_t handshake_usec, tcp_ping_usec;
         bool dates_need_clock;
         /* [Limits] */
         uint64_t bootstrap_paths, bootstrap_bytes, bootstrap_time_usec;

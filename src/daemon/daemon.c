@@ -255,6 +255,7 @@ static int make_transport(Daemon *d, const Config *config) {
         g_autofree char *secrets = secrets_directory(d->arguments);
         CoapConfig cc = {
                 .handshake_usec = config->handshake_usec,
+                .ping_usec = config->tcp_ping_usec,
                 .secrets_directory = secrets,
                 .trust_store = config->trust_store,
                 .spool_directory = d->arguments->runtime_dir,

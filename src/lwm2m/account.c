@@ -236,8 +236,11 @@ bool account_uri_is_secure(const char *uri) {
         return g_ascii_strncasecmp(uri, "coaps://", 8) == 0;
 }
 
+bool account_uri_is_tcp(const char *uri) {
+        return g_ascii_strncasecmp(uri, "coap+tcp://", 11) == 0;
+}
+
 int account_check_uri(const char *uri, char **ret_error) {
-        static const char *const later[] = { "coap+tcp://", "coaps+tcp://" };
         size_t scheme = strlen("coap://");
         g_autofree char *authority = NULL;
         const char *why;
@@ -245,17 +248,19 @@ int account_check_uri(const char *uri, char **ret_error) {
 
         if (strlen(uri) > URI_TEXT_MAX)
                 return bad_uri(ret_error, -EINVAL, "(URI)", "longer than 255 bytes");
-        for (size_t i = 0; i < G_N_ELEMENTS(later); i++)
-                if (g_ascii_strncasecmp(uri, later[i], strlen(later[i])) == 0)
-                        return bad_uri(ret_error, -EPROTONOSUPPORT, uri,
-                                       "TCP is not in this build yet, use coap:// or coaps://");
+        if (g_ascii_strncasecmp(uri, "coaps+tcp://", strlen("coaps+tcp://")) == 0)
+                return bad_uri(
+                        ret_error, -EPROTONOSUPPORT, uri,
+                        "TLS over TCP is not in this build yet, use coaps:// or coap+tcp://");
         if (account_uri_is_secure(uri))
                 scheme = strlen("coaps://");
+        else if (account_uri_is_tcp(uri))
+                scheme = strlen("coap+tcp://");
         else if (g_ascii_strncasecmp(uri, "coap://", scheme) != 0)
                 return strstr(uri, "://")
                                ? bad_uri(ret_error, -EPROTONOSUPPORT, uri, "not a CoAP URI")
                                : bad_uri(ret_error, -EINVAL, uri,
-                                         "coap://host[:port] or coaps://host[:port] expected");
+                                         "coap://, coaps:// or coap+tcp://host[:port] expected");
         authority = g_strdup(uri + scheme);
         n = strlen(authority);
         if (n > 0 && authority[n - 1] == '/')
@@ -275,7 +280,9 @@ int account_check_security(const char *uri, const Credentials *credentials, char
 }
 
 bool account_binding_is_valid(const char *binding) {
-        return strcmp(binding, "U") == 0 || strcmp(binding, "UQ") == 0;
+        static const char *const valid[] = { "U", "UQ", "T", "TQ", "UT", "UTQ", "TU", "TUQ", NULL };
+
+        return g_strv_contains(valid, binding);
 }
 
 /* --- adding and removing --- */
@@ -311,7 +318,9 @@ static int add_security(Tree *tree, uint16_t i, const ServerAccount *account) {
 }
 
 static int add_server(Tree *tree, uint16_t i, const ServerAccount *account, uint32_t lifetime_sec) {
-        const char *binding = account->binding ? account->binding : "U";
+        const char *binding = account->binding                   ? account->binding
+                              : account_uri_is_tcp(account->uri) ? "T"
+                                                                 : "U";
         int r;
 
         r = tree_create(tree, OBJECT_SERVER, i, (Version){ 0, 0 });
@@ -336,7 +345,9 @@ static int check_new(const Tree *tree, const ServerAccount *account, char **ret_
                 return -EINVAL;
         }
         if (account->binding && !account_binding_is_valid(account->binding)) {
-                *ret_error = g_strdup_printf("Binding '%s': U or UQ expected", account->binding);
+                *ret_error = g_strdup_printf(
+                        "Binding '%s': U, T or both expected, and Q behind them for queue mode",
+                        account->binding);
                 return -EINVAL;
         }
         if (find_instance(tree, OBJECT_SERVER, SERVER_SSID, account->ssid, &instance) == 0 ||

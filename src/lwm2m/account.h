@@ -87,10 +87,11 @@ bool account_is_muted(const Tree *tree, uint16_t ssid);
  * -EPROTONOSUPPORT. *ret_error (g_free()) says why. */
 int account_check_uri(const char *uri, char **ret_error);
 bool account_uri_is_secure(const char *uri); /* coaps://… */
+bool account_uri_is_tcp(const char *uri);    /* coap+tcp://… */
 /* The same for URI and credentials together; also -ENOKEY. */
 int account_check_security(const char *uri, const Credentials *credentials /* NULL: nosec */,
                            char **ret_error);
-bool account_binding_is_valid(const char *binding); /* U, or UQ */
+bool account_binding_is_valid(const char *binding); /* U, T or both, and Q behind */
 
 /* One transaction that makes, or removes, the instances. As client_add_account(); remove: -ENOENT.
  */

@@ -422,10 +422,12 @@ static void add_behaviours(Client *c) {
                          .lifetime = on_lifetime },
                 .userdata = c,
         };
-        /* Queue mode is part of the binding in LwM2M 1.0 alone. */
+        /* LwM2M 1.0 has queue mode as a part of the binding, and no TCP. */
         c->device = (Device){
                 .tree = c->parts.tree,
-                .binding = c->config.queue_mode && only_1_0 ? "UQ" : "U",
+                .binding = !only_1_0              ? "UT"
+                           : c->config.queue_mode ? "UQ"
+                                                  : "U",
                 .wall_clock_ns = c->parts.wall_clock_ns,
         };
         dm_add_behaviour(c->parts.dm, OBJECT_SERVER, &server_object_behaviour, &c->server_object);

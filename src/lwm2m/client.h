@@ -166,7 +166,7 @@ typedef struct ServerAccount {
         const char *uri; /* coap://… or coaps://…; other schemes -EPROTONOSUPPORT for now */
         uint16_t ssid;   /* 1..65534 */
         uint32_t lifetime_sec;                 /* 0 = the client's */
-        const char *binding;                   /* NULL = "U" */
+        const char *binding;                   /* NULL = "U"; over TCP "T" */
         const struct Credentials *credentials; /* lwm2m/credentials.h; NULL = nosec */
         /* The bootstrap server's: ssid, lifetime and binding mean nothing then. */
         bool bootstrap;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lwm2m/account.h"
+
 /* format, endpoint, uri, version, lifetime, binding, queue, sms, digest of links,
  * location, end of the lifetime, last contact. A Maybe has no place in a file read after an attack,
  * hence empty texts. */
@@ -31,13 +33,16 @@ Registration *registration_free(Registration *r) {
         return NULL;
 }
 
-/* LwM2M 1.0 writes queue mode into the binding ("UQ"); since 1.1 it is a parameter of its own. UDP
- * is the one transport of this build. */
+/* LwM2M 1.0 writes queue mode into the binding ("UQ"); since 1.1 it is a parameter of its own. What
+ * the server can reach us by is the transport of its URI, whatever else 1/x/7 allows. */
 void registration_set_binding(Registration *r, const char *binding, bool queue_mode) {
+        const char *transport = r->uri && account_uri_is_tcp(r->uri) ? "T" : "U";
+
         r->queue = queue_mode || (binding && strchr(binding, 'Q'));
         g_free(r->binding);
-        r->binding =
-                g_strdup(r->queue && r->version.major == 1 && r->version.minor == 0 ? "UQ" : "U");
+        r->binding = g_strconcat(
+                transport, r->queue && r->version.major == 1 && r->version.minor == 0 ? "Q" : "",
+                NULL);
 }
 
 static bool has_q(const Registration *r) {

@@ -30,7 +30,7 @@ Registration *registration_new(void);
 Registration *registration_free(Registration *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Registration, registration_free)
 
-/* Fills binding and queue from 1/x/7, the version and the client's queue mode. */
+/* Fills binding and queue from uri, 1/x/7, the version and the client's queue mode. */
 void registration_set_binding(Registration *r, const char *binding, bool queue_mode);
 
 /* Uri-Query of a Register. */

@@ -55,7 +55,7 @@ typedef struct SocketOptions {
 } SocketOptions;
 
 typedef struct LinkConfig {
-        const char *uri;      /* coap://host[:port] or coaps://host[:port]; copied */
+        const char *uri;      /* coap, coaps or coap+tcp://host[:port]; copied */
         uint16_t ssid;        /* for log lines */
         size_t block_size;    /* preferred, 16..1024; 0 = 1024 */
         SocketOptions socket; /* copied */
@@ -99,7 +99,8 @@ typedef struct LinkEvents {
  * socket errors, -EBADMSG, -ESTALE, -EFBIG (an answer in blocks that does not fit together, changed
  * on the way, is too large): response is NULL. */
 typedef void (*ResponseFunc)(void *userdata, int error, const Message *response, uint64_t now_usec);
-/* error 0: acknowledged (confirmable) or handed to the network (non-confirmable). */
+/* error 0: acknowledged (confirmable; over TCP by a Pong) or handed to the network
+ * (non-confirmable). */
 typedef void (*NotifyFunc)(void *userdata, int error, uint64_t now_usec);
 
 typedef struct TransportOps {

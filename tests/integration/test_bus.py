@@ -195,7 +195,7 @@ def test_create_with_many_values(kit, client):
 
 def test_computed_values_are_values(kit, client):
     values = {v[0]: v[1] for v in client.call("Data", "GetMany", "asa{sv}", ["/3"], {})}
-    assert abs(values["/3/0/13"] - time.time()) < 10 and values["/3/0/16"] == "U"
+    assert abs(values["/3/0/13"] - time.time()) < 10 and values["/3/0/16"] == "UT"
     ((path, now, _),) = client.call("Data", "GetMany", "asa{sv}", ["/3/0/13"], {})
     assert path == "/3/0/13" and abs(now - time.time()) < 10
     nodes = dict(client.call("Data", "List", "sa{sv}", "/3", {}))

@@ -183,7 +183,7 @@ static void test_what_makes_no_account(void **state) {
 }
 
 static void test_add_refuses(void **state) {
-        ServerAccount bad_binding = { .uri = "coap://x", .ssid = 3, .binding = "T" };
+        ServerAccount bad_binding = { .uri = "coap://x", .ssid = 3, .binding = "S" };
         g_autofree char *error = NULL;
         Device *d = *state;
 
@@ -193,7 +193,8 @@ static void test_add_refuses(void **state) {
         assert_int_equal(add(d, 65535, "coap://two.example"), -EINVAL);
         assert_int_equal(add(d, 2, "two.example"), -EINVAL);
         assert_int_equal(account_add(d->tree, &bad_binding, 500, &error), -EINVAL);
-        assert_string_equal(error, "Binding 'T': U or UQ expected");
+        assert_string_equal(error,
+                            "Binding 'S': U, T or both expected, and Q behind them for queue mode");
         assert_int_equal(tree_n_instances(d->tree, -1), 2); /* nothing else was made */
 }
 
@@ -240,7 +241,11 @@ static void test_uris(void **state) {
                 { "coaps://a", 0 },
                 { "COAPS://[::1]:5684/", 0 },
                 { "coaps://", -EINVAL },
-                { "coap+tcp://a", -EPROTONOSUPPORT },
+                { "coap+tcp://a", 0 },
+                { "COAP+TCP://[::1]:5683/", 0 },
+                { "coap+tcp://", -EINVAL },
+                { "coap+tcp://a:0", -EINVAL },
+                { "coap+ws://a", -EPROTONOSUPPORT },
                 { "coaps+tcp://a", -EPROTONOSUPPORT },
                 { "http://a", -EPROTONOSUPPORT },
                 { "", -EINVAL },

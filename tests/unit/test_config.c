@@ -230,13 +230,15 @@ static void test_security(void **state) {
                      "[Server usage]\nUri=coaps://h\nShortId=8\nCertificateFile=/c\nKeyFile=/k\n"
                      "ServerFile=/s\nCertificateUsage=any\n"
                      "[Server less]\nUri=coaps://h\nShortId=9\nSecurityMode=psk\nIdentity=a\n"
-                     "[Client]\nHandshakeTimeout=5s\nTrustStore=/ca\nDatesNeedClock=yes\n");
+                     "[Client]\nHandshakeTimeout=5s\nTcpPing=2min\nTrustStore=/"
+                     "ca\nDatesNeedClock=yes\n");
         path = g_build_filename(folder, "gw.psk", NULL);
         assert_int_equal(chmod(f.file, 0640), 0);
         assert_int_equal(chmod(path, 0644), 0);
         if (config_load(f.file, false, &c, &error) < 0)
                 fail_msg("%s", error);
         assert_int_equal(c->handshake_usec, 5 * USEC_PER_SEC);
+        assert_int_equal(c->tcp_ping_usec, 120 * USEC_PER_SEC);
         assert_string_equal(c->trust_store, "/ca");
         assert_true(c->dates_need_clock);
         assert_null(build(g_ptr_array_index(c->servers_list, 0), folder, NULL));
@@ -355,7 +357,7 @@ static const struct {
           "lwm2md.conf:4: ", "no security mode (nosec, psk" },
         { "[Server x]\nUri=coap://h\nShortId=1\nKey=k\n", "lwm2md.conf:4: ", "chmod o=" },
         { "[Client]\nHandshakeTimeout=60\n", "lwm2md.conf:2: ", "allowed are 1s to 55s" },
-        { "[Server x]\nUri=coap://h\nShortId=1\nBinding=T\n", "lwm2md.conf:4: ", "not a binding" },
+        { "[Server x]\nUri=coap://h\nShortId=1\nBinding=S\n", "lwm2md.conf:4: ", "not a binding" },
         { "[Server x]\nUri=coap://h\nShortId=1\nKeys=1\n", "lwm2md.conf:4: ", "unknown key" },
         { "[Server x]\nUri=a\nShortId=1\n[Server y]\nUri=b\nShortId=1\n",
           "[Server x] and [Server y]", "same ShortId 1" },

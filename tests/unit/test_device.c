@@ -72,7 +72,7 @@ static void test_defaults(void **state) {
         expect(b, "/3/0/0", "unknown");
         expect(b, "/3/0/11/0", "0");
         expect(b, "/3/0/14", "+05:30");
-        expect(b, "/3/0/16", "U");
+        expect(b, "/3/0/16", "UT");
         expect(b, "/3/0/19", "lwm2md " PROJECT_VERSION);
         assert_true(strlen(read_text(b, "/3/0/1")) > 0);
         assert_int_equal(bed_ask(b, 1, METHOD_GET, "/3/0/2", NULL), CODE(4, 4)); /* not known */

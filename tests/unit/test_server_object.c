@@ -111,12 +111,12 @@ static void test_periods(void **state) {
 }
 
 static void test_binding(void **state) {
-        static const char *const bad[] = { "", "T", "UT", "Q", "QU", "UU", "u" };
+        static const char *const bad[] = { "", "S", "UTT", "QT", "Q", "QU", "UU", "u" };
         Bed *b = *state;
 
         for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
                 assert_int_equal(bed_write(b, "/1/0/7", value_string(bad[i])), -EINVAL);
-        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/7", "T"), CODE(4, 0));
+        assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/7", "US"), CODE(4, 0));
         assert_int_equal(bed_ask(b, 1, METHOD_PUT, "/1/0/7", "UQ"), CODE(2, 4));
         bed_advance(b, USEC_PER_SEC);
         assert_string_equal(bed_request(b, 1)->query, "b=U&Q");

@@ -70,7 +70,7 @@ class BasicInformationTest extends DaemonAndServer {
         assertEquals(95L, value(resources, 9));
         assertEquals(Map.of(0, 0L), multiple(resources, 11));
         assertEquals("Europe/Berlin", value(resources, 15));
-        assertEquals("U", value(resources, 16));
+        assertEquals("UT", value(resources, 16));
         for (int executable : new int[] { 4, 5, 12 })
             assertFalse(resources.containsKey(executable), "executable /3/0/" + executable + " was read");
     }

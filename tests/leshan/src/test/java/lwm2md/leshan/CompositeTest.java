@@ -169,7 +169,7 @@ class CompositeTest extends DaemonAndServer {
         Map<LwM2mPath, LwM2mNode> content = readComposite(ContentFormat.SENML_CBOR, "/3/0/0", "/3/0/11",
                 "/1/0/1", "/1/0/7", "/3/0/16");
         assertEquals(Set.of("/3/0/0", "/3/0/11", "/1/0/1", "/1/0/7", "/3/0/16"), present(content));
-        assertEquals("U", value(content, "/3/0/16"));
+        assertEquals("UT", value(content, "/3/0/16"));
     }
 
     @Test
