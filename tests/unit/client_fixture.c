@@ -200,12 +200,19 @@ static void on_observation_event(void *userdata, const char *name, uint16_t ssid
                 client_emit(b->client, name, ssid, details);
 }
 
+static void clocks(void *userdata, int64_t *ret_wall_ns, int64_t *ret_boot_ns) {
+        *ret_wall_ns = wall_ns();
+        *ret_boot_ns = (int64_t) wall_bed->now * 1000;
+}
+
 static void boot_parts(Bed *b) {
         DmConfig dm = { .event = on_observation_event, .event_userdata = b };
 
         b->timers = timerq_new();
         b->transport = fake_transport_new();
         dm.tree = b->tree;
+        dm.series = b->series;
+        dm.clocks = clocks;
         dm.timers = b->timers;
         dm.transport = &fake_transport_ops;
         b->dm = dm_new(&dm);
@@ -237,6 +244,7 @@ static void shut_down(Bed *b) {
 
 Bed *bed_free(Bed *b) {
         shut_down(b);
+        series_free(b->series);
         tree_free(b->tree);
         schema_free(b->schema);
         g_string_free(b->log, TRUE);

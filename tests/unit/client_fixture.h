@@ -10,6 +10,7 @@
 
 #include "fake_transport.h"
 #include "lwm2m/client.h"
+#include "lwm2m/samples.h"
 
 #define SEC USEC_PER_SEC
 #define WALL_START_SEC INT64_C(1764000000)
@@ -18,6 +19,7 @@ typedef struct Bed {
         Schema *schema;
         Tree *tree;
         Dm *dm;
+        Series *series; /* caches, if the test has made them; freed by bed_free() */
         TimerQueue *timers;
         FakeTransport *transport;
         Client *client;

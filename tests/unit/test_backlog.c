@@ -29,7 +29,7 @@ static void empty_directory(void) {
         }
 }
 
-static Bed *registered_small(uint64_t memory, uint64_t file) {
+static Bed *bed_of(uint64_t memory, uint64_t file) {
         Bed *b;
 
         fake_store_clear();
@@ -41,12 +41,22 @@ static Bed *registered_small(uint64_t memory, uint64_t file) {
         b->config.directory = directory;
         b->config.stored_memory_max = memory;
         b->config.stored_file_max = file;
+        return b;
+}
+
+static void start(Bed *b) {
         bed_boot(b);
         bed_add(b, 1, URI, 86400);
         bed_create(b, "/3303/0");
         bed_set(b, "/3303/0/5700", value_double(20));
         bed_start(b);
         bed_register(b, 1);
+}
+
+static Bed *registered_small(uint64_t memory, uint64_t file) {
+        Bed *b = bed_of(memory, file);
+
+        start(b);
         return b;
 }
 
@@ -404,6 +414,45 @@ static void test_no_storing_no_doubt(void **state) {
         bed_free(b);
 }
 
+static unsigned count(const char *text, const char *part) {
+        unsigned n = 0;
+
+        for (; (text = strstr(text, part)); text += strlen(part))
+                n++;
+        return n;
+}
+
+/* Samples wait in their cache, and nothing of them is kept twice. */
+static void test_samples(void **state) {
+        const SeriesPolicy policy = { .samples = 10 };
+        g_autoptr(GString) told = g_string_new(NULL);
+        Bed *b = bed_of(0, 1 << 20);
+        OpError error;
+
+        b->series = series_new(&(SeriesConfig){ 0 });
+        start(b);
+        assert_int_equal(samples_configure(b->dm, &PATH_OIR(3303, 0, 5700), &policy, &error), 0);
+        assert_int_equal(bed_observe(b, 1, "/3303/0/5700", "tok", FORMAT_SENML_JSON), CODE(2, 5));
+        bed_advance(b, SEC);
+        set_value(b, 21);
+        bed_ack(b, 1, -ETIMEDOUT);
+        set_value(b, 22);
+        assert_silent(b);                /* in doubt */
+        bed_no_answer(b, 1, -ETIMEDOUT); /* nobody is there */
+        set_value(b, 23);
+        go_on(b);
+        while (bed_notification(b, 1)) {
+                g_string_append(told, fake_text(bed_notification(b, 1)));
+                bed_ack(b, 1, 0);
+        }
+        assert_int_equal(count(told->str, "\"v\":21}"), 1);
+        assert_int_equal(count(told->str, "\"v\":22}"), 1);
+        assert_int_equal(count(told->str, "\"v\":23}"), 1);
+        assert_silent(b);
+        assert_int_equal(queued(b), 0);
+        bed_free(b);
+}
+
 /* Whether the one under way has arrived is not known: it is sent again. */
 static void test_link_lost_while_sending(void **state) {
         Bed *b = observed(FORMAT_TEXT);
@@ -677,6 +726,7 @@ int main(void) {
                 cmocka_unit_test(test_observer_lost),
                 cmocka_unit_test(test_outage),
                 cmocka_unit_test(test_no_storing_no_doubt),
+                cmocka_unit_test(test_samples),
                 cmocka_unit_test(test_link_lost_while_sending),
                 cmocka_unit_test(test_send_fails),
                 cmocka_unit_test(test_held),
