@@ -106,10 +106,11 @@ static int take_paths(Reader *in, ReadTarget *target) {
                 memcpy(copy, text.pos, text.left);
                 copy[text.left] = '\0';
                 if (path_parse(copy, &target->paths[target->n]) < 0 ||
-                    dm_access(&target->paths[target->n]) < 0)
+                    dm_access(&target->paths[target->n]) < 0 ||
+                    (!target->composite && target->paths[target->n].n == 0))
                         return -EBADMSG;
         }
-        return !target->composite && target->paths[0].n == 0 ? -EBADMSG : 0;
+        return 0;
 }
 
 static int take_attributes(Reader *in, Attrs **ret) {

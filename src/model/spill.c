@@ -12,10 +12,11 @@
 #include "util/file.h"
 #include "util/log.h"
 
-#define MAGIC "lwm2mq1\n"
 #define HEADER 20 /* magic, offset of the front, checksum of that */
 #define HEAD 8    /* of a record: length, checksum */
 #define RECORD_MAX (16U << 20)
+
+static const uint8_t magic[8] = { 'l', 'w', 'm', '2', 'm', 'q', '1', '\n' };
 
 struct Spill {
         SpillConfig config;
@@ -71,7 +72,7 @@ static int read_at(int fd, uint64_t offset, void *to, size_t n) {
 }
 
 static void make_header(uint8_t header[static HEADER], uint64_t front) {
-        memcpy(header, MAGIC, 8);
+        memcpy(header, magic, sizeof(magic));
         put_le(header + 8, front, 8);
         put_le(header + 16, crc32c(0, header + 8, 8), 4);
 }
@@ -322,7 +323,7 @@ static int take_over(Spill *s) {
                 return -EINVAL;
         s->front = HEADER;
         r = read_at(s->fd, 0, header, HEADER);
-        if (r == -ENODATA || (r == 0 && memcmp(header, MAGIC, 8) != 0))
+        if (r == -ENODATA || (r == 0 && memcmp(header, magic, sizeof(magic)) != 0))
                 return set_aside(s, 0, (uint64_t) st.st_size);
         if (r < 0)
                 return r;
