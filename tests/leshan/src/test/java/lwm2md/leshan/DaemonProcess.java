@@ -261,6 +261,13 @@ final class DaemonProcess implements AutoCloseable {
         daemon = null;
     }
 
+    /** SIGKILL: nothing is said, nothing saved. */
+    void kill() throws InterruptedException {
+        daemon.destroyForcibly();
+        assertTrue(daemon.waitFor(EXIT_SECONDS, TimeUnit.SECONDS), "the daemon is still there");
+        daemon = null;
+    }
+
     @Override
     public void close() throws InterruptedException {
         try {
