@@ -111,6 +111,7 @@ const TransportOps *coap_transport_ops(void) {
                                           .cancel = call_cancel,
                                           .respond = exchange_respond,
                                           .peer = link_peer,
+                                          .place = local_place,
                                           .busy_until = link_busy_until,
                                           .sleep = link_sleep,
                                           .wake = link_wake };

@@ -334,6 +334,7 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         l->owner = owner;
         l->ssid = config->ssid;
         l->aside = config->aside;
+        local_take_place(l, &config->place);
         local_set(l, &config->socket);
         l->szx = block_szx(size);
         l->epoll_fd = l->socket_fd = -1;

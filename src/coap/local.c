@@ -232,14 +232,40 @@ static uint16_t local_port(const Link *l) {
         return port ? *port : 0;
 }
 
-void local_keep(Link *l) {
-        Kept k = { .port = local_port(l) };
+/* A server with security goes by the credentials; and few like a new handshake from the port of an
+ * old association (RFC 6347, section 4.2.8). */
+static bool has_place(const Link *l) {
+        return !l->aside && l->session && !l->secure && !l->tcp && local_port(l) != 0;
+}
 
-        /* A server with security goes by the credentials; and few like a new handshake from the
-         * port of an old association (RFC 6347, section 4.2.8). */
-        if (!l->asleep || l->secure || l->tcp || k.port == 0)
+LinkPlace local_place(const Link *l) {
+        return has_place(l) ? (LinkPlace){ .port = ntohs(local_port(l)),
+                                           .mid = coap_new_message_id(l->session) }
+                            : (LinkPlace){ 0 };
+}
+
+/* What the other process has sent since it was noted is not known: far away from that, and from
+ * where one that was killed before it could note anything may have begun within EXCHANGE_LIFETIME.
+ */
+static uint16_t mid_after(uint16_t mid) {
+        return (uint16_t) (mid + 0x4000 + g_random_int_range(0, 0x8000));
+}
+
+void local_take_place(Link *l, const LinkPlace *place) {
+        const Kept k = { .port = htons(place->port), .mid = mid_after(place->mid) };
+
+        if (place->port > 0 && !l->aside && !kept(l))
+                g_hash_table_insert(l->transport->ports->by_ssid, GUINT_TO_POINTER(l->ssid),
+                                    g_memdup2(&k, sizeof(k)));
+}
+
+void local_keep(Link *l) {
+        Kept k;
+
+        /* A port that has led to silence from the beginning is of no worth. */
+        if (!has_place(l) || !(l->asleep || l->heard || l->inherited))
                 return;
-        k.mid = coap_new_message_id(l->session);
+        k = (Kept){ .port = local_port(l), .mid = coap_new_message_id(l->session) };
         g_hash_table_replace(l->transport->ports->by_ssid, GUINT_TO_POINTER(l->ssid),
                              g_memdup2(&k, sizeof(k)));
 }
@@ -253,7 +279,8 @@ bool local_forget_port(Link *l) {
 void local_connected(Link *l) {
         const Kept *k = kept(l);
 
-        if (k && local_port(l) == k->port)
+        l->inherited = k && local_port(l) == k->port;
+        if (l->inherited)
                 for (unsigned i = 0; i <= UINT16_MAX; i++)
                         if (coap_new_message_id(l->session) == k->mid)
                                 break;

@@ -2,9 +2,9 @@
 #pragma once
 /* The local end of a link's socket: address, port and socket options.
  *
- * A link that is closed in its sleep (queue mode) leaves its port and message ids to the next one
- * to the same server: without security that server knows us by address and port, and what it
- * observes would end with them (RFC 7641, section 3.6). */
+ * A link over which the server was heard leaves its port and message ids to the next one to the
+ * same server, also over a restart of the daemon: without security that server knows us by address
+ * and port, and what it observes would end with them (RFC 7641, section 3.6). */
 #include "coap/link.h"
 
 typedef struct LocalPorts LocalPorts; /* of closed links, by Short Server ID */
@@ -15,6 +15,9 @@ LocalPorts *local_ports_free(LocalPorts *p);
 void local_set(Link *l, const SocketOptions *options); /* copied */
 void local_clear(Link *l);
 
+LinkPlace local_place(const Link *l);
+/* Of an earlier process; one of this process goes before. */
+void local_take_place(Link *l, const LinkPlace *place);
 /* What to bind the socket to. 1; 0: to nothing in particular; or why there is nothing: -ENODEV,
  * -EADDRNOTAVAIL, -EAFNOSUPPORT, with words in l->socket_error_text. */
 int local_address(Link *l, const struct sockaddr *remote, coap_address_t *ret);

@@ -7,10 +7,10 @@
 #include "lwm2m/account.h"
 
 /* format, endpoint, uri, version, lifetime, binding, queue, sms, digest of links,
- * location, end of the lifetime, last contact. A Maybe has no place in a file read after an attack,
- * hence empty texts. */
-#define BLOB_TYPE "(ussyyusbssasxx)"
-#define BLOB_FORMAT 2U
+ * location, end of the lifetime, last contact, port, message id. A Maybe has no place in a file
+ * read after an attack, hence empty texts. */
+#define BLOB_TYPE "(ussyyusbssasxxqq)"
+#define BLOB_FORMAT 3U
 #define BLOB_MAX 65536
 
 Registration *registration_new(void) {
@@ -119,12 +119,12 @@ GBytes *registration_save(const Registration *r) {
         static const char *const none[] = { NULL };
         g_autoptr(GVariant) v = NULL;
 
-        v = g_variant_ref_sink(g_variant_new("(ussyyusbss^asxx)", BLOB_FORMAT, r->endpoint, r->uri,
-                                             r->version.major, r->version.minor, r->lifetime_sec,
-                                             text_of(r->binding), (gboolean) r->queue,
-                                             text_of(r->sms), text_of(r->links_digest),
-                                             r->location ? (const char *const *) r->location : none,
-                                             r->deadline_ns, r->registered_ns));
+        v = g_variant_ref_sink(g_variant_new(
+                "(ussyyusbss^asxxqq)", BLOB_FORMAT, r->endpoint, r->uri, r->version.major,
+                r->version.minor, r->lifetime_sec, text_of(r->binding), (gboolean) r->queue,
+                text_of(r->sms), text_of(r->links_digest),
+                r->location ? (const char *const *) r->location : none, r->deadline_ns,
+                r->registered_ns, r->place.port, r->place.mid));
         return g_variant_get_data_as_bytes(v);
 }
 
@@ -146,9 +146,10 @@ int registration_load(GBytes *blob, Registration **ret) {
         v = g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE(BLOB_TYPE), blob, FALSE));
         if (!g_variant_is_normal_form(v))
                 return -EBADMSG;
-        g_variant_get(v, "(ussyyusbss^asxx)", &format, &r->endpoint, &r->uri, &r->version.major,
+        g_variant_get(v, "(ussyyusbss^asxxqq)", &format, &r->endpoint, &r->uri, &r->version.major,
                       &r->version.minor, &r->lifetime_sec, &r->binding, &queue, &r->sms,
-                      &r->links_digest, &r->location, &r->deadline_ns, &r->registered_ns);
+                      &r->links_digest, &r->location, &r->deadline_ns, &r->registered_ns,
+                      &r->place.port, &r->place.mid);
         if (!is_plausible(r, format))
                 return -EBADMSG;
         r->queue = queue;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lwm2m/transport.h"
 #include "model/schema.h"
 
 #define LOCATION_SEGMENTS_MAX 64 /* of a Location-Path kept; more are refused */
@@ -23,6 +24,7 @@ typedef struct Registration {
         char *links_digest;    /* of the object list; NULL: never sent */
         char **location;       /* NULL before 2.01 */
         int64_t deadline_ns;   /* end of the lifetime, wall clock; INT64_MAX: for ever */
+        LinkPlace place;       /* where the server knows us */
         int64_t registered_ns; /* last Register or Update, wall clock */
 } Registration;
 

@@ -128,6 +128,8 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
         g_autofree char *why = NULL;
         int r;
 
+        if (s->known)
+                config.place = s->known->place;
         config.socket = client_config_socket(s->env->config, s->account->ssid);
         r = account_check_security(s->account->uri, s->account->credentials, &why);
         if (r < 0) {

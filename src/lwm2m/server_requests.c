@@ -84,6 +84,7 @@ static int take_answer(Server *s, const Message *response) {
 
         registration_free(s->known);
         s->known = g_steal_pointer(&pending);
+        s->known->place = server_transport(s)->place(s->link);
         s->registered_ns = s->known->registered_ns;
         server_show_known(s);
         if (s->peer)

@@ -54,12 +54,21 @@ typedef struct SocketOptions {
         uint8_t dscp;          /* of the IP header: RFC 2474; 0..63 */
 } SocketOptions;
 
+/* Where a server without security knows us: from another port it would take us for somebody else,
+ * and drop what it observes. Links of one process to the same server follow each other there by
+ * themselves. All 0: nowhere in particular. */
+typedef struct LinkPlace {
+        uint16_t port; /* of our socket */
+        uint16_t mid;  /* a message id used there of late */
+} LinkPlace;
+
 typedef struct LinkConfig {
         const char *uri;      /* coap, coaps or coap+tcp://host[:port]; copied */
         uint16_t ssid;        /* for log lines */
         size_t block_size;    /* preferred, 16..1024; 0 = 1024 */
         SocketOptions socket; /* copied */
-        bool aside; /* beside the server's own link: takes over nothing from one that sleeps */
+        bool aside;           /* beside the server's own link: takes over nothing from one before */
+        LinkPlace place;      /* of the last link of an earlier process */
         /* coaps only; what must outlive open() is copied. */
         const struct Credentials *credentials; /* lwm2m/credentials.h */
         GBytes *session;                       /* as LinkSecurity had it; NULL: a full handshake */
@@ -121,6 +130,7 @@ typedef struct TransportOps {
         void (*respond)(Exchange *x, const Message *response);
         /* "address:port" of the peer, for people; NULL before up. */
         const char *(*peer)(const Link *link);
+        LinkPlace (*place)(const Link *link);
 
         /* Queue mode. Until when something is open on the link: a request of the server that is not
          * answered, one of ours, a message not acknowledged (UINT64_MAX: until it ends, which is

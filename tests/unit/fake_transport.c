@@ -92,6 +92,7 @@ static int fake_open(void *transport, const LinkConfig *config, const LinkEvents
         *ret = fake_link_new(t);
         (*ret)->uri = g_strdup(config->uri);
         (*ret)->ssid = config->ssid;
+        (*ret)->place = config->place.port > 0 ? config->place : (LinkPlace){ 40000, 1 };
         (*ret)->events = *events;
         (*ret)->owner = owner;
         return 0;
@@ -180,6 +181,10 @@ static void fake_wake(Link *l) {
         l->asleep = false;
 }
 
+static LinkPlace fake_place(const Link *l) {
+        return l->place;
+}
+
 const TransportOps fake_transport_ops = {
         .open = fake_open,
         .close = fake_close,
@@ -188,6 +193,7 @@ const TransportOps fake_transport_ops = {
         .cancel = fake_cancel,
         .respond = fake_respond,
         .peer = fake_peer,
+        .place = fake_place,
         .busy_until = fake_busy_until,
         .sleep = fake_sleep,
         .wake = fake_wake,

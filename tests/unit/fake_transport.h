@@ -35,6 +35,7 @@ struct Link {
         void *owner;
         uint16_t ssid;
         bool asleep, deaf;
+        LinkPlace place;
 };
 
 struct Call {

@@ -458,6 +458,21 @@ static void expect_register_after(Bed *b) {
         bed_free(b);
 }
 
+/* From another port a server without security takes us for somebody else. */
+static void test_restart_at_the_same_place(void **state) {
+        Bed *b = registered();
+
+        bed_link(b, 1)->place = (LinkPlace){ 41000, 7 };
+        assert_int_equal(client_update(b->client, 1, b->now), 0);
+        bed_advance(b, 0);
+        bed_answer(b, 1, CODE(2, 4), NULL);
+        bed_reboot(b, 10);
+        bed_start(b);
+        assert_int_equal(bed_link(b, 1)->place.port, 41000);
+        assert_int_equal(bed_link(b, 1)->place.mid, 7);
+        bed_free(b);
+}
+
 static void test_restart_with_doubts(void **state) {
         g_autoptr(GBytes) junk = g_bytes_new_static("junk", 4);
         g_autoptr(GBytes) cut = NULL;
@@ -730,6 +745,7 @@ int main(void) {
                 cmocka_unit_test(test_system_sleep),
                 cmocka_unit_test(test_sleep_and_pause),
                 cmocka_unit_test(test_restart),
+                cmocka_unit_test(test_restart_at_the_same_place),
                 cmocka_unit_test(test_restart_with_doubts),
                 cmocka_unit_test(test_full_disk),
                 cmocka_unit_test(test_many_servers),

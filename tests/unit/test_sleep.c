@@ -252,8 +252,7 @@ static uint16_t port_of(const Server *s) {
         return ((const struct sockaddr_in *) (const void *) &s->client)->sin_port;
 }
 
-/* The next link after a sleep goes on with the port and the message ids; after anything else not.
- */
+/* The next link, after a sleep or anything else, goes on with the port and the message ids. */
 static void test_port_is_kept(void **state) {
         Fixture *f = connected();
         uint16_t port = port_of(f->server), mid, other;
@@ -281,8 +280,9 @@ static void test_port_is_kept(void **state) {
         f->up = false;
         f->answers = 0;
         fixture_connect(f);
-        other = port_of(f->server);
-        assert_int_not_equal(other, port);
+        assert_int_equal(port_of(f->server), port);
+        assert_int_equal(ntohs(port), f->ops->place(f->link).port);
+        other = port;
 
         /* Somebody else has taken the port meanwhile, for this very server. */
         run_for(f, 20, NULL, 0);
@@ -300,6 +300,42 @@ static void test_port_is_kept(void **state) {
                 assert_int_not_equal(port_of(f->server), other);
                 close(fd);
         }
+        fixture_free(f);
+}
+
+/* As an earlier process has left it; and one that cannot be had is done without. */
+static void test_place(void **state) {
+        Fixture *f = connected();
+        LinkConfig config = { .uri = f->server->uri, .ssid = 1 };
+        g_autofree Datagram *d = NULL;
+        Message m = MESSAGE_INIT(CODE(2, 5));
+        Call *call;
+
+        config.place = f->ops->place(f->link);
+        assert_int_equal(config.place.port, ntohs(port_of(f->server)));
+        fixture_free(f);
+
+        f = fixture_new(NULL);
+        config.uri = f->server->uri;
+        for (unsigned i = 0; i < 2; i++) {
+                f->up = false;
+                assert_int_equal(f->ops->open(f->transport, &config, &fixture_events, f, &f->link),
+                                 0);
+                run_until(f, f->up);
+                assert_int_equal(f->ops->place(f->link).port, config.place.port);
+                m.confirmable = false;
+                assert_int_equal(f->ops->notify(f->link, &m, fixture_on_notified, f, &call), 0);
+                g_free(g_steal_pointer(&d));
+                d = server_receive(f);
+                if (i == 0) /* not one that was used of late */
+                        assert_in_range((uint16_t) (d->p.mid - config.place.mid), 0x4000, 0xc000);
+                f->ops->close(f->link);
+        }
+        f->up = false;
+        config.place.port = 1; /* nobody but root, and that is somebody else's */
+        config.ssid = 2;
+        assert_int_equal(f->ops->open(f->transport, &config, &fixture_events, f, &f->link), 0);
+        run_until(f, f->up);
         fixture_free(f);
 }
 
@@ -326,6 +362,7 @@ int main(void) {
                 cmocka_unit_test(test_download),
                 cmocka_unit_test(test_close),
                 cmocka_unit_test(test_port_is_kept),
+                cmocka_unit_test(test_place),
                 cmocka_unit_test(test_not_up),
         };
 
