@@ -53,7 +53,7 @@ struct Link {
         uint16_t ssid;
         uint8_t szx;
         bool aside;                             /* as LinkConfig has it */
-        bool inherited; /* the port is that of a link before */
+        bool inherited;                         /* the port is that of a link before */
         bool heard;                             /* something came from the server */
         int refusal;                            /* why it will never come up; told from the loop */
         int socket_error;                       /* why the socket options could not be had … */
