@@ -338,7 +338,7 @@ void link_io_close(Link *l) {
 /* --- messages --- */
 
 uint16_t link_next_mid(Link *l) {
-        return l->tcp ? 0 : coap_new_message_id(l->session);
+        return l->tcp || !l->session ? 0 : coap_new_message_id(l->session);
 }
 
 static int send_once(Link *l, const uint8_t *bytes, size_t n) {
@@ -359,6 +359,8 @@ int link_transmit(Link *l, const uint8_t *bytes, size_t n) {
         l->active = l->dirty = true;
         if (l->tcp)
                 return link_tcp_transmit(l, bytes, n);
+        if (!l->session)
+                return -ENOTCONN;
         r = send_once(l, bytes, n);
         /* The socket hands out an ICMP error of an earlier message once, instead of sending this
          * one. */
@@ -367,17 +369,60 @@ int link_transmit(Link *l, const uint8_t *bytes, size_t n) {
         return r;
 }
 
+static int take_new_session(Link *l, const coap_address_t *local, const coap_address_t *remote,
+                            uint16_t last_mid) {
+        int r;
+
+        l->socket_error = 0;
+        l->session = connect_session(l, local, remote);
+        if (!l->session)
+                return errno > 0 ? -errno : -EHOSTUNREACH;
+        r = local_apply(l, l->session);
+        if (r < 0) {
+                coap_session_release(l->session);
+                l->session = NULL;
+                return r;
+        }
+        coap_session_set_app_data(l->session, l);
+        set_transmission(l);
+        local_continue(l, last_mid);
+        return 0;
+}
+
+/* From 4.3.2 on libcoap closes the socket of a session that it is told is disconnected, and there
+ * is no way back for that session. To the server the next one is the same: address, port and
+ * message ids. Should the address be gone, so is the link. */
+static void replace_session(Link *l) {
+        const coap_address_t local = *coap_session_get_addr_local(l->session),
+                             remote = *coap_session_get_addr_remote(l->session);
+        uint16_t last_mid = (uint16_t) (coap_new_message_id(l->session) - 1);
+        int r;
+
+        coap_session_release(l->session); /* first: two with the same addresses are refused */
+        l->session = NULL;
+        r = take_new_session(l, &local, &remote, last_mid);
+        l->socket_fd = r < 0 ? -1 : peek_find_socket(l->session, -1);
+        if (r < 0) {
+                l->refusal = r;
+                l->refusal_text =
+                        g_strdup(l->socket_error < 0 ? l->socket_error_text : g_strerror(-r));
+                link_defer(l);
+        }
+}
+
 void link_io_withdraw(Link *l) {
         l->fate = FATE_OPEN;
         if (l->secure) { /* it would end the session: the next message waits for this one instead */
                 l->lingering = true;
                 return;
         }
-        /* Over UDP there is nothing to disconnect: the session stays usable and forgets what it was
-         * to retransmit. The handler would take that for news. */
+        /* Over UDP there is nothing to disconnect: the session forgets what it was to retransmit.
+         * The handler would take that for news. */
         coap_register_nack_handler(l->context, NULL);
         coap_session_disconnected(l->session, COAP_NACK_NOT_DELIVERABLE);
         l->socket_stale = true;
+        if (peek_find_socket(l->session, l->socket_fd) < 0)
+                replace_session(l);
         coap_register_nack_handler(l->context, on_nack);
 }
 

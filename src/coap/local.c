@@ -275,14 +275,17 @@ bool local_forget_port(Link *l) {
                g_hash_table_remove(l->transport->ports->by_ssid, GUINT_TO_POINTER(l->ssid));
 }
 
-/* A server takes a message id of the same port, seen within EXCHANGE_LIFETIME, for a repetition. */
+void local_continue(Link *l, uint16_t mid) {
+        for (unsigned i = 0; i <= UINT16_MAX; i++)
+                if (coap_new_message_id(l->session) == mid)
+                        break;
+}
+
 void local_connected(Link *l) {
         const Kept *k = kept(l);
 
         l->inherited = k && local_port(l) == k->port;
         if (l->inherited)
-                for (unsigned i = 0; i <= UINT16_MAX; i++)
-                        if (coap_new_message_id(l->session) == k->mid)
-                                break;
+                local_continue(l, k->mid);
         (void) local_forget_port(l);
 }

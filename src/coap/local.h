@@ -27,6 +27,9 @@ int local_apply(Link *l, const coap_session_t *session);
 int local_apply_to(Link *l, int fd, int family); /* of a socket of ours */
 /* The session is there: goes on with the message ids of the link before, and forgets them. */
 void local_connected(Link *l);
+/* The session goes on after message id mid: a server takes one of the same port, seen within
+ * EXCHANGE_LIFETIME, for a repetition. */
+void local_continue(Link *l, uint16_t mid);
 bool local_forget_port(Link *l); /* it cannot be had; true if there was one */
 /* The link is about to be closed. */
 void local_keep(Link *l);

@@ -315,9 +315,11 @@ static void test_request_fails(void **state) {
         Fixture *f = fixture_new(&(CoapConfig){ .response_usec = 100 * USEC_PER_MSEC });
         g_autofree Datagram *reset = NULL, *acked = NULL, *non = NULL, *cancelled = NULL,
                             *next = NULL;
+        struct sockaddr_storage client;
         Call *call;
 
         fixture_connect(f);
+        client = f->server->client;
         request(f, true);
         reset = server_receive(f);
         send_empty(f, PACKET_RST, reset->p.mid);
@@ -343,7 +345,9 @@ static void test_request_fails(void **state) {
         notify(f, true, "next");
         next = server_receive(f);
         assert_memory_equal(next->p.token.v, "next", 4);
+        assert_int_equal(next->p.mid, (uint16_t) (cancelled->p.mid + 1));
         server_hears_nothing(f, 100);
+        assert_memory_equal(&client, &f->server->client, f->server->n_client);
         send_empty(f, PACKET_ACK, next->p.mid);
         run_until(f, f->answers);
         assert_int_equal(f->error, 0);
