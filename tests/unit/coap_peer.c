@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "codec/format.h"
 #include "util/cleanup.h"
 
 /* --- server --- */
@@ -116,6 +117,8 @@ void server_ask(Fixture *f, const Ask *ask) {
 
         m.path = (const char *const *) path;
         m.observe = ask->observe - 1; /* 0 in an Ask: without */
+        if (ask->code == METHOD_FETCH)
+                m.format = FORMAT_SENML_JSON; /* it takes one (RFC 8132, section 2.3.1) */
         o.type = ask->type;
         o.mid = ask->mid;
         o.token.n = (uint8_t) strlen(ask->token ?: "");
