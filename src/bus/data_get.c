@@ -20,7 +20,7 @@ static bool is_multiple(const Tree *tree, const Path *p) {
 }
 
 int data_not_found(const Tree *tree, const Path *p, sd_bus_error *error) {
-        Path instance = path_prefix(p, 2);
+        Path instance = path_prefix(p, MIN(p->n, 2));
 
         if (!tree_object_def(tree, p->id[0], -1))
                 return bus_error_named(error, ERROR_PREFIX "NotDefined",
@@ -143,6 +143,13 @@ static int append_value(Walk *w, const Path *p, const Value *v, int64_t time_ns)
         return r < 0 ? r : sd_bus_message_close_container(w->reply);
 }
 
+/* -ENOENT is also for an object that is not known, not for one without instances. */
+static int walk(Walk *w, const Path *p, TreeVisit visit) {
+        if (p->n > 0 && !tree_object_def(client_tree(w->bus->client), p->id[0], -1))
+                return -ENOENT;
+        return dm_walk(client_dm(w->bus->client), p, visit, w);
+}
+
 /* The samples of one cache on their way into the answer. */
 typedef struct Samples {
         Walk *walk;
@@ -187,7 +194,7 @@ static int append_prefix(Walk *w, sd_bus_message *m, const Path *p, sd_bus_error
         r = check_right_some(m, p, &w->view, error);
         if (r < 0)
                 return r;
-        r = dm_walk(client_dm(w->bus->client), p, visit_value, w);
+        r = walk(w, p, visit_value);
         if (r == -ENOENT)
                 return data_not_found(client_tree(w->bus->client), p, error);
         if (r == -E2BIG)
@@ -380,7 +387,7 @@ int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r >= 0)
                 r = sd_bus_message_open_container(w.reply, 'a', "(sa{sv})");
         if (r >= 0)
-                r = dm_walk(client_dm(w.bus->client), &p, visit_node, &w);
+                r = walk(&w, &p, visit_node);
         if (r == -ENOENT)
                 r = data_not_found(tree, &p, error);
         else if (r == -E2BIG)

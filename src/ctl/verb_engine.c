@@ -53,17 +53,19 @@ static void print_security(const cJSON *server) {
 
 static void print_server(const Ctl *c, const cJSON *server) {
         const cJSON *error = cJSON_GetObjectItemCaseSensitive(server, "LastError");
-        const char *state = json_string(server, "State", "?");
+        const char *name = json_string(server, "Name", "?"),
+                   *state = json_string(server, "State", "?");
         const char *code = "", *text = "";
 
-        printf("\nserver %s  %s%s%s\n", json_string(server, "Name", "?"), colour_of(c, state),
-               state, c->colour ? "\033[0m" : "");
+        printf("\nserver %s  %s%s%s\n", name, colour_of(c, state), state,
+               c->colour ? "\033[0m" : "");
         print_field("uri", json_string(server, "Uri", ""));
         print_security(server);
         print_field("binding", json_string(server, "Binding", ""));
         print_field("LwM2M version", json_string(server, "LwM2MVersion", ""));
         print_field("location", json_string(server, "Location", ""));
-        print_time("registered", json_integer(server, "LastRegistered", 0));
+        print_time(strcmp(name, "bootstrap") == 0 ? "bootstrapped" : "registered",
+                   json_integer(server, "LastRegistered", 0));
         print_queue_mode(json_string(server, "QueueMode", "none"));
         if (json_integer(server, "NextUpdate", 0) > 0)
                 print_time("next update", json_integer(server, "NextUpdate", 0));

@@ -273,8 +273,8 @@ static void log_event(const BsServer *s, const BootstrapEvent *event, uint64_t n
         g_autoptr(GString) line = g_string_new(event->name);
 
         if (event->failure)
-                g_string_append_printf(line, ": %s %s (%s)", event->code ? s->error_code : "",
-                                       s->error_text, s->account->uri);
+                g_string_append_printf(line, ": %s%s%s (%s)", event->code ? s->error_code : "",
+                                       event->code ? " " : "", s->error_text, s->account->uri);
         else
                 g_string_append_printf(line, ": %s as %s", s->account->uri,
                                        s->env->server->endpoint);

@@ -62,6 +62,7 @@ const char *tell_error_name(int error) {
                 { -ENOKEY, "no-key" },           { -EKEYREJECTED, "credentials" },
                 { -EKEYEXPIRED, "expired" },     { -EPROTO, "handshake" },
                 { -ESTALE, "session" },          { -EINVAL, "account" },
+                { -EBADE, "inconsistent" },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(names); i++)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bootstrap (TS Core 6.1): by a server in each of its ways, from a file, and what must not happen."""
 import json
+import re
 import socket
 import time
 
@@ -232,7 +233,7 @@ def test_a_big_body_in_blocks(session, bs, server):
     assert server.read("/26241/99/0", accept="text").text == "x" * 100
 
 
-def test_inconsistent(session, bs, server, client):
+def test_inconsistent(session, bs, server, client, ctl):
     client.match("type='signal',member='Event'")
     give(bs, "/0", security(server.uri, 101))
     give(bs, "/1", server_object(102))
@@ -240,10 +241,14 @@ def test_inconsistent(session, bs, server, client):
     assert answer.code == "4.06" and "Short Server ID 101" in answer.text
     ssid, details = client.wait_event("bootstrap-reg-failure")
     assert ssid == 0 and "Short Server ID 101" in details["text"]
+    assert details["error"] == "inconsistent"
+    assert "bootstrap-reg-failure: /0/" in session.log
+    assert "bootstrapped   never" in ctl("status")
     server.assert_quiet("registered", 0.3)
     give(bs, "/1", server_object(101))  # put right
     assert finish(bs).code == "2.04"
     server.wait_registered()
+    assert re.search(r"bootstrapped   2\d{3}-", ctl("status"))
 
 
 def test_limits(make_boot, bs, server):

@@ -139,6 +139,9 @@ def test_create_delete_list(kit, client, server):
     client.call("Data", "Delete", "asa{sv}", ["/3303/1"], {})
     fails("NotFound", client.call, "Data", "Delete", "asa{sv}", ["/3303/1"], {})
     fails("NotDefined", client.call, "Data", "Get", "sa{sv}", "/31999/0/0", {}, text="31999")
+    fails("NotDefined", client.call, "Data", "List", "sa{sv}", "/31999", {}, text="31999")
+    fails("NotDefined", client.call, "Data", "GetMany", "asa{sv}", ["/31999"], {}, text="31999")
+    assert client.call("Data", "GetMany", "asa{sv}", ["/3305"], {}) == [], "known, and empty"
 
 
 def test_secrets_are_not_on_the_bus(kit, client):
