@@ -424,11 +424,13 @@ static void set_server_key(Reading *in, const char *group, ServerConfig *s, cons
 static void complete_server(const Config *c, ServerConfig *s) {
         for (size_t i = 0; i < G_N_ELEMENTS(server_keys); i++) {
                 const Key *key = &server_keys[i], *client = find_key("Client", key->name);
-                const char *from = (const char *) c + client->offset;
+                const char *from;
                 char *to = (char *) s + key->offset;
 
                 if (s->given & 1U << i)
                         continue;
+                g_assert(client); /* each of them is a key of [Client], too */
+                from = (const char *) c + client->offset;
                 if (key->type == KEY_BOOL)
                         *(bool *) to = *(const bool *) from;
                 else if (is_text(key->type))
