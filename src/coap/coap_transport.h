@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The transport of lwm2m/transport.h: CoAP over UDP and DTLS on libcoap, each link with a
- * libcoap context of its own, and over TCP (RFC 8323) on sockets of ours. coaps+tcp is refused with
- * -EPROTONOSUPPORT. */
+ * libcoap context of its own, and over TCP (RFC 8323) and TLS on sockets of ours. */
 #include <glib.h>
 #include <stdint.h>
 

@@ -256,6 +256,7 @@ typedef struct Target {
 } Target;
 
 static int parse_uri(const char *uri, Target *ret) {
+        static const char *const schemes[] = { "coap", "coaps", "coap+tcp", "coaps+tcp", NULL };
         g_autoptr(GUri) u = g_uri_parse(uri, G_URI_FLAGS_NONE, NULL);
         const char *scheme;
         int port;
@@ -265,8 +266,7 @@ static int parse_uri(const char *uri, Target *ret) {
         scheme = g_uri_get_scheme(u);
         ret->tcp = g_str_has_suffix(scheme, "+tcp");
         ret->secure = g_str_has_prefix(scheme, "coaps");
-        if (strcmp(scheme, "coap") != 0 && strcmp(scheme, "coaps") != 0 &&
-            strcmp(scheme, "coap+tcp") != 0)
+        if (!g_strv_contains(schemes, scheme))
                 return g_str_has_prefix(scheme, "coap") ? -EPROTONOSUPPORT : -EINVAL;
         port = g_uri_get_port(u);
         if (port == 0)
@@ -341,7 +341,9 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         add_parts(l);
         if (target.tcp)
                 l->tcp = link_tcp_new(l);
-        r = target.secure ? link_secure_new(l, config, host, &l->refusal_text) : 0;
+        if (target.secure)
+                r = target.tcp ? link_tcp_secure(l, config, host, &l->refusal_text)
+                               : link_secure_new(l, config, host, &l->refusal_text);
         if (r < 0) {
                 l->refusal = r;
                 link_defer(l);

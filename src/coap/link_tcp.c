@@ -35,6 +35,7 @@ typedef struct Address {
 } Address;
 
 struct Tcp {
+        Security *security;               /* NULL: without */
         Address addresses[ADDRESSES_MAX]; /* not tried yet */
         unsigned n_addresses, next_address;
         bool connected, open; /* open: the server's CSM has come */
@@ -47,7 +48,7 @@ struct Tcp {
         Timer *deadline, *stall, *ping;
         uint8_t in[IN_SIZE];
         size_t n_in;
-        bool left;     /* whole messages wait in it until less waits to be sent */
+        bool left;     /* there is more to take, whatever the socket says */
         uint64_t skip; /* bytes of a message too large to be taken */
         GByteArray *out;
         size_t out_at;       /* what the socket has taken of it */
@@ -56,6 +57,8 @@ struct Tcp {
         uint32_t n_ponged;   /* of the last one answered */
         uint32_t confirming; /* the ping behind what is to be confirmed; 0: nothing is */
 };
+
+static void tell_alert(Link *l, uint64_t now_usec);
 
 static uint64_t patience(const Link *l) {
         return l->transport->config.response_usec;
@@ -96,6 +99,9 @@ void link_tcp_settle(Link *l, uint64_t now_usec) {
         if (t->error == 0 || t->told)
                 return;
         t->told = true;
+        tell_alert(l, now_usec);
+        if (l->closed)
+                return;
         /* One that has carried messages had its day: a new one may be had at once. */
         link_fail(l, t->worked ? -ESTALE : t->error, t->text, now_usec);
 }
@@ -122,6 +128,8 @@ static void watch(Link *l) {
 static void flush(Link *l) {
         Tcp *t = l->tcp;
 
+        if (t->security)
+                security_tls_output(t->security, t->out);
         while (t->error == 0 && n_waiting(t) > 0) {
                 ssize_t n = send(l->socket_fd, t->out->data + t->out_at, n_waiting(t),
                                  MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -146,7 +154,12 @@ static void flush(Link *l) {
 }
 
 static void put(Link *l, const uint8_t *frame, size_t n) {
-        g_byte_array_append(l->tcp->out, frame, (guint) n);
+        Tcp *t = l->tcp;
+
+        if (!t->security)
+                g_byte_array_append(t->out, frame, (guint) n);
+        else if (security_tls_write(t->security, frame, n) < 0)
+                end(l, -EPROTO, "the secure session is broken");
         flush(l);
 }
 
@@ -231,6 +244,77 @@ bool link_tcp_is_confirmed(const Link *l) {
 void link_tcp_forget(Link *l) {
         l->fate = FATE_OPEN;
         l->tcp->confirming = 0;
+}
+
+/* --- TLS --- */
+
+int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, char **ret_error) {
+        const CoapConfig *c = &l->transport->config;
+        SecurityConfig sc = { .credentials = config->credentials,
+                              .host = host,
+                              .secrets_directory = c->secrets_directory,
+                              .trust_store = c->trust_store,
+                              .session = config->session,
+                              .ignore_dates = config->ignore_dates };
+
+        if (!security_has_x509()) {
+                *ret_error = g_strdup("TLS over TCP needs a libcoap with OpenSSL");
+                return -EPROTONOSUPPORT;
+        }
+        return security_new(&sc, &l->tcp->security, ret_error);
+}
+
+static bool is_secured(const Tcp *t) {
+        return !t->security || security_state(t->security) == SECURITY_ESTABLISHED;
+}
+
+static void end_handshake(Link *l, bool silent) {
+        g_autofree char *text = NULL;
+        int error = security_failure(l->tcp->security, silent, &text);
+
+        flush(l); /* our alert */
+        end(l, error, "%s", text);
+}
+
+/* An alert of the server is told of apart (1/x/11); one that says goodbye is none. */
+static void tell_alert(Link *l, uint64_t now_usec) {
+        int alert = l->tcp->security ? security_alert(l->tcp->security) : -1;
+
+        if (alert > 0 && l->events.alert)
+                l->events.alert(l->owner, (uint8_t) alert, now_usec);
+}
+
+/* What the socket has given: the handshake, or records to be decrypted. */
+static bool feed(Link *l, const uint8_t *bytes, size_t n) {
+        Tcp *t = l->tcp;
+        bool was = is_secured(t);
+        LinkSecurity agreed;
+
+        if (security_tls_feed(t->security, bytes, n) < 0) {
+                end_handshake(l, false);
+                return false;
+        }
+        flush(l);
+        if (was || !is_secured(t))
+                return t->error == 0;
+        security_agreed(t->security, &agreed);
+        if (l->events.secured)
+                l->events.secured(l->owner, &agreed, link_now(l));
+        if (!l->closed)
+                send_csm(l);
+        return !l->closed && t->error == 0;
+}
+
+static void begin(Link *l) {
+        Tcp *t = l->tcp;
+
+        t->connected = true;
+        if (!t->security)
+                send_csm(l);
+        else if (security_tls_start(t->security) < 0)
+                end_handshake(l, false);
+        else
+                flush(l);
 }
 
 /* --- signalling --- */
@@ -435,22 +519,56 @@ static void take_all(Link *l, uint64_t now_usec) {
         }
         t->n_in -= at;
         memmove(t->in, t->in + at, t->n_in);
-        t->left = t->n_in > 0 && n_waiting(t) > OUT_PAUSE;
 }
 
-/* False when there is nothing more to read, or no connection any more. */
-static bool fill(Link *l) {
+static void end_by_socket(Link *l, ssize_t n) {
+        if (n == 0)
+                end(l, -ECONNRESET, "the server has closed the connection%s",
+                    is_secured(l->tcp) ? "" : " during the handshake");
+        else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+                end_errno(l, -errno);
+}
+
+/* What was decrypted before, or what can be of the next bytes. True also when that is nothing yet.
+ */
+static bool fill_secure(Link *l) {
+        uint8_t records[IN_SIZE];
         Tcp *t = l->tcp;
-        ssize_t n = recv(l->socket_fd, t->in + t->n_in, sizeof(t->in) - t->n_in, MSG_DONTWAIT);
+        ssize_t n = security_tls_read(t->security, t->in + t->n_in, sizeof(t->in) - t->n_in);
 
         if (n > 0) {
                 t->n_in += (size_t) n;
                 return true;
         }
-        if (n == 0)
-                end(l, -ECONNRESET, "the server has closed the connection");
-        else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-                end_errno(l, -errno);
+        if (n < 0) {
+                flush(l);
+                end(l, (int) n,
+                    n == -ECONNRESET ? "the server has closed the connection"
+                                     : "the secure session is broken");
+                return false;
+        }
+        n = recv(l->socket_fd, records, sizeof(records), MSG_DONTWAIT);
+        if (n > 0)
+                return feed(l, records, (size_t) n);
+        end_by_socket(l, n);
+        return false;
+}
+
+/* False when there is nothing more to read, or no connection any more. */
+static bool fill(Link *l) {
+        Tcp *t = l->tcp;
+        ssize_t n;
+
+        if (t->n_in == sizeof(t->in))
+                return false;
+        if (t->security)
+                return fill_secure(l);
+        n = recv(l->socket_fd, t->in + t->n_in, sizeof(t->in) - t->n_in, MSG_DONTWAIT);
+        if (n > 0) {
+                t->n_in += (size_t) n;
+                return true;
+        }
+        end_by_socket(l, n);
         return false;
 }
 
@@ -520,14 +638,27 @@ static void finish_connecting(Link *l) {
         if (getsockopt(l->socket_fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
                 error = errno;
         if (error == 0) {
-                l->tcp->connected = true;
-                send_csm(l);
+                begin(l);
                 return;
         }
         close_socket(l);
         error = connect_next(l, -error);
         if (error < 0)
                 end_errno(l, error);
+}
+
+/* What is not read by the end need not show at the socket: it may be here already. */
+static void read_on(Link *l, uint64_t now_usec) {
+        Tcp *t = l->tcp;
+        unsigned i;
+
+        for (i = 0; i < ROUNDS_MAX && may_take(l) && fill(l); i++) {
+                l->heard = true;
+                if (timer_due(t->ping) != USEC_INFINITY)
+                        timer_arm(t->ping, now_usec + l->transport->config.ping_usec);
+                take_all(l, now_usec);
+        }
+        t->left = i == ROUNDS_MAX || n_waiting(t) > OUT_PAUSE;
 }
 
 static void on_fd(void *userdata, int fd, short revents) {
@@ -542,12 +673,7 @@ static void on_fd(void *userdata, int fd, short revents) {
                 link_wake(l);
                 flush(l);
                 take_all(l, now_usec); /* what was left when too much waited to be sent */
-                for (unsigned i = 0; i < ROUNDS_MAX && may_take(l) && fill(l); i++) {
-                        l->heard = true;
-                        if (timer_due(t->ping) != USEC_INFINITY)
-                                timer_arm(t->ping, now_usec + l->transport->config.ping_usec);
-                        take_all(l, now_usec);
-                }
+                read_on(l, now_usec);
         }
         if (!l->closed)
                 watch(l);
@@ -583,6 +709,8 @@ static void on_deadline(void *userdata, uint64_t now_usec) {
         link_enter(l);
         if (!t->connected)
                 end(l, -ETIMEDOUT, "no connection: the server's address does not answer");
+        else if (!is_secured(t))
+                end_handshake(l, true);
         else if (!t->open)
                 end(l, -ETIMEDOUT, "the server took the connection and says nothing");
         else
@@ -642,7 +770,12 @@ Tcp *link_tcp_free(Link *l) {
                 return NULL;
         if (link_tcp_is_up(l))
                 send_signal(l, SIGNAL_RELEASE, NULL, 0, NULL, 0);
+        if (t->security) {
+                security_tls_end(t->security);
+                flush(l);
+        }
         close_socket(l);
+        security_free(t->security);
         timer_free(t->deadline);
         timer_free(t->stall);
         timer_free(t->ping);

@@ -16,6 +16,8 @@ int link_tcp_open(Link *l, const struct addrinfo *list, unsigned skip);
 /* Tells the server, as far as that goes without waiting, and closes. */
 Tcp *link_tcp_free(Link *l);
 Tcp *link_tcp_new(Link *l);
+/* TLS over it; everything is read that the handshake needs. Errors as security_new(). */
+int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, char **ret_error);
 
 bool link_tcp_is_up(const Link *l); /* the server's CSM is here, and the connection has not ended */
 /* Takes a message as packet_write() made it; an empty one means nothing here. 0: it is on its way,

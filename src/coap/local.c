@@ -254,7 +254,7 @@ static uint16_t mid_after(uint16_t mid) {
 void local_take_place(Link *l, const LinkPlace *place) {
         const Kept k = { .port = htons(place->port), .mid = mid_after(place->mid) };
 
-        if (place->port > 0 && !l->aside && !kept(l))
+        if (place->port > 0 && !l->aside && !l->tcp && !kept(l))
                 g_hash_table_insert(l->transport->ports->by_ssid, GUINT_TO_POINTER(l->ssid),
                                     g_memdup2(&k, sizeof(k)));
 }

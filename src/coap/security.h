@@ -66,6 +66,19 @@ size_t security_look(Security *s, const uint8_t *datagram, size_t n, uint8_t *he
 /* Takes the message that security_look() has seen. */
 size_t security_take(Security *s, uint8_t *buffer, size_t n_buffer);
 
+/* TLS over a stream of the caller's, without libcoap: bytes go in and come out, nothing waits.
+ * Starts the handshake; 0, or what security_failure() says. */
+int security_tls_start(Security *s);
+/* Takes what has come of the stream, and goes on with the handshake as far as it does; the state
+ * tells how far. 0, or negative: it has failed, or the session is broken. */
+int security_tls_feed(Security *s, const uint8_t *bytes, size_t n);
+/* What was decrypted. Bytes, 0: nothing yet; -ECONNRESET: the server has ended it, -EPROTO. */
+ssize_t security_tls_read(Security *s, uint8_t *buffer, size_t n);
+int security_tls_write(Security *s, const uint8_t *bytes, size_t n); /* all of it, or -EPROTO */
+void security_tls_end(Security *s); /* says so to the server (close_notify) */
+/* Appends what the stream is to be given, handshake and alerts included. */
+void security_tls_output(Security *s, GByteArray *out);
+
 bool security_has_dtls(void); /* this libcoap has DTLS */
 bool security_has_x509(void); /* … on OpenSSL: certificates, resumed sessions, cipher suites */
 bool security_has_rpk(void);  /* raw public keys: OpenSSL 3.2 and later */

@@ -232,35 +232,37 @@ static const char *check_authority(const char *text) {
         return NULL;
 }
 
+static bool has_scheme(const char *uri, const char *scheme) {
+        return g_ascii_strncasecmp(uri, scheme, strlen(scheme)) == 0;
+}
+
 bool account_uri_is_secure(const char *uri) {
-        return g_ascii_strncasecmp(uri, "coaps://", 8) == 0;
+        return has_scheme(uri, "coaps://") || has_scheme(uri, "coaps+tcp://");
 }
 
 bool account_uri_is_tcp(const char *uri) {
-        return g_ascii_strncasecmp(uri, "coap+tcp://", 11) == 0;
+        return has_scheme(uri, "coap+tcp://") || has_scheme(uri, "coaps+tcp://");
 }
 
 int account_check_uri(const char *uri, char **ret_error) {
-        size_t scheme = strlen("coap://");
+        static const char *const schemes[] = { "coap://", "coaps://", "coap+tcp://",
+                                               "coaps+tcp://" };
+        size_t scheme = 0;
         g_autofree char *authority = NULL;
         const char *why;
         size_t n;
 
         if (strlen(uri) > URI_TEXT_MAX)
                 return bad_uri(ret_error, -EINVAL, "(URI)", "longer than 255 bytes");
-        if (g_ascii_strncasecmp(uri, "coaps+tcp://", strlen("coaps+tcp://")) == 0)
-                return bad_uri(
-                        ret_error, -EPROTONOSUPPORT, uri,
-                        "TLS over TCP is not in this build yet, use coaps:// or coap+tcp://");
-        if (account_uri_is_secure(uri))
-                scheme = strlen("coaps://");
-        else if (account_uri_is_tcp(uri))
-                scheme = strlen("coap+tcp://");
-        else if (g_ascii_strncasecmp(uri, "coap://", scheme) != 0)
+        for (size_t i = 0; i < G_N_ELEMENTS(schemes) && scheme == 0; i++)
+                if (has_scheme(uri, schemes[i]))
+                        scheme = strlen(schemes[i]);
+        if (scheme == 0)
                 return strstr(uri, "://")
                                ? bad_uri(ret_error, -EPROTONOSUPPORT, uri, "not a CoAP URI")
                                : bad_uri(ret_error, -EINVAL, uri,
-                                         "coap://, coaps:// or coap+tcp://host[:port] expected");
+                                         "coap://, coaps://, coap+tcp:// or "
+                                         "coaps+tcp://host[:port] expected");
         authority = g_strdup(uri + scheme);
         n = strlen(authority);
         if (n > 0 && authority[n - 1] == '/')

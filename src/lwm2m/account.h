@@ -86,8 +86,8 @@ bool account_is_muted(const Tree *tree, uint16_t ssid);
 /* Whether this build can connect there: 0, -EINVAL not of the form scheme://host[:port],
  * -EPROTONOSUPPORT. *ret_error (g_free()) says why. */
 int account_check_uri(const char *uri, char **ret_error);
-bool account_uri_is_secure(const char *uri); /* coaps://… */
-bool account_uri_is_tcp(const char *uri);    /* coap+tcp://… */
+bool account_uri_is_secure(const char *uri); /* coaps://… or coaps+tcp://… */
+bool account_uri_is_tcp(const char *uri);    /* coap+tcp://… or coaps+tcp://… */
 /* The same for URI and credentials together; also -ENOKEY. */
 int account_check_security(const char *uri, const Credentials *credentials /* NULL: nosec */,
                            char **ret_error);

@@ -63,13 +63,13 @@ typedef struct LinkPlace {
 } LinkPlace;
 
 typedef struct LinkConfig {
-        const char *uri;      /* coap, coaps or coap+tcp://host[:port]; copied */
+        const char *uri;      /* coap, coaps, coap+tcp or coaps+tcp://host[:port]; copied */
         uint16_t ssid;        /* for log lines */
         size_t block_size;    /* preferred, 16..1024; 0 = 1024 */
         SocketOptions socket; /* copied */
         bool aside;           /* beside the server's own link: takes over nothing from one before */
         LinkPlace place;      /* of the last link of an earlier process */
-        /* coaps only; what must outlive open() is copied. */
+        /* coaps and coaps+tcp only; what must outlive open() is copied. */
         const struct Credentials *credentials; /* lwm2m/credentials.h */
         GBytes *session;                       /* as LinkSecurity had it; NULL: a full handshake */
         bool ignore_dates;                     /* of certificates: the clock is not set */

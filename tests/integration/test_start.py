@@ -101,7 +101,7 @@ def test_versions_of_core_objects(make_daemon, server, bus, version, objects):
     assert (f"</3>;ver={objects}" in links) == (objects != "1.0"), links
 
 
-@pytest.mark.parametrize("uri", ["coaps://127.0.0.1:5684", "coaps+tcp://127.0.0.1", "http://127.0.0.1", "coap://", "127.0.0.1",
+@pytest.mark.parametrize("uri", ["coaps://127.0.0.1:5684", "coaps+tcp://127.0.0.1", "coap+ws://127.0.0.1", "http://127.0.0.1", "coap://", "127.0.0.1",
                                  "coap://127.0.0.1:99999", "coap://127.0.0.1/x y"])
 def test_bad_server_uri_is_told(make_daemon, uri):
     daemon = make_daemon({"main": uri}, start=False)

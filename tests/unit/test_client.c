@@ -647,21 +647,21 @@ static void test_accounts_written_in_the_tree(void **state) {
 }
 
 static void test_what_cannot_be_reached_yet(void **state) {
-        ServerAccount account = { .uri = "coaps+tcp://192.0.2.3", .ssid = 3 };
+        ServerAccount account = { .uri = "coap+ws://192.0.2.3", .ssid = 3 };
         g_autofree char *error = NULL;
         Bed *b = registered();
         ServerInfo info;
 
         assert_int_equal(client_add_account(b->client, &account, &error, b->now), -EPROTONOSUPPORT);
-        assert_non_null(strstr(error, "TLS over TCP is not in this build yet"));
+        assert_non_null(strstr(error, "not a CoAP URI"));
         assert_string_equal(bed_state(b, 3), "none");
-        bed_set(b, "/0/0/0", value_string("coaps+tcp://192.0.2.3"));
+        bed_set(b, "/0/0/0", value_string("coap+ws://192.0.2.3"));
         bed_advance(b, 0);
         assert_int_equal(bed_request(b, 1)->code, METHOD_DELETE); /* at the former address */
         assert_string_equal(bed_state(b, 1), "failed");
         assert_int_equal(client_server_info(b->client, 1, &info), 0);
         assert_string_equal(info.last_error_code, "not-supported");
-        assert_non_null(strstr(info.last_error_text, "TLS over TCP is not in this build yet"));
+        assert_non_null(strstr(info.last_error_text, "not a CoAP URI"));
         bed_set(b, "/0/0/0", value_string("coap://192.0.2.3"));
         bed_advance(b, 0);
         assert_int_equal(b->transport->links->len, 2);

@@ -473,7 +473,8 @@ static void test_open(void **state) {
                 const char *uri;
                 int error;
         } bad[] = { { "coaps://127.0.0.1", -EINVAL }, /* no credentials */
-                    { "coaps+tcp://127.0.0.1", -EPROTONOSUPPORT },
+                    { "coaps+tcp://127.0.0.1", -EINVAL },
+                    { "coap+ws://127.0.0.1", -EPROTONOSUPPORT },
                     { "http://127.0.0.1", -EINVAL },
                     { "127.0.0.1", -EINVAL },
                     { "", -EINVAL },
