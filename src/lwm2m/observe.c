@@ -409,9 +409,10 @@ void observe_presence_changed(Peer *p) {
         while (g_hash_table_iter_next(&i, NULL, &value)) {
                 Observation *o = value;
 
-                if (o->untold)
+                if (o->untold && peer_presence(p) != PRESENCE_ABSENT) {
+                        o->untold = false;
                         notify_lost(o);
-                o->untold = false;
+                }
                 notify_queue(o);
         }
 }

@@ -15,7 +15,8 @@ void peer_set_presence(Peer *p, Presence presence) {
                 return;
         p->presence = presence;
         send_queue_presence_changed(p->sends);
-        if (presence != PRESENCE_ABSENT)
+        /* What waited may go, or, for a server that has gone, is to be stored. */
+        if (presence != PRESENCE_ABSENT || p->backlog)
                 observe_presence_changed(p);
 }
 

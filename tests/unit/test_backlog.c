@@ -367,6 +367,49 @@ static void test_doubt_answered(void **state) {
         bed_free(b);
 }
 
+/* What waits for a server that is asleep is stored when it cannot be woken. */
+static void test_not_woken(void **state) {
+        Bed *b = bed_of(0, 1 << 20);
+
+        b->config.queue_mode = true;
+        start(b);
+        assert_int_equal(bed_observe(b, 1, "/3303/0/5700", "tok", FORMAT_TEXT), CODE(2, 5));
+        bed_advance(b, 200 * SEC);
+        assert_true(bed_link(b, 1)->asleep);
+        set_value(b, 21);
+        assert_string_equal(bed_request(b, 1)->path, "/rd/1");
+        bed_no_answer(b, 1, -ETIMEDOUT);
+        set_value(b, 22);
+        set_value(b, 23);
+        assert_int_equal(queued(b), 3);
+        go_on(b);
+        assert_notified(b, "21");
+        assert_notified(b, "22");
+        assert_notified(b, "23");
+        assert_silent(b);
+        bed_free(b);
+}
+
+/* Those that waited for their turn are stored when there is none. */
+static void test_many_in_line(void **state) {
+        Bed *b = observed(FORMAT_TEXT);
+        static const char *const tokens[] = { "a", "b", "c" };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(tokens); i++)
+                assert_int_equal(bed_observe(b, 1, "/3303/0/5700", tokens[i], FORMAT_TEXT),
+                                 CODE(2, 5));
+        set_value(b, 21);
+        go_offline(b);
+        bed_advance(b, SEC);
+        set_value(b, 22);
+        assert_int_equal(queued(b), 8);
+        go_on(b);
+        for (unsigned i = 0; i < 8; i++)
+                assert_notified(b, i < 4 ? "21" : "22");
+        assert_silent(b);
+        bed_free(b);
+}
+
 /* The server answers, and does not acknowledge: RFC 7641, section 4.5. */
 static void test_observer_lost(void **state) {
         Bed *b = observed(FORMAT_TEXT);
@@ -723,6 +766,8 @@ int main(void) {
                 cmocka_unit_test(test_path_is_gone),
                 cmocka_unit_test(test_account_removed),
                 cmocka_unit_test(test_doubt_answered),
+                cmocka_unit_test(test_not_woken),
+                cmocka_unit_test(test_many_in_line),
                 cmocka_unit_test(test_observer_lost),
                 cmocka_unit_test(test_outage),
                 cmocka_unit_test(test_no_storing_no_doubt),
