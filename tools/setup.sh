@@ -3,13 +3,15 @@
 # Sourced by tools/try and tools/check: installs what is missing, and says so. Everything else the
 # two have in common is here as well. Nothing is installed when all of it is there.
 
-# What a build needs, and what its tests need beside that: names of Debian 12 packages.
+# What a build needs, what its unit tests and most of the integration tests need beside that, and all tests and
+# checks: names of Debian packages.
 # shellcheck disable=SC2034 # used by those who source this
 BUILD_PACKAGES=(meson ninja-build gcc libc6-dev pkg-config libglib2.0-dev libcoap3-dev libssl-dev
         libcjson-dev libcbor-dev libsystemd-dev)
+UNIT_PACKAGES=(libcmocka-dev dbus-daemon systemd openssl python3)
 # shellcheck disable=SC2034
-TEST_PACKAGES=(clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev dbus-daemon systemd
-        valgrind python3 python3-venv mandoc libxml2-utils zsh bash-completion iproute2 shellcheck)
+TEST_PACKAGES=("${UNIT_PACKAGES[@]}" clang libclang-rt-14-dev clang-format clang-tidy valgrind
+        python3-venv mandoc libxml2-utils zsh bash-completion iproute2 shellcheck)
 # shellcheck disable=SC2034
 PYTHON_PACKAGES=(pytest pytest-xdist dbus-fast)
 
