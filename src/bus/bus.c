@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bus/introspect.h"
 #include "util/log.h"
 
 #define RECONNECT_FIRST_USEC (100 * USEC_PER_MSEC)
@@ -298,22 +299,22 @@ static const sd_bus_vtable *open_vtable(Bus *b, const sd_bus_vtable *vtable) {
         return copy;
 }
 
+const BusInterface bus_root_interfaces[BUS_ROOT_INTERFACES] = {
+        { BUS_NAME ".Manager", manager_vtable },
+        { BUS_NAME ".Data", data_vtable },
+        { BUS_NAME ".Claims", claims_vtable },
+        { BUS_NAME ".Model", model_vtable },
+};
+
 static int add_interfaces(Bus *b) {
-        static const struct {
-                const char *interface;
-                const sd_bus_vtable *vtable;
-        } root[] = {
-                { BUS_NAME ".Manager", manager_vtable },
-                { BUS_NAME ".Data", data_vtable },
-                { BUS_NAME ".Claims", claims_vtable },
-                { BUS_NAME ".Model", model_vtable },
-        };
         int r;
 
         r = sd_bus_add_filter(b->bus, NULL, gate_filter, b);
-        for (size_t i = 0; i < G_N_ELEMENTS(root) && r >= 0; i++)
-                r = sd_bus_add_object_vtable(b->bus, NULL, BUS_PATH, root[i].interface,
-                                             open_vtable(b, root[i].vtable), b);
+        if (r >= 0 && !HAVE_SDBUS_ARGS)
+                r = sd_bus_add_filter(b->bus, NULL, introspect_filter, b);
+        for (size_t i = 0; i < BUS_ROOT_INTERFACES && r >= 0; i++)
+                r = sd_bus_add_object_vtable(b->bus, NULL, BUS_PATH, bus_root_interfaces[i].name,
+                                             open_vtable(b, bus_root_interfaces[i].vtable), b);
         if (r >= 0)
                 r = sd_bus_add_object_vtable(b->bus, NULL, "/org/freedesktop/LogControl1",
                                              "org.freedesktop.LogControl1", log_control_vtable, b);

@@ -64,6 +64,14 @@ bool bus_is_behind(const Bus *b);
 extern const sd_bus_vtable manager_vtable[], data_vtable[], claims_vtable[], model_vtable[],
         server_vtable[], log_control_vtable[];
 
+/* The interfaces of BUS_PATH. */
+typedef struct BusInterface {
+        const char *name;
+        const sd_bus_vtable *vtable;
+} BusInterface;
+#define BUS_ROOT_INTERFACES 4
+extern const BusInterface bus_root_interfaces[BUS_ROOT_INTERFACES];
+
 /* A message that carries what a method answers later. */
 typedef struct Pending {
         Bus *bus;
