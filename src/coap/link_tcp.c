@@ -181,9 +181,8 @@ static void send_signal(Link *l, uint8_t code, const uint8_t *token, size_t n_to
 /* RFC 8323, section 5.6. */
 static void abort_with(Link *l, const char *why) {
         uint8_t body[DIAGNOSTIC_MAX] = { 0xff };
-        size_t n = MIN(strlen(why), sizeof(body) - 1);
+        size_t n = MIN(g_strlcpy((char *) body + 1, why, sizeof(body) - 1), sizeof(body) - 2);
 
-        memcpy(body + 1, why, n);
         send_signal(l, SIGNAL_ABORT, NULL, 0, body, n + 1);
         end(l, -EPROTO, "%s", why);
 }

@@ -400,11 +400,12 @@ static void test_pipelined(void **state) {
 /* A server that asks and does not read: what waits for it has a bound, and its requests wait. */
 static void test_backpressure(void **state) {
         Fixture *f = fixture_new(&(CoapConfig){ .response_usec = 2 * USEC_PER_SEC });
+        static const uint8_t one[] = { 0x21, METHOD_PUT, 'a', 0xb1, '3' };
         uint8_t request[5 * 1000];
         const int small = 4096;
 
         for (size_t i = 0; i < sizeof(request); i += 5)
-                memcpy(request + i, "\x21\x03\x61\xb1\x33", 5);
+                memcpy(request + i, one, sizeof(one));
         assert_int_equal(setsockopt(f->listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
         connect_link(f);
         f->reading = loop_source_free(f->reading);

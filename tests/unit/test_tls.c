@@ -59,8 +59,8 @@ typedef struct Fixture {
 static unsigned on_psk(SSL *ssl, const char *identity, unsigned char *psk, unsigned n_psk) {
         if (strcmp(identity, IDENTITY) != 0)
                 return 0;
-        memcpy(psk, KEY, strlen(KEY));
-        return (unsigned) strlen(KEY);
+        memcpy(psk, KEY, sizeof(KEY) - 1);
+        return sizeof(KEY) - 1;
 }
 
 /* Answers, or the Release, out of what has come. */
