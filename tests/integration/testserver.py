@@ -44,6 +44,7 @@ class Line(dict):
 
 class LineProcess:
     """A child that prints JSON lines: those with an id are answers, the others events."""
+    first_command = "peers"  # one without effect
 
     def __init__(self, argv):
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -102,7 +103,7 @@ class LineProcess:
         """All events (of that name) that have come, taken out of the backlog. What the server did
         before the call is among them: it tells in order, and answers a command first."""
         if self.process.poll() is None:
-            self.call("peers")
+            self.call(self.first_command)
         with self.changed:
             taken = [e for e in self.backlog if name in (None, e.get("event"))]
             self.backlog = [e for e in self.backlog if e not in taken]
@@ -255,6 +256,7 @@ class LossProxy(LineProcess):
 
 class DtlsProxy(LineProcess):
     """DTLS in front of a test server."""
+    first_command = "stats"
 
     def __init__(self, target, **settings):
         argv = [binary("LWM2M_DTLSPROXY", "tools/testserver/lwm2m-dtlsproxy"), f"--target={target}"]
