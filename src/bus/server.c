@@ -133,7 +133,11 @@ static int begin(sd_bus_message *m, Bus *b, ServerInfo *ret, sd_bus_error *error
         int r;
 
         r = get_info(b, sd_bus_message_get_path(m), ret);
-        return r < 0 ? bus_error(error, r, "There is no such server any more") : 0;
+        if (r < 0) {
+                bus_error(error, r, "There is no such server any more");
+                return r;
+        }
+        return 0;
 }
 
 /* What belongs to a registration. */
