@@ -66,6 +66,12 @@ install_packages() {
                 die "Could not install: ${missing[*]}"
 }
 
+# The first archive of Debian that the sources of apt name.
+debian_mirror() {
+        # shellcheck disable=SC2016 # apt's variables
+        apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1
+}
+
 # True when a JDK (not only a JRE) of version 17 or later is there.
 have_jdk() {
         local version

@@ -18,15 +18,9 @@ trixie_obstacle() {
                 echo 'no apt-get here'
         elif ! (install_packages debootstrap debian-archive-keyring) >&2; then
                 echo 'debootstrap cannot be had'
-        elif [[ -z $(trixie_mirror) ]]; then
+        elif [[ -z $(debian_mirror) ]]; then
                 echo 'apt knows no mirror of Debian'
         fi
-}
-
-# The first archive of Debian that the sources of apt name.
-trixie_mirror() {
-        # shellcheck disable=SC2016 # apt's variables
-        apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1
 }
 
 # trixie_bootstrap FOLDER: the base system. Fails when the mirror does not answer or has no Debian 13.
@@ -38,7 +32,7 @@ trixie_bootstrap() {
         rm -rf --one-file-system "$1"
         # In a namespace because it mounts /proc in the tree.
         unshare --mount --pid --fork --kill-child --mount-proc debootstrap --force-check-gpg \
-                --variant=minbase --include=ca-certificates trixie "$1" "$(trixie_mirror)" || return 1
+                --variant=minbase --include=ca-certificates trixie "$1" "$(debian_mirror)" || return 1
         printf '%s\n' "$settings" 'Acquire::Languages "none";' >"$1/etc/apt/apt.conf.d/50lwm2md"
         cp /etc/hosts "$1/etc/hosts" # the same names as here
         echo force-unsafe-io >"$1/etc/dpkg/dpkg.cfg.d/50lwm2md" # the tree can be made again
