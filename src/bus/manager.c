@@ -34,9 +34,11 @@ static int get_paused(sd_bus *bus, const char *path, const char *interface, cons
 /* What this build can, for programs that must work with several. */
 static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        static const char *const always[] = { "coap",      "ipv6",      "lwm2m-1.0",
-                                              "lwm2m-1.1", "lwm2m-1.2", "composite",
-                                              "model",     "bootstrap", NULL };
+        static const char *const always[] = { "coap",           "coap+tcp",    "ipv6",
+                                              "lwm2m-1.0",      "lwm2m-1.1",   "lwm2m-1.2",
+                                              "composite",      "model",       "bootstrap",
+                                              "send",           "time-series", "queue-mode",
+                                              "access-control", NULL };
         g_autoptr(GStrvBuilder) all = g_strv_builder_new();
         g_auto(GStrv) list = NULL;
         const Bus *b = userdata;
