@@ -217,6 +217,32 @@ int cborio_skip(Reader *in, const CborItem *item, unsigned depth) {
         return r;
 }
 
+int cborio_take_uint(Reader *in, uint64_t max, uint64_t *ret) {
+        CborItem item;
+        int r;
+
+        r = cborio_read(in, &item);
+        if (r < 0)
+                return r;
+        if (item.kind != CBOR_KIND_UINT || item.n > max)
+                return -EBADMSG;
+        *ret = item.n;
+        return 0;
+}
+
+int cborio_take_array(Reader *in, uint64_t *ret_n) {
+        CborItem item;
+        int r;
+
+        r = cborio_read(in, &item);
+        if (r < 0)
+                return r;
+        if (item.kind != CBOR_KIND_ARRAY || item.indefinite)
+                return -EBADMSG;
+        *ret_n = item.n;
+        return 0;
+}
+
 int cborio_string(Reader *in, const CborItem *item, GByteArray *scratch, const uint8_t **ret,
                   size_t *ret_n) {
         CborItem string = *item, chunk;

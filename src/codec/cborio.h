@@ -48,6 +48,11 @@ int cborio_string(Reader *in, const CborItem *item, GByteArray *scratch, const u
  * maps and undefined, -ERANGE for numbers that do not fit. */
 int cborio_value(Reader *in, const CborItem *item, ValueType type, unsigned depth, Value *ret);
 
+/* What files of ours consist of: exactly such an item, of definite length. -EBADMSG for anything
+ * else, and for a number above max. */
+int cborio_take_uint(Reader *in, uint64_t max, uint64_t *ret);
+int cborio_take_array(Reader *in, uint64_t *ret_n);
+
 void cborio_put_uint(GByteArray *out, uint64_t n);
 void cborio_put_int(GByteArray *out, int64_t i);
 void cborio_put_float(GByteArray *out, double d); /* single when exact, else double */

@@ -47,19 +47,6 @@ GBytes *observation_record_encode(const ObservationRecord *r) {
         return g_byte_array_free_to_bytes(out);
 }
 
-static int take_uint(Reader *in, uint64_t max, uint64_t *ret) {
-        CborItem item;
-        int r;
-
-        r = cborio_read(in, &item);
-        if (r < 0)
-                return r;
-        if (item.kind != CBOR_KIND_UINT || item.n > max)
-                return -EBADMSG;
-        *ret = item.n;
-        return 0;
-}
-
 static int take_string(Reader *in, CborKind kind, size_t max, Reader *ret) {
         CborItem item;
         int r;
@@ -73,25 +60,12 @@ static int take_string(Reader *in, CborKind kind, size_t max, Reader *ret) {
         return 0;
 }
 
-static int take_array(Reader *in, uint64_t *ret_n) {
-        CborItem item;
-        int r;
-
-        r = cborio_read(in, &item);
-        if (r < 0)
-                return r;
-        if (item.kind != CBOR_KIND_ARRAY || item.indefinite)
-                return -EBADMSG;
-        *ret_n = item.n;
-        return 0;
-}
-
 static int take_paths(Reader *in, ReadTarget *target) {
         uint64_t n;
         Reader text;
         int r;
 
-        r = take_array(in, &n);
+        r = cborio_take_array(in, &n);
         if (r < 0)
                 return r;
         if (n == 0 || n > RECORD_PATHS_MAX || n > in->left || (n > 1 && !target->composite))
@@ -129,21 +103,21 @@ static int take_attributes(Reader *in, Attrs **ret) {
 }
 
 static int take_fields(Reader *in, ObservationRecord *ret) {
-        uint64_t format, composite, value, run, sequence;
-        Reader token, key;
+        uint64_t format = 0, composite = 0, value = 0, run = 0, sequence = 0;
+        Reader token = { .left = 0 }, key = { .left = 0 };
         int r;
 
-        r = take_uint(in, RECORD_FORMAT, &format);
+        r = cborio_take_uint(in, RECORD_FORMAT, &format);
         if (r == 0)
                 r = take_string(in, CBOR_KIND_BYTES, RECORD_TOKEN_MAX, &token);
         if (r == 0)
-                r = take_uint(in, 1, &composite);
+                r = cborio_take_uint(in, 1, &composite);
         if (r == 0)
-                r = take_uint(in, UINT16_MAX, &value);
+                r = cborio_take_uint(in, UINT16_MAX, &value);
         if (r == 0)
-                r = take_uint(in, UINT32_MAX, &run);
+                r = cborio_take_uint(in, UINT32_MAX, &run);
         if (r == 0)
-                r = take_uint(in, UINT32_MAX, &sequence);
+                r = cborio_take_uint(in, UINT32_MAX, &sequence);
         if (r == 0)
                 r = take_attributes(in, &ret->own);
         if (r == 0)
@@ -169,7 +143,7 @@ int observation_record_decode(GBytes *bytes, ObservationRecord *ret) {
         uint64_t n_fields;
         int r;
 
-        r = take_array(&in, &n_fields);
+        r = cborio_take_array(&in, &n_fields);
         if (r == 0)
                 r = n_fields == RECORD_FIELDS ? take_fields(&in, &record) : -EBADMSG;
         if (r < 0 || in.left > 0)

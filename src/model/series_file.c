@@ -62,44 +62,18 @@ void series_put_gone(GByteArray *out, const Path *p) {
         put_head(out, 2, ENTRY_GONE, p);
 }
 
-static int read_uint(Reader *in, uint64_t max, uint64_t *ret) {
-        CborItem item;
-        int r;
-
-        r = cborio_read(in, &item);
-        if (r < 0)
-                return r;
-        if (item.kind != CBOR_KIND_UINT || item.n > max)
-                return -EBADMSG;
-        *ret = item.n;
-        return 0;
-}
-
-static int read_array(Reader *in, uint64_t *ret_n) {
-        CborItem item;
-        int r;
-
-        r = cborio_read(in, &item);
-        if (r < 0)
-                return r;
-        if (item.kind != CBOR_KIND_ARRAY || item.indefinite)
-                return -EBADMSG;
-        *ret_n = item.n;
-        return 0;
-}
-
 static int read_path(Reader *in, Path *ret) {
         Path p = PATH_ROOT;
         uint64_t n, id;
         int r;
 
-        r = read_array(in, &n);
+        r = cborio_take_array(in, &n);
         if (r < 0)
                 return r;
         if (n < 3 || n > 4)
                 return -EBADMSG;
         while (n-- > 0) {
-                r = read_uint(in, ID_MAX, &id);
+                r = cborio_take_uint(in, ID_MAX, &id);
                 if (r < 0)
                         return r;
                 p = path_child(&p, (uint16_t) id);
@@ -125,13 +99,13 @@ static int read_samples(Reader *in, SeriesEntry *e) {
         uint64_t type;
         int r;
 
-        r = read_uint(in, _VALUE_TYPE_MAX - 1, &type);
+        r = cborio_take_uint(in, _VALUE_TYPE_MAX - 1, &type);
         if (r < 0)
                 return r;
         e->type = (ValueType) type;
         if (!sample_fits(e->type))
                 return -EBADMSG;
-        r = read_uint(in, UINT64_MAX / 2, &e->seq);
+        r = cborio_take_uint(in, UINT64_MAX / 2, &e->seq);
         if (r >= 0)
                 r = read_words(in, &e->times);
         if (r >= 0)
@@ -150,9 +124,9 @@ int series_entry_next(Reader *in, SeriesEntry *ret) {
 
         if (in->left == 0)
                 return 0;
-        r = read_array(in, &n);
+        r = cborio_take_array(in, &n);
         if (r >= 0)
-                r = read_uint(in, ENTRY_SENT, &kind);
+                r = cborio_take_uint(in, ENTRY_SENT, &kind);
         if (r >= 0)
                 r = read_path(in, &e.path);
         if (r < 0)
@@ -163,11 +137,11 @@ int series_entry_next(Reader *in, SeriesEntry *ret) {
         if (e.kind == ENTRY_SAMPLES)
                 r = read_samples(in, &e);
         if (r >= 0 && (e.kind == ENTRY_ACKED || e.kind == ENTRY_SENT))
-                r = read_uint(in, UINT64_MAX, &e.identity);
+                r = cborio_take_uint(in, UINT64_MAX, &e.identity);
         if (r >= 0 && (e.kind == ENTRY_ACKED || e.kind == ENTRY_FIRST || e.kind == ENTRY_SENT))
-                r = read_uint(in, UINT64_MAX / 2, &e.seq);
+                r = cborio_take_uint(in, UINT64_MAX / 2, &e.seq);
         if (r >= 0 && e.kind == ENTRY_SENT)
-                r = read_uint(in, UINT32_MAX, &number);
+                r = cborio_take_uint(in, UINT32_MAX, &number);
         if (r < 0)
                 return r;
         e.number = (uint32_t) number;

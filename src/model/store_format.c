@@ -57,23 +57,12 @@ void op_put_reset(GByteArray *out, bool keep_accounts) {
 
 /* --- reading --- */
 
-static int read_uint(Reader *in, uint64_t max, uint64_t *ret) {
-        CborItem item;
-        int r;
-
-        r = cborio_read(in, &item);
-        if (r < 0 || item.kind != CBOR_KIND_UINT || item.n > max)
-                return -EBADMSG;
-        *ret = item.n;
-        return 0;
-}
-
 static int read_path(Reader *in, uint8_t n, Path *ret) {
         uint64_t id = 0;
 
         *ret = (Path){ .n = n };
         for (uint8_t i = 0; i < n; i++) {
-                if (read_uint(in, ID_MAX, &id) < 0)
+                if (cborio_take_uint(in, ID_MAX, &id) < 0)
                         return -EBADMSG;
                 ret->id[i] = (uint16_t) id;
         }
@@ -127,7 +116,7 @@ static int read_value(Reader *in, Value *ret) {
         uint64_t type;
         int r;
 
-        if (read_uint(in, _VALUE_TYPE_MAX - 1, &type) < 0)
+        if (cborio_take_uint(in, _VALUE_TYPE_MAX - 1, &type) < 0)
                 return -EBADMSG;
         *ret = VALUE_INIT;
         if (type == VALUE_STRING || type == VALUE_OPAQUE || type == VALUE_CORELNK)
@@ -143,7 +132,8 @@ static int read_value(Reader *in, Value *ret) {
 static int read_version(Reader *in, Version *ret) {
         uint64_t major, minor;
 
-        if (read_uint(in, UINT8_MAX, &major) < 0 || read_uint(in, UINT8_MAX, &minor) < 0)
+        if (cborio_take_uint(in, UINT8_MAX, &major) < 0 ||
+            cborio_take_uint(in, UINT8_MAX, &minor) < 0)
                 return -EBADMSG;
         *ret = (Version){ (uint8_t) major, (uint8_t) minor };
         return 0;
@@ -174,7 +164,7 @@ static int read_op(Reader *in, OpKind kind, uint64_t n, StoreOp *op) {
         case OP_UNBLOB:
                 return n == 1 ? read_string(in, CBOR_KIND_TEXT, &op->name) : -EBADMSG;
         case OP_RESET:
-                r = n == 1 ? read_uint(in, 1, &flag) : -EBADMSG;
+                r = n == 1 ? cborio_take_uint(in, 1, &flag) : -EBADMSG;
                 op->keep_accounts = r >= 0 && flag;
                 return r;
         case _OP_KIND_MAX:
@@ -191,7 +181,7 @@ int op_next(Reader *in, StoreOp *ret) {
         if (in->left == 0)
                 return 0;
         if (cborio_read(in, &array) < 0 || array.kind != CBOR_KIND_ARRAY || array.indefinite ||
-            array.n == 0 || read_uint(in, _OP_KIND_MAX - 1, &kind) < 0)
+            array.n == 0 || cborio_take_uint(in, _OP_KIND_MAX - 1, &kind) < 0)
                 return -EBADMSG;
         op.kind = (OpKind) kind;
         if (read_op(in, op.kind, array.n - 1, &op) < 0)
@@ -270,12 +260,12 @@ int header_next(Reader *in, const char *name, uint64_t *ret_seq) {
         uint64_t version;
 
         if (frame_next(&rest, &payload) <= 0 || read_string(&payload, CBOR_KIND_TEXT, &text) < 0 ||
-            !reader_is(&text, MAGIC) || read_uint(&payload, UINT64_MAX, &version) < 0)
+            !reader_is(&text, MAGIC) || cborio_take_uint(&payload, UINT64_MAX, &version) < 0)
                 return -EBADMSG;
         if (version > STORE_FORMAT_VERSION)
                 return -EPROTONOSUPPORT;
         if (version == 0 || read_string(&payload, CBOR_KIND_TEXT, &text) < 0 ||
-            !reader_is(&text, name) || read_uint(&payload, UINT64_MAX, ret_seq) < 0 ||
+            !reader_is(&text, name) || cborio_take_uint(&payload, UINT64_MAX, ret_seq) < 0 ||
             payload.left > 0)
                 return -EBADMSG;
         *in = rest;
@@ -283,7 +273,7 @@ int header_next(Reader *in, const char *name, uint64_t *ret_seq) {
 }
 
 int entry_seq(Reader *payload, uint64_t *ret_seq) {
-        return read_uint(payload, UINT64_MAX - 1, ret_seq);
+        return cborio_take_uint(payload, UINT64_MAX - 1, ret_seq);
 }
 
 void bytes_reserve(GByteArray *bytes, size_t n) {
