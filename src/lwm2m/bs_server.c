@@ -13,7 +13,6 @@
 #include "lwm2m/session.h"
 #include "util/log.h"
 
-#define DIAGNOSTIC_MAX 256 /* bytes of a server's error text that are kept */
 /* Between attempts: 10 s, doubling five times and then on to the cap. */
 #define RETRY_COUNT 5
 #define RETRY_TIMER_SEC 10
@@ -114,16 +113,6 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
 
 /* --- requests --- */
 
-static char *diagnostic(const Message *response) {
-        const char *data;
-        gsize n = 0;
-
-        if (!response->payload || response->code < CODE(4, 0))
-                return NULL;
-        data = g_bytes_get_data(response->payload, &n);
-        return n > 0 ? g_strndup(data, MIN(n, DIAGNOSTIC_MAX)) : NULL;
-}
-
 /* A pack that cannot be used is answered for by asking in the other way (TS Core 1.2, 6.1.6). */
 static void take_pack(BsServer *s, const Message *response, uint64_t now_usec) {
         g_autofree char *why = NULL;
@@ -146,7 +135,7 @@ static void on_response(void *userdata, int error, const Message *response, uint
                 return;
         }
         if (error >= 0)
-                text = diagnostic(response);
+                text = tell_diagnostic(response);
         bootstrap_answer(s->machine, error, error >= 0 ? response->code : 0, text, now_usec);
 }
 

@@ -6,8 +6,6 @@
 #include "lwm2m/server_internal.h"
 #include "util/log.h"
 
-#define DIAGNOSTIC_MAX 256 /* bytes of a server's error text that are kept */
-
 static void set_binding(const Server *s, Registration *r) {
         const ServerOptions *o = server_options(s);
 
@@ -53,16 +51,6 @@ static void start_contact(const Server *s, Registration *r) {
                                  : INT64_MAX;
 }
 
-static char *diagnostic(const Message *response) {
-        const char *data;
-        gsize n = 0;
-
-        if (!response->payload || response->code < CODE(4, 0))
-                return NULL;
-        data = g_bytes_get_data(response->payload, &n);
-        return n > 0 ? g_strndup(data, MIN(n, DIAGNOSTIC_MAX)) : NULL;
-}
-
 static void continue_known(Registration *r, const Registration *known) {
         r->location = g_strdupv(known->location);
 }
@@ -101,7 +89,7 @@ static void on_response(void *userdata, int error, const Message *response, uint
         s->call = NULL;
         if (error >= 0) {
                 code = response->code;
-                text = diagnostic(response);
+                text = tell_diagnostic(response);
                 error = take_answer(s, response);
                 if (error < 0)
                         text = g_strdup("no usable Location-Path in the answer");

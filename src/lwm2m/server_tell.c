@@ -9,6 +9,8 @@
 #include "lwm2m/catalog.h"
 #include "util/log.h"
 
+#define DIAGNOSTIC_MAX 256 /* bytes of a server's error text that are kept */
+
 bool server_uri_is_literal(const char *uri) {
         g_autofree char *host = NULL;
         struct in_addr address;
@@ -149,4 +151,14 @@ bool tell_was_told(Told *told, const ServerInfo *info, const RdEvent *event, uin
         told->what = g_steal_pointer(&what);
         told->usec = now_usec;
         return false;
+}
+
+char *tell_diagnostic(const Message *response) {
+        const char *data;
+        gsize n = 0;
+
+        if (!response->payload || response->code < CODE(4, 0))
+                return NULL;
+        data = g_bytes_get_data(response->payload, &n);
+        return n > 0 ? g_strndup(data, MIN(n, DIAGNOSTIC_MAX)) : NULL;
 }

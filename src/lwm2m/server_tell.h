@@ -4,12 +4,15 @@
  * the log. Of info the observations' count is not used. */
 #include "lwm2m/client.h"
 #include "lwm2m/rd.h"
+#include "lwm2m/transport.h"
 
 /* Whether the host in it is an address, so that nothing has to be resolved. */
 bool server_uri_is_literal(const char *uri);
 /* As ServerInfo.state has it. */
 const char *tell_state(const Rd *rd, const char *uri);
 const char *tell_error_name(int error); /* negative errno: "timeout", "refused" … or "network" */
+/* The text a server's error answer carries, cut to what is kept; g_free(). NULL: none. */
+char *tell_diagnostic(const Message *response);
 /* key, value, key, value, …, NULL; wall_ns is the wall clock at now_usec. */
 GPtrArray *tell_details(const ServerInfo *info, const RdEvent *event, int64_t wall_ns,
                         uint64_t now_usec);
