@@ -32,8 +32,9 @@ int client_server_info(const Client *c, uint16_t ssid, ServerInfo *ret) {
         return 0;
 }
 
-/* What a user wants of one server; nothing moves while stopped or paused. */
-static int command(Client *c, uint16_t ssid, RdInput input, uint64_t now_usec) {
+/* The machine of one server, to be told what a user wants; nothing moves while stopped or paused.
+ */
+static int take_machine(Client *c, uint16_t ssid, uint64_t now_usec, Rd **ret) {
         Server *s = client_find(c, ssid);
 
         if (!s)
@@ -43,7 +44,16 @@ static int command(Client *c, uint16_t ssid, RdInput input, uint64_t now_usec) {
         if (c->paused)
                 return -ENOTCONN;
         c->now_usec = now_usec;
-        return rd_input(server_rd(s), input, now_usec);
+        *ret = server_rd(s);
+        return 0;
+}
+
+static int command(Client *c, uint16_t ssid, RdInput input, uint64_t now_usec) {
+        Rd *rd;
+        int r;
+
+        r = take_machine(c, ssid, now_usec, &rd);
+        return r < 0 ? r : rd_input(rd, input, now_usec);
 }
 
 int client_update(Client *c, uint16_t ssid, uint64_t now_usec) {
@@ -69,16 +79,11 @@ int client_deregister(Client *c, uint16_t ssid, uint64_t now_usec) {
 }
 
 int client_disable(Client *c, uint16_t ssid, uint32_t seconds, uint64_t now_usec) {
-        Server *s = client_find(c, ssid);
+        Rd *rd;
+        int r;
 
-        if (!s)
-                return -ENOENT;
-        if (c->run != RUNNING)
-                return -ESHUTDOWN;
-        if (c->paused)
-                return -ENOTCONN;
-        c->now_usec = now_usec;
-        return rd_disable(server_rd(s), now_usec + seconds * USEC_PER_SEC, now_usec);
+        r = take_machine(c, ssid, now_usec, &rd);
+        return r < 0 ? r : rd_disable(rd, now_usec + seconds * USEC_PER_SEC, now_usec);
 }
 
 int client_enable(Client *c, uint16_t ssid, uint64_t now_usec) {
