@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "bus/grants.h"
-#include "lwm2m/client.h"
+#include "lwm2m/client/client.h"
 #include "util/loop.h"
 
 #define BUS_NAME "org.lwm2md.Client1"

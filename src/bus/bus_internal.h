@@ -12,7 +12,7 @@
 #include "bus/senders.h"
 #include "bus/sleep.h"
 #include "bus/variant.h"
-#include "lwm2m/send.h"
+#include "lwm2m/send/send.h"
 
 typedef struct Subscriptions Subscriptions;
 typedef struct Holds Holds;

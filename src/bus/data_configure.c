@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "bus/data.h"
-#include "lwm2m/samples.h"
+#include "lwm2m/dm/samples.h"
 
 typedef struct Wanted {
         const char *persist, *cache_full, *cache_read;

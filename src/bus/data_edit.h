@@ -3,7 +3,7 @@
 /* A change that came over the bus: one list of operations, which is shown to the applications
  * concerned (but never to the sender about its own paths) and then applied as a whole. */
 #include "bus/data.h"
-#include "lwm2m/samples.h"
+#include "lwm2m/dm/samples.h"
 
 #define EDIT_OPERATIONS_MAX 100000
 

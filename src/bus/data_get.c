@@ -5,7 +5,7 @@
 
 #include "bus/data.h"
 #include "bus/gate.h"
-#include "lwm2m/samples.h"
+#include "lwm2m/dm/samples.h"
 #include "util/cleanup.h"
 
 /* A larger answer would pass the bus's limit of a message, which ends the connection. */

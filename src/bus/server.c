@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "bus/bus_internal.h"
-#include "lwm2m/bs_account.h"
+#include "lwm2m/bootstrap/bs_account.h"
 #include "util/parse.h"
 
 void server_path(uint16_t ssid, char buffer[static 64]) {

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/credentials_file.h"
+#include "lwm2m/account/credentials_file.h"
 
 void server_security_clear(ServerSecurity *s) {
         g_clear_pointer(&s->identity, g_bytes_unref);

@@ -3,7 +3,7 @@
 /* The options of Manager.AddServer that are about security. Secrets come as descriptors or as names
  * of files, never inside a message. */
 #include "bus/variant.h"
-#include "lwm2m/credentials.h"
+#include "lwm2m/account/credentials.h"
 
 typedef struct ServerSecurity {
         const char *mode, *usage, *matching, *sni;

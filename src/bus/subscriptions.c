@@ -9,7 +9,7 @@
 
 #include "bus/flow.h"
 #include "bus/gate.h"
-#include "lwm2m/path_index.h"
+#include "lwm2m/observe/path_index.h"
 #include "model/path_table.h"
 
 #define PREFIXES_MAX 256

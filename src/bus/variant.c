@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "bus/errors.h"
-#include "lwm2m/credentials.h"
+#include "lwm2m/account/credentials.h"
 
 #define RESOURCE_INSTANCES_MAX 65535
 

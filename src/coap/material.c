@@ -6,7 +6,7 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-#include "lwm2m/credentials.h"
+#include "lwm2m/account/credentials.h"
 
 #define PEM_BEGIN "-----BEGIN "
 

@@ -9,7 +9,7 @@
  * the ClientHello is written. Nothing of OpenSSL is touched before the first security_new(). */
 #include <coap3/coap.h>
 
-#include "lwm2m/credentials.h"
+#include "lwm2m/account/credentials.h"
 #include "lwm2m/transport.h"
 
 typedef struct Security Security;

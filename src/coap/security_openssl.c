@@ -12,8 +12,8 @@
 #include "coap/packet.h"
 #include "coap/security_plain.h"
 #include "coap/security_reason.h"
-#include "lwm2m/cipher_suite.h"
-#include "lwm2m/credentials_file.h"
+#include "lwm2m/account/cipher_suite.h"
+#include "lwm2m/account/credentials_file.h"
 
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
 #define HAVE_RPK 1

@@ -6,7 +6,7 @@
  * libcoap does not tell whether the server has agreed. */
 #include <coap3/coap.h>
 
-#include "lwm2m/credentials.h"
+#include "lwm2m/account/credentials.h"
 
 const char *security_plain_library(void); /* "GnuTLS" … */
 bool security_plain_has_cid(void);

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lwm2m/bs_import.h"
+#include "lwm2m/bootstrap/bs_import.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/parse.h"

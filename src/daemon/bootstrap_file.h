@@ -3,7 +3,7 @@
 /* Bootstrap information from a file, as a smartcard would hold it (man lwm2md.conf, BootstrapFile):
  * a Bootstrap-Pack in SenML JSON, SenML CBOR or LwM2M CBOR, or a folder with a file ID.tlv for each
  * object. */
-#include "lwm2m/bs_stage.h"
+#include "lwm2m/bootstrap/bs_stage.h"
 
 #define BOOTSTRAP_FILE_BYTES_MAX (4U << 20)
 #define BOOTSTRAP_FILES_MAX 256 /* in a folder */

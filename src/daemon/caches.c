@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "lwm2m/samples.h"
+#include "lwm2m/dm/samples.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 

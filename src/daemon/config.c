@@ -10,7 +10,7 @@
 #include "daemon/config_local.h"
 #include "daemon/keyfile.h"
 #include "daemon/rights.h"
-#include "lwm2m/account.h"
+#include "lwm2m/account/account.h"
 #include "model/path_table.h"
 #include "util/parse.h"
 #include "util/timerq.h"

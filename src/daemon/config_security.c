@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "lwm2m/credentials_file.h"
+#include "lwm2m/account/credentials_file.h"
 
 static const struct {
         const char *name;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The keys of [Server NAME] that are about security. */
-#include "lwm2m/credentials.h"
+#include "lwm2m/account/credentials.h"
 
 typedef struct SecurityTexts { /* as they stand in the file; NULL without */
         char *mode, *identity, *key, *key_file, *certificate_file, *trust_file, *server_file;

@@ -12,8 +12,8 @@
 #include "daemon/endpoint.h"
 #include "daemon/notify.h"
 #include "daemon/seed.h"
-#include "lwm2m/account.h"
-#include "lwm2m/sched_object.h"
+#include "lwm2m/account/account.h"
+#include "lwm2m/send/sched_object.h"
 #include "util/log.h"
 
 #define ATTRIBUTES_BLOB "attributes"

@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "lwm2m/sched_object.h"
-#include "lwm2m/send_sched.h"
+#include "lwm2m/send/sched_object.h"
+#include "lwm2m/send/send_sched.h"
 #include "util/parse.h"
 
 #define RULES_MAX 1000 /* lines */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* [SendScheduler] of the configuration: the switches and the rules of the send scheduler in a form
- * for people. They become values of objects 10523 and 10524 (lwm2m/sched_object.h), as [Values]
- * would set them. */
+ * for people. They become values of objects 10523 and 10524 (lwm2m/send/sched_object.h), as
+ * [Values] would set them. */
 #include <glib.h>
 
 #include "codec/path.h"

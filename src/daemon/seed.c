@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/account.h"
+#include "lwm2m/account/account.h"
 #include "util/parse.h"
 
 static int ensure_instance(Tree *tree, const Path *path, const char **why) {

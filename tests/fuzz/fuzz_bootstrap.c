@@ -8,8 +8,8 @@
 
 #include "fake_apps.h"
 #include "fake_transport.h"
-#include "lwm2m/bs_account.h"
-#include "lwm2m/bs_dm.h"
+#include "lwm2m/bootstrap/bs_account.h"
+#include "lwm2m/bootstrap/bs_dm.h"
 
 #define SECRET "hunter2-hunter2"
 #define ITEM(id, operations, multiple, mandatory, type)                                            \

@@ -8,7 +8,7 @@
 
 #include "fake_apps.h"
 #include "fake_transport.h"
-#include "lwm2m/dm.h"
+#include "lwm2m/dm/dm.h"
 #include "lwm2m/ops.h"
 
 #define SECRET "hunter2-hunter2"

@@ -3,7 +3,7 @@
  * same when it is written again. */
 #include "fuzz.h"
 
-#include "lwm2m/observe_save.h"
+#include "lwm2m/observe/observe_save.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         g_auto(ObservationRecord) one = { .token = NULL }, two = { .token = NULL };

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "fake_transport.h"
-#include "lwm2m/client.h"
-#include "lwm2m/samples.h"
+#include "lwm2m/client/client.h"
+#include "lwm2m/dm/samples.h"
 
 #define SEC USEC_PER_SEC
 #define WALL_START_SEC INT64_C(1764000000)

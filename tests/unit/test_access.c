@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/access.h"
+#include "lwm2m/access/access.h"
 
 /* Server 1 is the fixture's; 2 and more come with with_server(). */
 static Peer *with_server(Fixture *f, uint16_t ssid) {

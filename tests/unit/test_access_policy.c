@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/access_policy.h"
+#include "lwm2m/access/access_policy.h"
 
 static Path parse(const char *text) {
         Path p;

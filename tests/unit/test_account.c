@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lwm2m/account.h"
+#include "lwm2m/account/account.h"
 
 typedef struct Device {
         Schema *schema;

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/attr_store.h"
+#include "lwm2m/dm/attr_store.h"
 
 static int parse(const char *text, AttrsUpdate *ret) {
         g_auto(GStrv) query = g_strsplit(text, "&", -1);

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "client_fixture.h"
-#include "lwm2m/backlog.h"
-#include "lwm2m/keeper.h"
+#include "lwm2m/observe/backlog.h"
+#include "lwm2m/dm/keeper.h"
 
 #define URI "coap://192.0.2.1"
 #define SETTLE (10 * SEC)

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lwm2m/bootstrap.h"
+#include "lwm2m/bootstrap/bootstrap.h"
 #include "lwm2m/transport.h"
 
 typedef struct Bed {

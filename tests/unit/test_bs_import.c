@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "codec/format.h"
-#include "lwm2m/bs_import.h"
+#include "lwm2m/bootstrap/bs_import.h"
 
 #define ACCOUNT                                                                                    \
         "[{\"bn\":\"/0/0/\",\"n\":\"0\",\"vs\":\"coap://a.example\"},{\"n\":\"1\",\"vb\":false},"  \

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "codec/format.h"
-#include "lwm2m/bs_account.h"
+#include "lwm2m/bootstrap/bs_account.h"
 
 #define BS_URI "coap://bs.example"
 /* A whole account, as one body for /0/1 and one for /1/0. */

@@ -9,9 +9,9 @@
 
 #include <math.h>
 
-#include "lwm2m/condition.h"
-#include "lwm2m/reference.h"
-#include "lwm2m/timing.h"
+#include "lwm2m/observe/condition.h"
+#include "lwm2m/observe/reference.h"
+#include "lwm2m/observe/timing.h"
 
 static Attrs parse(const char *text) {
         Attrs a = { .set = 0 };

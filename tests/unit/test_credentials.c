@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lwm2m/account.h"
-#include "lwm2m/cipher_suite.h"
-#include "lwm2m/session.h"
+#include "lwm2m/account/account.h"
+#include "lwm2m/account/cipher_suite.h"
+#include "lwm2m/server/session.h"
 #include "model/store.h"
 
 #define HOUR_NS (INT64_C(3600) * 1000000000)

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/execute_args.h"
+#include "lwm2m/dm/execute_args.h"
 
 static char *show(const ExecuteArgs *a) {
         GString *s = g_string_new(NULL);

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "client_fixture.h"
-#include "lwm2m/keeper.h"
-#include "lwm2m/observe_save.h"
+#include "lwm2m/dm/keeper.h"
+#include "lwm2m/observe/observe_save.h"
 
 #define URI "coap://192.0.2.1"
 #define SETTLE (10 * SEC)

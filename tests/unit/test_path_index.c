@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "lwm2m/path_index.h"
+#include "lwm2m/observe/path_index.h"
 
 static void on_thing(void *userdata, void *thing) {
         g_string_append(userdata, thing);

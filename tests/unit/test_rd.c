@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lwm2m/rd.h"
+#include "lwm2m/server/rd.h"
 #include "lwm2m/transport.h"
 
 #define START_USEC (1000 * USEC_PER_SEC)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lwm2m/rd_links.h"
+#include "lwm2m/server/rd_links.h"
 
 #define ROOT_1_0 "</>;rt=\"oma.lwm2m\";ct=11543"
 #define ROOT_1_1 "</>;rt=\"oma.lwm2m\";ct=\"60 110 112 11542 11543\""

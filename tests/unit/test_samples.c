@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/samples.h"
+#include "lwm2m/dm/samples.h"
 
 #define NOW INT64_C(1700001000000000000) /* when a test begins */
 #define S INT64_C(1000000000)

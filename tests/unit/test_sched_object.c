@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/dm_internal.h"
-#include "lwm2m/samples.h"
-#include "lwm2m/sched_object.h"
+#include "lwm2m/dm/dm_internal.h"
+#include "lwm2m/dm/samples.h"
+#include "lwm2m/send/sched_object.h"
 
 typedef struct Bed {
         Fixture *f;

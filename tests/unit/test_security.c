@@ -21,8 +21,8 @@
 #include "coap/packet.h"
 #include "coap/security.h"
 #include "dtls_peer.h"
-#include "lwm2m/cipher_suite.h"
-#include "lwm2m/credentials.h"
+#include "lwm2m/account/cipher_suite.h"
+#include "lwm2m/account/credentials.h"
 #include "pki.h"
 #include "util/loop.h"
 

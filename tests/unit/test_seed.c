@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "daemon/seed.h"
-#include "lwm2m/account.h"
+#include "lwm2m/account/account.h"
 
 typedef struct Device {
         Schema *schema;

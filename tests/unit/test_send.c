@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/dm_internal.h"
-#include "lwm2m/samples.h"
-#include "lwm2m/send.h"
-#include "lwm2m/send_body.h"
+#include "lwm2m/dm/dm_internal.h"
+#include "lwm2m/dm/samples.h"
+#include "lwm2m/send/send.h"
+#include "lwm2m/send/send_body.h"
 
 /* --- a job and what was told of it --- */
 typedef struct Told {

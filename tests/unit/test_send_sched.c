@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lwm2m/send_sched.h"
+#include "lwm2m/send/send_sched.h"
 
 #define WALL_NS (INT64_C(1764000000) * 1000000000) /* at second 0 */
 #define START_USEC (1000 * USEC_PER_SEC)

@@ -17,7 +17,7 @@
 
 #include "coap/coap_transport.h"
 #include "coap/frame.h"
-#include "lwm2m/credentials.h"
+#include "lwm2m/account/credentials.h"
 #include "pki.h"
 #include "util/cleanup.h"
 #include "util/loop.h"

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Credentials as an owner gives them, in configuration and over D-Bus: as text, and as files that
+ * are read now or referred to. *ret_error (g_free()) never has a word of a secret. */
+#include "lwm2m/account/credentials.h"
+
+/* The bytes themselves, or those of the file that file:NAME names: in directory (NULL: none), or
+ * anywhere with file:/…. secret: a file that others can read is refused (-EPERM). -EINVAL, -EFBIG
+ * more than CREDENTIALS_BYTES_MAX, -ENOENT, -EACCES …. */
+int credentials_read(GBytes *value, const char *directory, bool secret, GBytes **ret,
+                     char **ret_error);
+/* The whole of a regular file or memfd, from its beginning. name is for messages. */
+int credentials_read_fd(int fd, const char *name, GBytes **ret, char **ret_error);
+/* "file:NAME" for a name as an owner writes it. */
+GBytes *credentials_reference(const char *name);
+
+typedef struct CredentialsSpec {
+        const char *mode;    /* NULL: as the rest has it */
+        GBytes *identity;    /* PSK */
+        GBytes *key;         /* pre-shared or private; or file:NAME, for a pre-shared key then the
+                                file's text as credentials_parse() has it */
+        GBytes *certificate; /* or public key (RPK) of ours; or file:NAME */
+        GBytes *trust;       /* certificates that server certificates are issued by; or file:NAME */
+        GBytes *server;      /* certificate or public key of the server; or file:NAME */
+        const char *usage;   /* ca, service, anchor, domain; NULL: anchor with trust, else domain */
+        const char *matching; /* exact, sha256, sha384, sha512; NULL: exact */
+        const char *sni;
+        const char *const *suites; /* IANA names; NULL: the usual ones */
+} CredentialsSpec;
+
+/* directory: as above. Files of pre-shared keys are read, others referred to. NULL in *ret when the
+ * spec is empty. -EINVAL, -ENOKEY … as credentials_check(). */
+int credentials_build(const CredentialsSpec *spec, const char *directory, Credentials **ret,
+                      char **ret_error);
