@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "bus/bus_internal.h"
-#include "lwm2m/server/probe.h"
+#include "lwm2m/client/probe.h"
 
 #define TESTS_MAX 16
 

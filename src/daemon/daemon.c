@@ -462,7 +462,8 @@ static int make_client(Daemon *d, const Config *config) {
         cc.endpoint = endpoint;
         d->stop_keeps = config->stop_keeps;
         d->client = client_new(&cc, &parts);
-        d->scheduler = sched_object_new(d->dm, d->tree, loop_timers(d->loop), d->client);
+        d->scheduler = sched_object_new(d->dm, d->tree, loop_timers(d->loop));
+        client_add_listener(d->client, sched_object_listener(), d->scheduler);
         return 0;
 }
 

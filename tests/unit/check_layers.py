@@ -3,7 +3,7 @@
 """Holds src/ to its layers: check_layers.py SOURCE-FOLDER | --self-test
 
 util < codec < model < lwm2m < coap and bus < daemon; ctl uses util alone. A file includes from its
-own layer and from those below it, always with the folder. libcoap is seen in coap/ only, sd-bus in
+own layer and from those below it, always with the folder. The folders of lwm2m have an order, too. libcoap is seen in coap/ only, sd-bus in
 bus/ and ctl/ (and the clean-up header), GMainLoop in util/loop only, and gio and sd-event nowhere.
 A .c file has under 700 lines of code, and every file begins with its licence."""
 import re
@@ -20,6 +20,20 @@ LAYERS = {
     "bus": {"util", "codec", "model", "lwm2m"},
     "daemon": {"util", "codec", "model", "lwm2m", "coap", "bus"},
     "ctl": {"util"},
+}
+# Folders of lwm2m, each with those it may include from beside its own; what lies in lwm2m itself
+# belongs to none and is for all. dm, observe and send are one machine in three parts.
+MACHINE = {"account", "access", "dm", "observe", "send"}
+PARTS = {
+    "": set(),
+    "account": set(),
+    "access": {"account"},
+    "dm": MACHINE,
+    "observe": MACHINE,
+    "send": MACHINE,
+    "server": MACHINE,
+    "bootstrap": MACHINE | {"server"},
+    "client": MACHINE | {"server", "bootstrap"},
 }
 # What is included or named, and the places that may: a folder, or a file without its suffix.
 # util/cleanup has macros for the types of every library; it names them only if they were included.
@@ -48,6 +62,19 @@ def code_lines(text):
     return sum(1 for line in without_comments(text).split("\n") if line.strip())
 
 
+def part_of(name):
+    """The folder of lwm2m a file lies in; "" for one in lwm2m itself."""
+    return name.split("/")[1] if name.count("/") > 1 else ""
+
+
+def check_part(where, line, name, errors):
+    part, other = part_of(where), part_of(name)
+    if part not in PARTS:
+        errors.append(f"{where}:{line}: not in a known folder of lwm2m ({', '.join(filter(None, PARTS))})")
+    elif other and other != part and other not in PARTS[part]:
+        errors.append(f"{where}:{line}: lwm2m/{part or '*'} may not include '{name}'")
+
+
 def check_includes(where, layer, text, errors):
     for match in INCLUDE.finditer(text):
         name, line = match[1], text.count("\n", 0, match.start()) + 1
@@ -60,6 +87,8 @@ def check_includes(where, layer, text, errors):
             errors.append(f"{where}:{line}: '{name}' belongs to no layer")
         elif other != layer and other not in LAYERS[layer]:
             errors.append(f"{where}:{line}: {layer}/ may not include '{name}'")
+        elif layer == other == "lwm2m":
+            check_part(where, line, name, errors)
 
 
 def check_reserved(where, layer, text, errors):
@@ -104,6 +133,8 @@ GOOD = {
     "coap/a.c": '#include <coap3/coap.h>\n#include "lwm2m/x.h"\n// #include "bus/b.h"\n',
     "bus/b.c": '#include <systemd/sd-bus.h>\nconst char *s = "/* no comment";\n'
                '#include "codec/x.h"\n',
+    "lwm2m/client/a.c": '#include "lwm2m/bootstrap/b.h"\n#include "lwm2m/x.h"\n#include "util/x.h"\n',
+    "lwm2m/dm/a.c": '#include "lwm2m/observe/b.h"\n#include "lwm2m/dm/b.h"\n',
     "daemon/main.c": '#include "coap/a.h"\n#include "bus/b.h"\n',
     "ctl/c.c": '#include <systemd/sd-bus.h>\n#include "util/loop.h"\n' + "int x;\n" * 600,
     "model/comments.c": "/* text */\n" * 1000,
@@ -117,6 +148,9 @@ BAD = {  # file: (text below the licence, part of the one error it must give)
     "ctl/a.c": ('#include "codec/path.h"\n', "ctl/a.c:2: ctl/ may not include"),
     "util/b.c": ('#include "parse.h"\n', "util/b.c:2: 'parse.h' is included without"),
     "util/c.c": ('#include "misc/parse.h"\n', "util/c.c:2: 'misc/parse.h' belongs to no layer"),
+    "lwm2m/d.h": ('#include "lwm2m/dm/x.h"\n', "lwm2m/d.h:2: lwm2m/* may not include"),
+    "lwm2m/dm/a.c": ('#include "lwm2m/server/x.h"\n', "lwm2m/dm/a.c:2: lwm2m/dm may not include"),
+    "lwm2m/misc/a.c": ('#include "lwm2m/x.h"\n', "lwm2m/misc/a.c:2: not in a known folder"),
     "lwm2m/b.c": ('#include <coap3/coap.h>\n', "lwm2m/b.c:2: libcoap belongs to coap"),
     "lwm2m/c.c": ('#include <systemd/sd-bus.h>\n', "lwm2m/c.c:2: sd-bus belongs to bus, ctl"),
     "coap/b.c": ('#include <basu/sd-bus.h>\n', "coap/b.c:2: sd-bus belongs to"),
@@ -134,7 +168,7 @@ def run_on(files):
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
             file = Path(folder) / name
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         return check(Path(folder))
 

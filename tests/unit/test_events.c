@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "lwm2m/client/events.h"
+#include "lwm2m/events.h"
 
 static void on_event(void *userdata, const ClientEvent *event) {
         g_string_append_printf(userdata, "%s@%u:%d ", event->name, event->ssid,

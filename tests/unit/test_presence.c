@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dm_fixture.h"
-#include "lwm2m/server/presence.h"
+#include "lwm2m/dm/presence.h"
 
 /* The newest notification that is still on its way. */
 static const FakeMessage *on_way(const Fixture *f) {

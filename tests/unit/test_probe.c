@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwm2m/server/probe.h"
+#include "lwm2m/client/probe.h"
 
 typedef struct Rig {
         Bed *bed;

@@ -45,7 +45,7 @@ static int setup(void **state) {
         Bed *b = g_new0(Bed, 1);
 
         fixture_setup((void **) &b->f);
-        b->object = sched_object_new(b->f->dm, b->f->tree, b->f->timers, NULL);
+        b->object = sched_object_new(b->f->dm, b->f->tree, b->f->timers);
         set_bool(b, "/1/0/23", false);
         *state = b;
         return 0;

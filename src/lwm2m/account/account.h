@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lwm2m/client/client.h"
 #include "lwm2m/backoff.h"
 #include "lwm2m/account/credentials.h"
 #include "model/tree.h"
@@ -93,6 +92,18 @@ int account_check_security(const char *uri, const Credentials *credentials /* NU
                            char **ret_error);
 bool account_binding_is_valid(const char *binding); /* U, T or both, and Q behind */
 
+/* An account to be made. */
+typedef struct ServerAccount {
+        const char *uri; /* coap://… or coaps://…; other schemes -EPROTONOSUPPORT for now */
+        uint16_t ssid;   /* 1..65534 */
+        uint32_t lifetime_sec;                 /* 0 = the client's */
+        const char *binding;                   /* NULL = "U"; over TCP "T" */
+        const struct Credentials *credentials; /* lwm2m/account/credentials.h; NULL = nosec */
+        /* The bootstrap server's: ssid, lifetime and binding mean nothing then. */
+        bool bootstrap;
+        uint32_t hold_off_sec;        /* 0/x/11 */
+        uint32_t account_timeout_sec; /* 0/x/12; 0 = kept for ever */
+} ServerAccount;
 /* One transaction that makes, or removes, the instances. As client_add_account(); remove: -ENOENT.
  */
 int account_add(Tree *tree, const ServerAccount *account, uint32_t lifetime_sec, char **ret_error);

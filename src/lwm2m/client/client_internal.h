@@ -6,7 +6,7 @@
 #include "lwm2m/bootstrap/bs_control.h"
 #include "lwm2m/client/client.h"
 #include "lwm2m/client/device.h"
-#include "lwm2m/client/events.h"
+#include "lwm2m/events.h"
 #include "lwm2m/server/server.h"
 #include "lwm2m/server/server_object.h"
 

@@ -8,7 +8,7 @@
 #include "lwm2m/access/access.h"
 #include "lwm2m/dm/attr_store.h"
 #include "lwm2m/dm/dm.h"
-#include "lwm2m/server/presence.h"
+#include "lwm2m/dm/presence.h"
 
 typedef struct Observation Observation;
 typedef struct Observer Observer;   /* all observations: observe.h */

@@ -434,8 +434,13 @@ static void on_event(void *userdata, const ClientEvent *event) {
         sched_object_event(userdata, event->name);
 }
 
-SchedObject *sched_object_new(Dm *dm, Tree *tree, TimerQueue *timers, Client *client) {
+const ClientListener *sched_object_listener(void) {
         static const ClientListener listener = { .event = on_event };
+
+        return &listener;
+}
+
+SchedObject *sched_object_new(Dm *dm, Tree *tree, TimerQueue *timers) {
         SchedObject *o = g_new0(SchedObject, 1);
 
         o->dm = dm;
@@ -447,8 +452,6 @@ SchedObject *sched_object_new(Dm *dm, Tree *tree, TimerQueue *timers, Client *cl
         dm_add_behaviour(dm, OBJECT_SCHED_CONTROL, &control_behaviour, o);
         dm_add_behaviour(dm, OBJECT_SCHED_RULES, &rules_behaviour, o);
         tree_on_commit(tree, on_commit, o);
-        if (client)
-                client_add_listener(client, &listener, o);
         timer_arm(o->reload, 0);
         return o;
 }

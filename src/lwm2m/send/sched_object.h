@@ -5,7 +5,8 @@
  * (samples.h) and when it is sent, with its times, to every server. A resource with a rule and
  * without a cache gets one of SCHED_CACHE_SAMPLES. Without an instance of 10524 nothing is done and
  * costs anything. */
-#include "lwm2m/client/client.h"
+#include "lwm2m/dm/dm.h"
+#include "lwm2m/events.h"
 
 #define SCHED_CACHE_SAMPLES 1000 /* when full, the oldest goes */
 
@@ -24,9 +25,10 @@ enum { /* resources of object 10524 */
 
 typedef struct SchedObject SchedObject;
 
-/* All borrowed, and outlive it; client may be NULL. */
-SchedObject *sched_object_new(Dm *dm, Tree *tree, TimerQueue *timers, Client *client);
+SchedObject *sched_object_new(Dm *dm, Tree *tree, TimerQueue *timers); /* borrowed, outlive it */
 SchedObject *sched_object_free(SchedObject *o);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SchedObject, sched_object_free)
+/* For client_add_listener(), with the object as userdata: Sends are due at a registration. */
+const ClientListener *sched_object_listener(void);
 /* What the client's events lead to; for tests without a client. */
 void sched_object_event(SchedObject *o, const char *name);

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lwm2m/server/presence.h"
+#include "lwm2m/dm/presence.h"
 #include "lwm2m/server/rd.h"
 #include "lwm2m/transport.h"
 #include "util/timerq.h"

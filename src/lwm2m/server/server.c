@@ -7,7 +7,7 @@
 
 #include "lwm2m/observe/backlog.h"
 #include "lwm2m/dm/keeper.h"
-#include "lwm2m/server/presence.h"
+#include "lwm2m/dm/presence.h"
 #include "lwm2m/server/rd_links.h"
 #include "lwm2m/server/registration.h"
 #include "lwm2m/server/server_tell.h"

@@ -4,8 +4,9 @@
  * the machine decides into CoAP requests and events, and keeps the registration on disk. */
 #include "lwm2m/account/account.h"
 #include "lwm2m/server/awake.h"
-#include "lwm2m/client/client.h"
-#include "lwm2m/client/events.h"
+#include "lwm2m/server/client_config.h"
+#include "lwm2m/server/server_info.h"
+#include "lwm2m/events.h"
 #include "lwm2m/server/rd.h"
 
 typedef struct Server Server;

@@ -2,7 +2,7 @@
 #pragma once
 /* What happened with a server, in words: the details of an event (DBUS.md part 8) and the line in
  * the log. Of info the observations' count is not used. */
-#include "lwm2m/client/client.h"
+#include "lwm2m/server/server_info.h"
 #include "lwm2m/server/rd.h"
 #include "lwm2m/transport.h"
 

@@ -2,10 +2,26 @@
 #pragma once
 /* What happened, in order: a ring of the last events for whoever joins late, and listeners that are
  * told at once. A listener may be added at any time, also from within a callback, and stays. */
-#include "lwm2m/client/client.h"
+#include <glib.h>
+#include <stdint.h>
 
 #define EVENT_DETAILS_MAX 16 /* pairs kept of one event; more are left out */
 #define EVENT_TEXT_MAX 1024  /* bytes kept of one detail */
+
+typedef struct ClientEvent {
+        int64_t time_ns; /* wall clock */
+        const char *name;
+        uint16_t ssid;              /* 0: of no one server */
+        const char *const *details; /* key, value, key, value, …, NULL */
+} ClientEvent;
+typedef struct ClientListener {
+        void (*event)(void *userdata, const ClientEvent *event);
+        /* Something a ServerInfo or the client's state shows has changed (PropertiesChanged); ssid
+         * 0 = client. */
+        void (*changed)(void *userdata, uint16_t ssid);
+        void (*server_added)(void *userdata, uint16_t ssid);
+        void (*server_removed)(void *userdata, uint16_t ssid);
+} ClientListener;
 
 typedef struct Events Events;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lwm2m/server/probe.h"
+#include "lwm2m/client/probe.h"
 
 #include <errno.h>
 #include <string.h>

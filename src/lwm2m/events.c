@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lwm2m/client/events.h"
+#include "lwm2m/events.h"
 
 typedef struct Listener {
         ClientListener calls;

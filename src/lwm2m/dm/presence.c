@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lwm2m/server/presence.h"
+#include "lwm2m/dm/presence.h"
 
 #include "lwm2m/dm/dm_internal.h"
 #include "lwm2m/observe/observe.h"
