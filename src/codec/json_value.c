@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "codec/base64.h"
 #include "codec/number.h"
+#include "util/base64.h"
 
 static int read_string(Json *j, const char **ret, size_t *ret_n) {
         int r;

@@ -5,10 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "codec/base64.h"
 #include "codec/json_value.h"
 #include "codec/number.h"
 #include "codec/senml.h"
+#include "util/base64.h"
 
 static int read_name(Json *j, SenmlName *ret) {
         const char *text;

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "codec/base64.h"
+#include "util/base64.h"
 
 int text_decode(Sink *s, const void *data, size_t n) {
         g_autofree char *text = NULL;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codec/base64.h"
+#include "util/base64.h"
 #include "util/parse.h"
 
 G_STATIC_ASSERT(sizeof(Value) == 16);

@@ -78,13 +78,6 @@ static int parse_time(const char *text, int64_t *ret) {
         return 0;
 }
 
-static bool is_base64(const char *text) {
-        size_t n = strlen(text), digits = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm"
-                                                       "nopqrstuvwxyz0123456789+/");
-
-        return n % 4 == 0 && n - digits <= 2 && strspn(text + digits, "=") == n - digits;
-}
-
 static int parse_opaque(const char *text, GBytes **ret, char **ret_error) {
         const char *form = "expected Opaque: hexadecimal digits, hex:…, base64:… or text:…";
         g_autofree uint8_t *bytes = NULL;
@@ -94,12 +87,9 @@ static int parse_opaque(const char *text, GBytes **ret, char **ret_error) {
         if (g_str_has_prefix(text, "text:")) {
                 n = strlen(text + 5);
                 bytes = (uint8_t *) g_strdup(text + 5);
-        } else if (g_str_has_prefix(text, "base64:")) {
-                if (is_base64(text + 7))
-                        bytes = g_base64_decode(text + 7, &n);
-                else
-                        r = -EINVAL;
-        } else {
+        } else if (g_str_has_prefix(text, "base64:"))
+                r = parse_base64(text + 7, &bytes, &n);
+        else {
                 if (g_str_has_prefix(text, "hex:"))
                         text += 4;
                 if (text[0] != '\0')

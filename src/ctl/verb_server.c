@@ -128,11 +128,13 @@ static int append_identity(sd_bus_message *m, const char *text) {
         size_t n;
         int r;
 
-        if (g_str_has_prefix(text, "base64:")) {
-                bytes = g_base64_decode(text + 7, &n);
-        } else if (!g_str_has_prefix(text, "hex:"))
+        if (g_str_has_prefix(text, "base64:"))
+                r = parse_base64(text + 7, &bytes, &n);
+        else if (g_str_has_prefix(text, "hex:"))
+                r = parse_hex(text + 4, &bytes, &n);
+        else
                 return sd_bus_message_append(m, "{sv}", "identity", "s", text);
-        else if (parse_hex(text + 4, &bytes, &n) < 0)
+        if (r < 0)
                 return -EINVAL;
         if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
             (r = sd_bus_message_append(m, "s", "identity")) < 0 ||
@@ -170,7 +172,9 @@ static CtlExit append_security(sd_bus_message *m, const Args *a) {
         if (r >= 0 && identity) {
                 r = append_identity(m, identity);
                 if (r == -EINVAL)
-                        return ctl_fail(CTL_USAGE, "--identity=%s: not hexadecimal", identity);
+                        return ctl_fail(CTL_USAGE, "--identity=%s: not %s", identity,
+                                        g_str_has_prefix(identity, "hex:") ? "hexadecimal"
+                                                                           : "Base64");
         }
         if (r < 0)
                 return ctl_protocol_fail(r, "AddServer");

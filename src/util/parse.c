@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "util/base64.h"
+
 static bool is_digit(char c) {
         return c >= '0' && c <= '9';
 }
@@ -221,5 +223,21 @@ int parse_hex(const char *text, uint8_t **ret, size_t *ret_n) {
         }
         *ret = g_steal_pointer(&bytes);
         *ret_n = n / 2;
+        return 0;
+}
+
+int parse_base64(const char *text, uint8_t **ret, size_t *ret_n) {
+        g_autofree uint8_t *bytes = NULL;
+        size_t n;
+        int r;
+
+        if (!text)
+                return -EINVAL;
+        n = strlen(text);
+        bytes = g_malloc(n / 4 * 3 + 3);
+        r = base64_decode(text, n, false, bytes, ret_n);
+        if (r < 0)
+                return r;
+        *ret = g_steal_pointer(&bytes);
         return 0;
 }

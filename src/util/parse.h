@@ -24,3 +24,5 @@ int parse_duration(const char *text, uint64_t *ret_usec);
 int parse_size(const char *text, uint64_t *ret);
 /* An even count of hexadecimal digits into memory freed with g_free(). */
 int parse_hex(const char *text, uint8_t **ret, size_t *ret_n);
+/* Base64 as util/base64.h has it, likewise. */
+int parse_base64(const char *text, uint8_t **ret, size_t *ret_n);

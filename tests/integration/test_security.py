@@ -300,7 +300,9 @@ def test_server_add(make_daemon, make_dtls, make_server, pki, ctl, bus):
             (["coaps://127.0.0.1", "--security=psk"], "no PSK identity"),
             (["coaps://127.0.0.1", "--security=wep"], "no security mode"),
             (["coaps://127.0.0.1", f"--certificate-file={pki / 'client.pem'}"], "no private key"),
-            (["coaps://127.0.0.1", "--identity=hex:0"], "hexadecimal")):
+            (["coaps://127.0.0.1", "--identity=hex:0"], "hexadecimal"),
+            (["coaps://127.0.0.1", "--identity=base64:b*d="], "Base64"),
+            (["coaps://127.0.0.1", "--identity=base64:Z3c"], "no pre-shared key")):
         run = ctl.run("server", "add", *args)
         assert run.returncode != 0 and text in run.stderr, (args, run.stderr)
 

@@ -117,6 +117,7 @@ static void test_values_refused(void **state) {
                 { DATUM_OPAQUE, "base64:a" },
                 { DATUM_OPAQUE, "base64:a===" },
                 { DATUM_OPAQUE, "base64:aG*=" },
+                { DATUM_OPAQUE, "base64:aGl=" }, /* bits that stand for nothing */
                 { DATUM_OBJLNK, "3303" },
                 { DATUM_OBJLNK, "3303:" },
                 { DATUM_OBJLNK, "65536:0" },

@@ -160,6 +160,22 @@ static void test_hex(void **state) {
         assert_int_equal(parse_hex(" 00f", &bytes, &n), -EINVAL);
 }
 
+static void test_base64(void **state) {
+        static const char *const bad[] = { "Z",    "Zg=",  "Zg===", "Z*==",
+                                           "Zh==", "Zm9=", " Zg==", "Zg==\n" };
+        g_autofree uint8_t *bytes = NULL, *empty = NULL;
+        size_t n;
+
+        assert_int_equal(parse_base64("Zm8=", &bytes, &n), 0);
+        assert_int_equal(n, 2);
+        assert_memory_equal(bytes, "fo", 2);
+        assert_int_equal(parse_base64("", &empty, &n), 0);
+        assert_int_equal(n, 0);
+        for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+                assert_int_equal(parse_base64(bad[i], &bytes, &n), -EINVAL);
+        assert_int_equal(parse_base64(NULL, &bytes, &n), -EINVAL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_unsigned),
@@ -168,6 +184,7 @@ int main(void) {
                 cmocka_unit_test(test_bool),
                 cmocka_unit_test(test_duration_and_size),
                 cmocka_unit_test(test_hex),
+                cmocka_unit_test(test_base64),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "codec/base64.h"
 #include "lwm2m/account/account.h"
 #include "lwm2m/account/cipher_suite.h"
+#include "util/base64.h"
 #include "util/parse.h"
 
 static const struct {
@@ -65,7 +65,7 @@ bool credentials_is_reference(const Value *v) {
                memcmp(v->data, CREDENTIALS_REFERENCE, n) == 0;
 }
 
-static int parse_base64(const char *text, size_t n, GBytes **ret) {
+static int decode_base64(const char *text, size_t n, GBytes **ret) {
         size_t room = n / 4 * 3 + 3, got = 0;
         g_autofree uint8_t *out = g_malloc(room);
         int r;
@@ -84,7 +84,7 @@ int credentials_parse(const char *text, size_t n, GBytes **ret) {
         int r;
 
         if (n >= 7 && memcmp(text, "base64:", 7) == 0)
-                return parse_base64(text + 7, n - 7, ret);
+                return decode_base64(text + 7, n - 7, ret);
         if (n < 4 || memcmp(text, "hex:", 4) != 0) {
                 *ret = credentials_bytes(text, n);
                 return 0;
