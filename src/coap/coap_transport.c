@@ -41,7 +41,7 @@ int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret
         t->config = with_defaults(config);
         t->spool_directory = g_strdup(config->spool_directory);
         t->ports = local_ports_new();
-        t->hosts = hosts_new();
+        t->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         r = resolver_new(loop, NULL, &t->resolver);
         if (r < 0) {
                 coap_transport_free(t);
@@ -56,7 +56,7 @@ CoapTransport *coap_transport_free(CoapTransport *t) {
         if (!t)
                 return NULL;
         resolver_free(t->resolver);
-        hosts_free(t->hosts);
+        g_hash_table_unref(t->silent);
         local_ports_free(t->ports);
         g_free(t->spool_directory);
         g_free((char *) t->config.secrets_directory);
@@ -84,6 +84,10 @@ int coap_transport_try(const CoapConfig *config, const char *uri,
                 return -EPROTONOSUPPORT;
         }
         return security_new(&sc, &s, ret_error);
+}
+
+const char *coap_transport_tls_library(void) {
+        return security_library();
 }
 
 bool coap_transport_has_dtls(void) {

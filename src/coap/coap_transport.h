@@ -44,6 +44,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CoapTransport, coap_transport_free)
 int coap_transport_try(const CoapConfig *config, const char *uri,
                        const struct Credentials *credentials, char **ret_error);
 /* What this build can, for people and programs. */
+const char *coap_transport_tls_library(void); /* as security_library() */
 bool coap_transport_has_dtls(void);
 bool coap_transport_has_x509(void);
 bool coap_transport_has_rpk(void);

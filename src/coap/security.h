@@ -79,7 +79,8 @@ void security_tls_end(Security *s); /* says so to the server (close_notify) */
 /* Appends what the stream is to be given, handshake and alerts included. */
 void security_tls_output(Security *s, GByteArray *out);
 
-bool security_has_dtls(void); /* this libcoap has DTLS */
+const char *security_library(void); /* below libcoap: "openssl", "gnutls", "mbedtls" …; "none" */
+bool security_has_dtls(void);       /* this libcoap has DTLS */
 bool security_has_x509(void); /* … on OpenSSL: certificates, resumed sessions, cipher suites */
 bool security_has_rpk(void);  /* raw public keys: OpenSSL 3.2 and later */
 bool security_has_cid(void);  /* Connection IDs */

@@ -44,7 +44,7 @@ struct Security {
         void *userdata;
 
         bool heard, finished; /* of the handshake: an answer came; our last flight is out */
-        bool resumed;
+        bool resumed, cid;
         const char *cipher;
         GBytes *session;
         int alert_in, alert_out; /* the last ones; -1 */
@@ -567,9 +567,7 @@ int security_new(const SecurityConfig *config, Security **ret, char **ret_error)
         s->alert_in = s->alert_out = -1;
         s->cipher = "";
         s->plain = !security_has_x509();
-        if (s->plain)
-                s->cipher = security_plain_library(); /* libcoap does not tell which */
-        else
+        if (!s->plain)
                 r = read_all(s, config, ret_error);
         if (r >= 0)
                 *ret = g_steal_pointer(&s);
@@ -626,12 +624,22 @@ void security_cut_flights(Security *s) {
                 SSL_set_mtu(s->ssl, HANDSHAKE_MTU);
 }
 
+static void note_plain(Security *s, const coap_session_t *session) {
+        LinkSecurity agreed;
+
+        security_plain_agreed(session, &agreed);
+        s->state = SECURITY_ESTABLISHED;
+        s->cipher = agreed.cipher;
+        s->cid = agreed.cid;
+}
+
 void security_look_at(Security *s, const coap_session_t *session) {
         if (!s->plain || !session || s->state == SECURITY_FAILED)
                 return; /* OpenSSL has told more */
         switch ((int) coap_session_get_state(session)) {
         case COAP_SESSION_STATE_ESTABLISHED:
-                s->state = SECURITY_ESTABLISHED;
+                if (s->state != SECURITY_ESTABLISHED)
+                        note_plain(s, session);
                 break;
         case COAP_SESSION_STATE_NONE:
                 s->state = SECURITY_FAILED;
@@ -650,7 +658,9 @@ SecurityState security_state(const Security *s) {
 }
 
 void security_agreed(const Security *s, LinkSecurity *ret) {
-        *ret = (LinkSecurity){ .cipher = s->cipher, .resumed = s->resumed, .session = s->session };
+        *ret = (LinkSecurity){
+                .cipher = s->cipher, .resumed = s->resumed, .cid = s->cid, .session = s->session
+        };
 }
 
 int security_alert(const Security *s) {
@@ -823,25 +833,4 @@ int security_failure(const Security *s, bool silent, char **ret_text) {
                                                 .finished = s->finished,
                                                 .psk = !s->key },
                                ret_text);
-}
-
-/* --- what there is --- */
-
-bool security_has_dtls(void) {
-        return coap_dtls_is_supported();
-}
-
-bool security_has_x509(void) {
-        const coap_tls_version_t *version = coap_get_tls_library_version();
-
-        return coap_dtls_is_supported() && version && version->type == COAP_TLS_LIBRARY_OPENSSL;
-}
-
-bool security_has_rpk(void) {
-        return HAVE_RPK && security_has_x509();
-}
-
-/* OpenSSL has none, up to 3.5. */
-bool security_has_cid(void) {
-        return !security_has_x509() && security_plain_has_cid();
 }

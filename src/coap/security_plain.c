@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coap/security_plain.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <string.h>
 
-const char *security_plain_library(void) {
+#define CID_MAX 255u      /* RFC 9146, section 3 */
+#define LIBRARY_WOLFSSL 5 /* COAP_TLS_LIBRARY_WOLFSSL, since libcoap 4.3.5 */
+
+const char *security_plain_name(bool for_people) {
+        static const struct {
+                int type;
+                const char *name, *full_name;
+        } libraries[] = {
+                { COAP_TLS_LIBRARY_NOTLS, "none", "no TLS library" },
+                { COAP_TLS_LIBRARY_TINYDTLS, "tinydtls", "TinyDTLS" },
+                { COAP_TLS_LIBRARY_OPENSSL, "openssl", "OpenSSL" },
+                { COAP_TLS_LIBRARY_GNUTLS, "gnutls", "GnuTLS" },
+                { COAP_TLS_LIBRARY_MBEDTLS, "mbedtls", "Mbed TLS" },
+                { LIBRARY_WOLFSSL, "wolfssl", "wolfSSL" },
+        };
         const coap_tls_version_t *version = coap_get_tls_library_version();
+        int type = version ? (int) version->type : COAP_TLS_LIBRARY_NOTLS;
 
-        switch (version ? (int) version->type : COAP_TLS_LIBRARY_NOTLS) {
-        case COAP_TLS_LIBRARY_TINYDTLS:
-                return "TinyDTLS";
-        case COAP_TLS_LIBRARY_OPENSSL:
-                return "OpenSSL";
-        case COAP_TLS_LIBRARY_GNUTLS:
-                return "GnuTLS";
-        case COAP_TLS_LIBRARY_MBEDTLS:
-                return "Mbed TLS";
-        case COAP_TLS_LIBRARY_NOTLS:
-                return "no TLS library";
-        default:
-                return "another TLS library";
-        }
+        for (size_t i = 0; i < G_N_ELEMENTS(libraries); i++)
+                if (libraries[i].type == type)
+                        return for_people ? libraries[i].full_name : libraries[i].name;
+        return for_people ? "another TLS library" : "other";
 }
 
 bool security_plain_has_cid(void) {
@@ -36,11 +43,11 @@ int security_plain_check(const Credentials *c, char **ret_error) {
         else if (c->mode != SECURITY_MODE_PSK)
                 *ret_error = g_strdup_printf("certificates and raw public keys need a libcoap with "
                                              "OpenSSL, this one has %s",
-                                             security_plain_library());
+                                             security_plain_name(true));
         else if (c->n_suites > 0)
                 *ret_error = g_strdup_printf("cipher suites can be chosen with OpenSSL only, this "
                                              "libcoap has %s",
-                                             security_plain_library());
+                                             security_plain_name(true));
         else
                 return 0;
         return -EPROTONOSUPPORT;
@@ -57,4 +64,49 @@ coap_session_t *security_plain_connect(const Credentials *c, coap_context_t *con
         setup.use_cid = 1;
 #endif
         return coap_new_client_session_psk2(context, local, remote, proto, &setup);
+}
+
+/* --- what was agreed on --- */
+
+/* libcoap has brought its TLS library into the process, and hands out that one's session; we are
+ * not linked with any of them. */
+static bool find_function(const char *name, void *ret) {
+        void *function = dlsym(RTLD_DEFAULT, name);
+
+        memcpy(ret, &function, sizeof(function));
+        return function;
+}
+
+static void ask_mbedtls(void *tls, LinkSecurity *ret) {
+        int (*get_cid)(void *, int *enabled, unsigned char *cid, size_t *n);
+        const char *(*get_suite)(const void *);
+        unsigned char cid[CID_MAX];
+        g_autofree char *name = NULL;
+        int enabled = 0;
+        size_t n = 0;
+
+        if (find_function("mbedtls_ssl_get_peer_cid", &get_cid))
+                ret->cid = get_cid(tls, &enabled, cid, &n) == 0 && enabled && n > 0;
+        if (!find_function("mbedtls_ssl_get_ciphersuite", &get_suite) || !get_suite(tls))
+                return;
+        name = g_strdelimit(g_strdup(get_suite(tls)), "-", '_'); /* TLS-PSK-WITH-AES-128-CCM-8 */
+        ret->cipher = g_intern_string(name);
+}
+
+static void ask_gnutls(void *tls, LinkSecurity *ret) {
+        const char *(*get_suite)(const void *); /* GnuTLS 3.7.4 */
+
+        if (find_function("gnutls_ciphersuite_get", &get_suite) && get_suite(tls))
+                ret->cipher = g_intern_string(get_suite(tls));
+}
+
+void security_plain_agreed(const coap_session_t *session, LinkSecurity *ret) {
+        coap_tls_library_t library = COAP_TLS_LIBRARY_NOTLS;
+        void *tls = coap_session_get_tls(session, &library);
+
+        *ret = (LinkSecurity){ .cipher = security_plain_name(true) };
+        if (tls && library == COAP_TLS_LIBRARY_MBEDTLS)
+                ask_mbedtls(tls, ret);
+        else if (tls && library == COAP_TLS_LIBRARY_GNUTLS)
+                ask_gnutls(tls, ret);
 }

@@ -2,13 +2,15 @@
 #pragma once
 /* Sessions with a libcoap on another TLS library than OpenSSL, where the hook has nothing to hold
  * on to: what libcoap itself can be told, which is enough for pre-shared keys. No session is
- * resumed; with Mbed TLS or wolfSSL and libcoap 4.3.5 a Connection ID is offered (RFC 9146), and
- * libcoap does not tell whether the server has agreed. */
+ * resumed; with a libcoap 4.3.5 on Mbed TLS a Connection ID is offered (RFC 9146). What was agreed
+ * on is asked of the TLS library itself, for libcoap does not tell. */
 #include <coap3/coap.h>
 
 #include "lwm2m/account/credentials.h"
+#include "lwm2m/transport.h"
 
-const char *security_plain_library(void); /* "GnuTLS" … */
+/* Of libcoap's TLS library: "GnuTLS", or "gnutls" for programs. */
+const char *security_plain_name(bool for_people);
 bool security_plain_has_cid(void);
 /* -EPROTONOSUPPORT for modes that need OpenSSL; *ret_error (g_free()). */
 int security_plain_check(const Credentials *c, char **ret_error);
@@ -16,3 +18,5 @@ int security_plain_check(const Credentials *c, char **ret_error);
 coap_session_t *security_plain_connect(const Credentials *c, coap_context_t *context,
                                        const coap_address_t *local, const coap_address_t *remote,
                                        coap_proto_t proto);
+/* Of an established session; the cipher suite has the library's name when it does not tell. */
+void security_plain_agreed(const coap_session_t *session, LinkSecurity *ret);

@@ -37,7 +37,33 @@ static void print_queue_mode(const char *mode) {
                 print_field("queue mode", mode);
 }
 
-static void print_security(const cJSON *server) {
+/* Of what begins with prefix, the rest; NULL. */
+static const char *find_feature(const cJSON *manager, const char *prefix) {
+        const cJSON *item;
+
+        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(manager, "Features")) {
+                const char *name = cJSON_GetStringValue(item);
+
+                if (name && g_str_has_prefix(name, prefix))
+                        return name + strlen(prefix);
+        }
+        return NULL;
+}
+
+static void print_connection_id(const cJSON *manager, const cJSON *server) {
+        const char *library = find_feature(manager, "tls-");
+        g_autofree char *cannot = g_strdup_printf(
+                "this build cannot: %s has none",
+                g_strcmp0(library, "openssl") == 0 ? "OpenSSL"
+                : g_strcmp0(library, "gnutls") == 0 ? "GnuTLS" : library ?: "its TLS library");
+
+        print_field("connection id", json_bool(server, "ConnectionId")        ? "agreed"
+                                     : find_feature(manager, "connection-id") ? "not agreed by the "
+                                                                                "server"
+                                                                              : cannot);
+}
+
+static void print_security(const cJSON *manager, const cJSON *server) {
         const char *mode = json_string(server, "Security", ""),
                    *cipher = json_string(server, "Cipher", "");
 
@@ -46,12 +72,11 @@ static void print_security(const cJSON *server) {
                 return;
         print_field("cipher", cipher);
         print_field("session", json_bool(server, "Resumed") ? "resumed" : "new");
-        print_field("connection id", json_bool(server, "ConnectionId")
-                                             ? "yes"
-                                             : "none: a change of our address ends the session");
+        if (g_ascii_strncasecmp(json_string(server, "Uri", ""), "coaps:", 6) == 0)
+                print_connection_id(manager, server);
 }
 
-static void print_server(const Ctl *c, const cJSON *server) {
+static void print_server(const Ctl *c, const cJSON *manager, const cJSON *server) {
         const cJSON *error = cJSON_GetObjectItemCaseSensitive(server, "LastError");
         const char *name = json_string(server, "Name", "?"),
                    *state = json_string(server, "State", "?");
@@ -60,7 +85,7 @@ static void print_server(const Ctl *c, const cJSON *server) {
         printf("\nserver %s  %s%s%s\n", name, colour_of(c, state), state,
                c->colour ? "\033[0m" : "");
         print_field("uri", json_string(server, "Uri", ""));
-        print_security(server);
+        print_security(manager, server);
         print_field("binding", json_string(server, "Binding", ""));
         print_field("LwM2M version", json_string(server, "LwM2MVersion", ""));
         print_field("location", json_string(server, "Location", ""));
@@ -109,7 +134,7 @@ int verb_status(Ctl *c, const Args *a) {
         print_field("endpoint", json_string(manager, "Endpoint", ""));
         if (cJSON_GetArraySize(servers) == 0)
                 print_field("servers", "none; add one with `lwm2mctl server add URI`");
-        cJSON_ArrayForEach(server, servers) print_server(c, server);
+        cJSON_ArrayForEach(server, servers) print_server(c, manager, server);
         return CTL_OK;
 }
 

@@ -17,6 +17,7 @@
 #include "util/log.h"
 
 #define ATTRIBUTES_BLOB "attributes"
+#define FEATURES_MAX 6 /* of the transport */
 
 struct Daemon {
         const Arguments *arguments;
@@ -270,11 +271,14 @@ static int make_transport(Daemon *d, const Config *config) {
         return r < 0 ? log_error_errno(r, "Cannot set up CoAP: %m") : 0;
 }
 
-static void list_features(const char *ret[static 6]) {
+/* Each lives for ever: the TLS library has one of a few names. */
+static void list_features(const char *ret[static FEATURES_MAX + 1]) {
+        g_autofree char *library = g_strconcat("tls-", coap_transport_tls_library(), NULL);
         size_t n = 0;
 
         if (!coap_transport_has_dtls())
                 return;
+        ret[n++] = g_intern_string(library);
         ret[n++] = "coaps";
         ret[n++] = "psk";
         if (coap_transport_has_x509())
@@ -287,7 +291,7 @@ static void list_features(const char *ret[static 6]) {
 
 static int make_bus(Daemon *d, const Config *config) {
         g_autofree char *secrets = secrets_directory(d->arguments);
-        const char *features[6] = { NULL };
+        const char *features[FEATURES_MAX + 1] = { NULL };
         BusConfig bc = {
                 .features = features,
                 .secrets_directory = secrets,

@@ -257,9 +257,10 @@ class LossProxy(LineProcess):
 class DtlsProxy(LineProcess):
     """DTLS in front of a test server."""
     first_command = "stats"
+    program = ("LWM2M_DTLSPROXY", "tools/testserver/lwm2m-dtlsproxy")
 
     def __init__(self, target, **settings):
-        argv = [binary("LWM2M_DTLSPROXY", "tools/testserver/lwm2m-dtlsproxy"), f"--target={target}"]
+        argv = [binary(*self.program), f"--target={target}"]
         argv += [f"--{k.replace('_', '-')}" + ("" if v is True else f"={v}")
                  for k, v in settings.items()]
         self.ids = itertools.count(1)
@@ -278,3 +279,8 @@ class DtlsProxy(LineProcess):
 
     def wait_handshake(self, timeout=10, **fields):
         return self.wait_event("handshake", timeout=timeout, **fields)
+
+
+class CidProxy(DtlsProxy):
+    """The same on Mbed TLS, which has Connection IDs; built where Mbed TLS is."""
+    program = ("LWM2M_CIDPROXY", "tools/testserver/lwm2m-cidproxy")

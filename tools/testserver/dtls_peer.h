@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The server's side of DTLS for tests, on OpenSSL alone: one UDP socket, an association per client
- * address, messages in and out as they are. It owns no loop: the user polls the descriptor. */
+/* The server's side of DTLS for tests, on OpenSSL alone (or on Mbed TLS: cid_peer.c): one UDP
+ * socket, an association per client address, messages in and out as they are. It owns no loop: the
+ * user polls the descriptor. */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ typedef struct DtlsPeerConfig { /* NULL and 0: without */
         const char *client_key;        /* PEM file with the client's public key: raw public keys */
         const char *ciphers;           /* in OpenSSL's names; NULL: what it has */
         bool tickets;                  /* sessions are kept by the clients, not here */
+        bool without_cid;              /* no Connection ID; with OpenSSL there is none anyway */
 } DtlsPeerConfig;
 
 typedef struct DtlsHandshake {
@@ -27,6 +29,7 @@ typedef struct DtlsHandshake {
         const char *cipher;   /* IANA name */
         const char *sni;      /* "" */
         bool resumed;
+        bool cid;            /* a Connection ID was agreed on */
         unsigned n_messages; /* of the handshake, both ways */
 } DtlsHandshake;
 

@@ -94,6 +94,7 @@ static void on_established(void *userdata, DtlsClient *c, const DtlsHandshake *h
         h->resumed ? p->n_resumed++ : p->n_full++;
         p->n_messages += h->n_messages;
         cJSON_AddBoolToObject(o, "resumed", h->resumed);
+        cJSON_AddBoolToObject(o, "cid", h->cid);
         cJSON_AddStringToObject(o, "identity", h->identity);
         cJSON_AddStringToObject(o, "cipher", h->cipher);
         cJSON_AddStringToObject(o, "sni", h->sni);
@@ -225,7 +226,7 @@ static int run(Proxy *p, const DtlsPeerConfig *config) {
 int main(int argc, char **argv) {
         g_autofree char *target = NULL, *psk = NULL, *certificate = NULL, *key = NULL,
                         *authority = NULL, *client_key = NULL, *ciphers = NULL;
-        gboolean tickets = FALSE;
+        gboolean tickets = FALSE, without_cid = FALSE;
         gint port = 0;
         Proxy p = { .family = AF_INET };
         DtlsPeerConfig config = { 0 };
@@ -240,6 +241,7 @@ int main(int argc, char **argv) {
                   "The client's public key: raw public keys", "FILE" },
                 { "ciphers", 0, 0, G_OPTION_ARG_STRING, &ciphers, "OpenSSL's names", "LIST" },
                 { "tickets", 0, 0, G_OPTION_ARG_NONE, &tickets, "Sessions are tickets", NULL },
+                { "without-cid", 0, 0, G_OPTION_ARG_NONE, &without_cid, "No Connection IDs", NULL },
                 { NULL },
         };
         g_autoptr(GOptionContext) context = g_option_context_new("- DTLS for a test server");
@@ -260,6 +262,7 @@ int main(int argc, char **argv) {
         config.client_key = client_key;
         config.ciphers = ciphers;
         config.tickets = tickets;
+        config.without_cid = without_cid;
         r = run(&p, &config);
         g_free((char *) config.identity);
         g_clear_pointer(&config.psk, g_bytes_unref);

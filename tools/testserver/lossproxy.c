@@ -43,6 +43,7 @@ struct Proxy {
         uint64_t random[2]; /* of each direction, so that neither disturbs the other */
         double drop, dup, reorder, corrupt, delay_ms;
         Parcel *held[2];
+        unsigned n_handshake, n_cid; /* datagrams that begin with such a record of DTLS */
         unsigned n_up, n_down, n_dropped, n_doubled, n_reordered, n_corrupted;
         GString *input;
 };
@@ -125,6 +126,15 @@ static GBytes *damage(Proxy *p, double where, const uint8_t *data, size_t length
         return g_bytes_new_take(copy, length);
 }
 
+/* The content type of a record (RFC 6347, section 4.1; RFC 9146, section 4); no message of CoAP
+ * begins like that. */
+static void count_record(Proxy *p, const uint8_t *data, size_t length) {
+        if (length > 2 && data[1] == 0xfe) {
+                p->n_handshake += data[0] == 22;
+                p->n_cid += data[0] == 25;
+        }
+}
+
 /* Five numbers are drawn for each datagram whatever the settings, so that a change of one setting
  * does not change what the others do. */
 static void forward(Proxy *p, const Address *client, bool up, const uint8_t *data, size_t length) {
@@ -136,6 +146,7 @@ static void forward(Proxy *p, const Address *client, bool up, const uint8_t *dat
         Parcel *released = g_steal_pointer(&p->held[up]);
 
         *(up ? &p->n_up : &p->n_down) += 1;
+        count_record(p, data, length);
         bytes = corrupt && length > 0 ? damage(p, where, data, length) : g_bytes_new(data, length);
         if (drop)
                 p->n_dropped++;
@@ -223,8 +234,9 @@ static gboolean on_client(int fd, GIOCondition condition, void *userdata) {
 
 static void print_stats(const Proxy *p) {
         printf("{\"event\":\"stats\",\"up\":%u,\"down\":%u,\"dropped\":%u,\"doubled\":%u,"
-               "\"reordered\":%u,\"corrupted\":%u}\n",
-               p->n_up, p->n_down, p->n_dropped, p->n_doubled, p->n_reordered, p->n_corrupted);
+               "\"reordered\":%u,\"corrupted\":%u,\"handshake\":%u,\"cid\":%u}\n",
+               p->n_up, p->n_down, p->n_dropped, p->n_doubled, p->n_reordered, p->n_corrupted,
+               p->n_handshake, p->n_cid);
         fflush(stdout);
 }
 
