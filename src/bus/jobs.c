@@ -184,7 +184,8 @@ void jobs_event(Jobs *jobs, const ClientEvent *event) {
 
                 for (size_t k = 0; k < G_N_ELEMENTS(endings); k++)
                         if (j->ssid == event->ssid && strcmp(endings[k].kind, j->kind) == 0 &&
-                            strcmp(endings[k].event, event->name) == 0) {
+                            strcmp(endings[k].event, event->name) == 0 &&
+                            !detail(event, "session")) { /* that goes on */
                                 end_by_event(j, endings[k].result, event);
                                 break;
                         }

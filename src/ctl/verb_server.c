@@ -279,6 +279,16 @@ int verb_server_remove(Ctl *c, const Args *a) {
         return ctl_call(c, NULL, "Manager", "RemoveServer", NULL, NULL, "oa{sv}", path, 0);
 }
 
+/* What was agreed with the server; nothing without security, or while there is no session. */
+static void print_session(const cJSON *server) {
+        const char *cipher = json_string(server, "Cipher", "");
+
+        if (*cipher)
+                printf("  %s %s%s%s", json_string(server, "Security", "?"), cipher,
+                       json_bool(server, "Resumed") ? " resumed" : "",
+                       json_bool(server, "ConnectionId") ? " cid" : "");
+}
+
 int verb_server_list(Ctl *c, const Args *a) {
         g_autoptr(cJSON) servers = NULL;
         const cJSON *server;
@@ -291,9 +301,12 @@ int verb_server_list(Ctl *c, const Args *a) {
                 json_print_line(servers);
                 return CTL_OK;
         }
-        cJSON_ArrayForEach(server, servers)
-                printf("%-10s %-12s %s\n", json_string(server, "Name", "?"),
+        cJSON_ArrayForEach(server, servers) {
+                printf("%-10s %-12s %s", json_string(server, "Name", "?"),
                        json_string(server, "State", "?"), json_string(server, "Uri", "?"));
+                print_session(server);
+                putchar('\n');
+        }
         return CTL_OK;
 }
 

@@ -48,10 +48,12 @@ static void follow_account(BsControl *b, bool even_lingering, uint64_t now_usec)
                 bs_server_set_account(b->server, g_steal_pointer(&account));
                 return;
         }
-        if (b->server && bs_server_is_lingering(b->server) && !even_lingering) {
+        if (b->server && account && bs_server_is_lingering(b->server) && !even_lingering) {
                 b->stale = true;
                 return;
         }
+        if (b->server && !account)
+                bs_server_forget(b->server);
         remove_server(b);
         if (account)
                 add_server(b, g_steal_pointer(&account), now_usec);

@@ -23,8 +23,10 @@ struct BsServer {
         Bootstrap *machine;
         BsDm *dm;
         Link *link;
+        Session *session;
         Call *call;
         Timer *purge_timer;
+        int alert; /* of TLS or DTLS, from the server over this link; -1: none */
         bool running;
         bool explicit; /* asked for by a user or a server: not dropped when a server registers */
         bool failed;   /* the last attempt */
@@ -65,9 +67,25 @@ static void drop_link(void *userdata) {
         bs_dm_close(s->dm);
         if (s->call)
                 transport(s)->cancel(g_steal_pointer(&s->call));
-        if (s->link)
+        if (s->link) {
                 transport(s)->close(g_steal_pointer(&s->link));
+                session_link_closed(s->session, 0);
+        }
         set_text(&s->address, "");
+}
+
+static void on_secured(void *owner, const LinkSecurity *security, uint64_t now_usec) {
+        BsServer *s = owner;
+
+        session_agreed(s->session, security, wall_ns(s));
+        events_changed(s->env->server->events, BS_SSID);
+}
+
+/* What 1/x/11 is for the others: this account has no instance of object 1. */
+static void on_alert(void *owner, uint8_t description, uint64_t now_usec) {
+        BsServer *s = owner;
+
+        s->alert = description;
 }
 
 static void on_up(void *owner, uint64_t now_usec) {
@@ -79,9 +97,13 @@ static void on_up(void *owner, uint64_t now_usec) {
 
 static void on_down(void *owner, int error, const char *reason, uint64_t now_usec) {
         BsServer *s = owner;
-        g_autofree char *why = g_strdup(reason);
+        g_autofree char *why = s->alert > 0 ? g_strdup_printf("%s (alert %d)", reason, s->alert)
+                                            : g_strdup(reason);
+        bool handshake = !*session_cipher(s->session);
 
         drop_link(s);
+        if (handshake)
+                session_link_closed(s->session, error);
         bootstrap_down(s->machine, error, why, now_usec);
 }
 
@@ -89,19 +111,23 @@ static void on_request(void *owner, Exchange *x, const Message *request, uint64_
         bs_dm_request(((BsServer *) owner)->dm, x, request, now_usec);
 }
 
-static const LinkEvents link_events = { .up = on_up, .down = on_down, .request = on_request };
+static const LinkEvents link_events = {
+        .secured = on_secured,
+        .up = on_up,
+        .down = on_down,
+        .alert = on_alert,
+        .request = on_request,
+};
 
 static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec) {
         BsServer *s = userdata;
-        LinkConfig lc = { .uri = s->account->uri,
-                          .ssid = BS_SSID,
-                          .ignore_dates =
-                                  session_ignores_dates(wall_ns(s), config(s)->dates_need_clock),
-                          .socket = client_config_socket(config(s), BS_SSID),
-                          .credentials = s->account->credentials };
+        LinkConfig lc = session_link_config(s->session, s->account, wall_ns(s),
+                                            config(s)->dates_need_clock);
         g_autofree char *why = NULL;
         int r;
 
+        lc.socket = client_config_socket(config(s), BS_SSID);
+        s->alert = -1;
         r = account_check_security(s->account->uri, s->account->credentials, &why);
         if (r < 0) {
                 g_free(s->reason);
@@ -279,7 +305,7 @@ static void log_event(const BsServer *s, const BootstrapEvent *event, uint64_t n
 static void on_event(void *userdata, const BootstrapEvent *event, uint64_t now_usec) {
         BsServer *s = userdata;
         g_autofree char *at = NULL;
-        const char *details[9] = { "uri", s->account->uri };
+        const char *details[11] = { "uri", s->account->uri };
         size_t n = 2;
 
         s->failed = event->failure;
@@ -298,6 +324,11 @@ static void on_event(void *userdata, const BootstrapEvent *event, uint64_t now_u
                                      wall_ns(s) + (int64_t) (event->next_usec - now_usec) * 1000);
                 details[n++] = "retry-at";
                 details[n++] = at;
+        }
+        /* The server may still put right what it has asked for. */
+        if (event->failure && bootstrap_state(s->machine) == BOOTSTRAP_SESSION) {
+                details[n++] = "session";
+                details[n++] = "open";
         }
         log_event(s, event, now_usec);
         events_emit(s->env->server->events, wall_ns(s), event->name, BS_SSID, details);
@@ -356,6 +387,8 @@ BsServer *bs_server_new(const BsServerEnv *env, Account *account) {
 
         s->env = env;
         s->account = account;
+        s->alert = -1;
+        s->session = session_new(parts(s)->store, account);
         s->dm = bs_dm_new(&dc);
         mc = machine_config(s);
         s->machine = bootstrap_new(&mc, &machine_ops, s, parts(s)->timers, env->server->rnd);
@@ -373,6 +406,7 @@ BsServer *bs_server_free(BsServer *s) {
         bootstrap_free(s->machine);
         bs_dm_free(s->dm);
         timer_free(s->purge_timer);
+        session_free(s->session);
         account_free(s->account);
         g_free(s->address);
         g_free(s->reason);
@@ -380,6 +414,10 @@ BsServer *bs_server_free(BsServer *s) {
         g_free(s->error_text);
         g_free(s);
         return NULL;
+}
+
+void bs_server_forget(BsServer *s) {
+        session_forget(s->session);
 }
 
 const Account *bs_server_account(const BsServer *s) {
@@ -481,7 +519,9 @@ void bs_server_info(const BsServer *s, ServerInfo *ret) {
                 .ssid = BS_SSID,
                 .uri = s->account->uri,
                 .security = credentials_mode_name(s->account->credentials->mode),
-                .cipher = "",
+                .cipher = session_cipher(s->session),
+                .resumed = session_is_resumed(s->session),
+                .cid = session_has_cid(s->session),
                 .binding = "",
                 .state = state_text(s),
                 .location = "",

@@ -22,6 +22,9 @@ BsServer *bs_server_new(const BsServerEnv *env, Account *account /* taken over *
 BsServer *bs_server_free(BsServer *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BsServer, bs_server_free)
 
+/* The account is gone: what was kept for the next link, too. */
+void bs_server_forget(BsServer *s);
+
 const Account *bs_server_account(const BsServer *s);
 /* As it stands now, with the same address. */
 void bs_server_set_account(BsServer *s, Account *account /* taken over */);
