@@ -254,6 +254,30 @@ def test_reload(box, server):
     assert not server.take_events("deregistered")
 
 
+def test_reload_is_notified(box, container):
+    """The manager sends the signal itself, and systemctl returns when the daemon is done."""
+    version = int(box("systemctl", "--version").split()[1])
+    if version < 253:
+        pytest.skip(f"systemd {version} has no Type=notify-reload")
+    config = box.path("/etc/lwm2md/lwm2md.conf")
+    good = config.read_text()
+    container.drop_in("[Service]\nType=notify-reload\nExecReload=\n")
+    try:
+        box("systemctl", "restart", "lwm2md.service")
+        pid = box.pid
+        config.write_text(good + "/3303/1/5700=5\n")
+        box("systemctl", "reload", "lwm2md.service")
+        assert box("lwm2mctl", "read", "/3303/1/5700") == "5"
+        config.write_text(good + "nonsense\n")
+        box("systemctl", "reload", "lwm2md.service")
+        assert box.show("StatusText") == "Running; not reloaded, see the log"
+        assert box.show("ActiveState") == "active" and box.pid == pid
+    finally:
+        config.write_text(good)
+        container.drop_in("")
+        box("systemctl", "restart", "lwm2md.service")
+
+
 def test_log_level(box):
     assert box("systemctl", "service-log-level", "lwm2md.service") == "info"
     box("systemctl", "service-log-level", "lwm2md.service", "debug")
