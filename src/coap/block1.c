@@ -98,9 +98,8 @@ static void refuse(Block1 *b, Transfer *t, uint8_t code, Block1Result *ret) {
 static Transfer *match(Block1 *b, const Block1Request *request, uint64_t now_usec,
                        Block1Result *ret) {
         Transfer *t = find(b, request);
-        size_t size = block_size(request->block.szx);
 
-        if (request->block.more ? request->n_payload != size : request->n_payload > size) {
+        if (!block_holds(&request->block, request->n_payload)) {
                 refuse(b, t, CODE(4, 0), ret);
                 return NULL;
         }

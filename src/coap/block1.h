@@ -17,7 +17,7 @@ typedef struct Block1Config {
         size_t body_max;
         unsigned transfers_max;
         uint64_t lifetime_usec; /* a transfer without a block for so long is forgotten */
-        uint8_t szx;            /* the largest blocks asked for */
+        uint8_t szx;            /* the largest blocks asked for; 7: BERT is fine */
 } Block1Config;
 
 typedef struct Block1Request {

@@ -179,16 +179,18 @@ bool block2_unpack_key(GBytes *packed, Block2Key *ret) {
         return true;
 }
 
-int block2_slice(size_t size, const Block *asked, uint8_t szx, Block *ret, size_t *ret_offset,
-                 size_t *ret_n) {
+int block2_slice(size_t size, const Block *asked, uint8_t szx, size_t n_bert, Block *ret,
+                 size_t *ret_offset, size_t *ret_n) {
         /* The first block may be made smaller; a later one names its place in the size it was asked
          * in. */
         Block b = { .num = asked->num, .szx = asked->num == 0 ? MIN(asked->szx, szx) : asked->szx };
         size_t offset = block_offset(&b), n;
 
+        if (b.szx == BLOCK_SZX_BERT && n_bert == 0)
+                b.szx = BLOCK_SZX_MAX; /* counts the same */
         if (offset > size || (offset == size && size > 0))
                 return -ERANGE;
-        n = MIN(size - offset, block_size(b.szx));
+        n = MIN(size - offset, b.szx == BLOCK_SZX_BERT ? n_bert : block_size(b.szx));
         b.more = offset + n < size;
         *ret = b;
         *ret_offset = offset;

@@ -61,7 +61,7 @@ size_t block2_bytes(const Block2 *b);
 GBytes *block2_pack_key(const Block2Key *key);
 bool block2_unpack_key(GBytes *packed, Block2Key *ret);
 
-/* The part of a body of size bytes that block asked asks for, in blocks not above szx.
- * -ERANGE: behind the end. */
-int block2_slice(size_t size, const Block *asked, uint8_t szx, Block *ret, size_t *ret_offset,
-                 size_t *ret_n);
+/* The part of a body of size bytes that block asked asks for, in blocks not above szx; of BERT,
+ * n_bert bytes at most, a multiple of 1024, or 0 without it. -ERANGE: behind the end. */
+int block2_slice(size_t size, const Block *asked, uint8_t szx, size_t n_bert, Block *ret,
+                 size_t *ret_offset, size_t *ret_n);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coap/call_internal.h"
+#include "coap/fit.h"
 #include "coap/link_io.h"
 #include "coap/link_tcp.h"
 #include "util/log.h"
@@ -84,17 +85,17 @@ static int queue(Call *c) {
 }
 
 static int transmit_current(Link *l, Call *c) {
-        uint8_t buffer[PACKET_OUT_MAX];
+        g_autofree uint8_t *buffer = NULL;
         int n, r;
 
-        if (c->kind == CALL_REQUEST)
-                n = request_write(c, buffer, sizeof(buffer));
-        else {
+        if (c->kind == CALL_REQUEST) {
+                n = request_write(c, &buffer);
+                if (n < 0)
+                        return n;
+        } else {
                 n = (int) g_bytes_get_size(c->bytes);
-                memcpy(buffer, g_bytes_get_data(c->bytes, NULL), (size_t) n);
+                buffer = g_memdup2(g_bytes_get_data(c->bytes, NULL), (gsize) n);
         }
-        if (n < 0)
-                return n;
         l->current_mid = link_next_mid(l);
         packet_set_mid(buffer, l->current_mid);
         r = link_transmit(l, buffer, (size_t) n);
@@ -205,19 +206,33 @@ static void keep_body(Link *l, const Message *m, const uint8_t *etag) {
         link_keep_house(l, link_now(l));
 }
 
-static int write_notification(Link *l, const Message *m, const Token *token, uint8_t *buffer,
-                              size_t n_buffer) {
+/* Its first message, for g_free(); the server asks for the rest. */
+static int write_notification(Link *l, const Message *m, const Token *token, uint8_t **ret) {
         PacketOut o = PACKET_OUT_INIT;
-        Block first = { .szx = l->szx }, block;
-        uint8_t etag[PACKET_ETAG_MAX];
+        Block block = { .num = 0 };
+        uint8_t etag[PACKET_ETAG_MAX] = { 0 };
         size_t n_body = 0, offset;
         const uint8_t *body = m->payload ? g_bytes_get_data(m->payload, &n_body) : NULL;
+        Fit fit;
+        int n;
 
-        (void) block2_slice(n_body, &first, l->szx, &block, &offset, &o.n_payload);
         o.type = m->confirmable ? PACKET_CON : PACKET_NON;
         o.token = *token;
         o.message = m;
+        o.etag = etag;
+        n = l->tcp ? fit_head(&o) : 0;
+        if (n >= 0)
+                n = fit_body(l, (size_t) n, n_body, &fit);
+        if (n == -EMSGSIZE)
+                fit_complain(l, "A notification", n_body);
+        if (n < 0)
+                return n;
+        o.etag = NULL;
         o.payload = body;
+        o.n_payload = n_body;
+        if (fit.in_blocks)
+                (void) block2_slice(n_body, &(Block){ .szx = fit.szx }, fit.szx, fit.n_bert, &block,
+                                    &offset, &o.n_payload);
         if (block.more) {
                 block2_etag(body, n_body, etag);
                 o.etag = etag;
@@ -225,7 +240,8 @@ static int write_notification(Link *l, const Message *m, const Token *token, uin
                 o.size2 = (int64_t) n_body;
                 keep_body(l, m, etag);
         }
-        return packet_write(&o, buffer, n_buffer);
+        *ret = g_malloc(fit.n_message);
+        return packet_write(&o, *ret, fit.n_message);
 }
 
 static int send_non(Link *l, const Token *token, uint8_t *bytes, size_t n) {
@@ -241,7 +257,7 @@ static int send_non(Link *l, const Token *token, uint8_t *bytes, size_t n) {
 }
 
 int call_notify(Link *l, const Message *m, NotifyFunc done, void *userdata, Call **ret) {
-        uint8_t buffer[PACKET_OUT_MAX];
+        g_autofree uint8_t *buffer = NULL;
         Token token = { .n = 0 };
         size_t n_token = 0;
         const void *v = m->token ? g_bytes_get_data(m->token, &n_token) : NULL;
@@ -255,7 +271,7 @@ int call_notify(Link *l, const Message *m, NotifyFunc done, void *userdata, Call
         token.n = (uint8_t) n_token;
         if (n_token > 0)
                 memcpy(token.v, v, n_token);
-        n = write_notification(l, m, &token, buffer, sizeof(buffer));
+        n = write_notification(l, m, &token, &buffer);
         if (n < 0)
                 return n;
 

@@ -17,6 +17,7 @@ typedef struct Request {
         bool reading;   /* follows the blocks of the answer */
         bool restarted; /* the body, because the server had lost its beginning */
         uint8_t szx;
+        size_t n_bert;         /* in a message with szx 7 */
         size_t offset, n_sent; /* of payload */
         Block wanted;          /* of the answer, when reading */
         Spool *answer;
@@ -48,8 +49,8 @@ void call_finish(Call *c, int error);
 void request_free(Request *r);
 /* Takes a copy of m; -EMSGSIZE when even the smallest block has no room beside its options. */
 int request_begin(Call *c, const Message *m);
-/* Writes the next message of c; negative errno. */
-int request_write(Call *c, uint8_t *buffer, size_t n_buffer);
+/* Writes the next message of c, for g_free(); its size, or negative errno. */
+int request_write(Call *c, uint8_t **ret);
 /* Sends it, or queues it for call_send_next(). */
 int request_send(Call *c);
 /* The request was acknowledged, the answer comes later. */

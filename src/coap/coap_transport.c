@@ -26,6 +26,7 @@ static CoapConfig with_defaults(const CoapConfig *c) {
         r.response_usec = c->response_usec ?: 93 * USEC_PER_SEC;
         r.ack_timeout_usec = c->ack_timeout_usec ?: 2 * USEC_PER_SEC;
         r.max_retransmit = c->max_retransmit ?: 4;
+        r.message_max = MAX(c->message_max ?: (size_t) 33 << 10, PACKET_MESSAGE_SIZE);
         r.handshake_usec = c->handshake_usec ?: 30 * USEC_PER_SEC;
         r.secrets_directory = g_strdup(c->secrets_directory);
         r.trust_store = g_strdup(c->trust_store);

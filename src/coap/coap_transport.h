@@ -27,7 +27,8 @@ typedef struct CoapConfig {
         uint64_t ack_timeout_usec; /* ACK_TIMEOUT, 1 s or more (2 s) */
         uint32_t max_retransmit;   /* MAX_RETRANSMIT (4) */
         uint64_t handshake_usec;   /* of DTLS and of TCP, until a server counts as silent (30 s) */
-        uint64_t ping_usec;        /* over TCP, after so long without a word (never) */
+        size_t message_max; /* over TCP: the largest message either way, 1152 or more (33 KiB) */
+        uint64_t ping_usec; /* over TCP, after so long without a word (never) */
         const char *secrets_directory; /* where keys named by file:NAME are (nowhere); copied */
         const char *trust_store;       /* authorities for certificate usages 0 and 1 (the system's);
                                           copied */

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "coap/call.h"
+#include "coap/fit.h"
+#include "coap/link_tcp.h"
 #include "util/log.h"
 
 /* What an answer takes from its request. */
@@ -56,7 +58,9 @@ static Block2Key key_of(const Exchange *x) {
 static void send_plain(Link *l, const uint8_t *bytes, size_t n) {
         int r = link_transmit(l, bytes, n);
 
-        if (r < 0)
+        if (r < 0 && l->tcp) /* it will not ask again: what it has asked for must not be missing */
+                link_tcp_overrun(l, r);
+        else if (r < 0)
                 log_full(LOG_LEVEL_DEBUG, r, &(LogFields){ .ssid = l->ssid },
                          "Cannot send to the server, it will ask again: %m");
 }
@@ -106,7 +110,8 @@ static void send_separate(Link *l, const Reply *reply, uint8_t *bytes, size_t n)
 }
 
 static void send_reply(Link *l, Reply *reply, PacketOut *o) {
-        uint8_t buffer[PACKET_OUT_MAX];
+        size_t size = fit_message_max(l);
+        g_autofree uint8_t *buffer = NULL;
         int n;
 
         if (is_unwanted(reply, o->message ? o->message->code : o->code)) {
@@ -116,7 +121,8 @@ static void send_reply(Link *l, Reply *reply, PacketOut *o) {
         o->token = reply->token;
         o->type = reply->type == PACKET_CON && !reply->acked ? PACKET_ACK : reply->type;
         o->mid = reply->mid;
-        n = packet_write(o, buffer, sizeof(buffer));
+        buffer = g_malloc(size);
+        n = packet_write(o, buffer, size);
         if (n < 0) {
                 log_full(LOG_LEVEL_WARNING, n, &(LogFields){ .ssid = l->ssid },
                          "Cannot write an answer, answering 5.00: %m");
@@ -141,17 +147,57 @@ static void send_code(Link *l, Reply *reply, uint8_t code, int64_t size1) {
         send_reply(l, reply, &o);
 }
 
+static void refuse_body(Link *l, Reply *reply, size_t n_body) {
+        static const char text[] = "The answer does not fit into a message";
+        PacketOut o = PACKET_OUT_INIT;
+
+        fit_complain(l, "An answer", n_body);
+        o.code = CODE(5, 0);
+        o.payload = (const uint8_t *) text;
+        o.n_payload = sizeof(text) - 1;
+        send_reply(l, reply, &o);
+}
+
+/* Whether and how the body must go in blocks. */
+static int fit_answer(const Link *l, const Reply *reply, const Message *m, size_t n_body,
+                      Fit *ret) {
+        static const uint8_t etag[PACKET_ETAG_MAX];
+        PacketOut o = PACKET_OUT_INIT;
+        int n;
+
+        /* Over UDP an answer has few options, and room for them beside the largest block. */
+        if (!l->tcp)
+                return fit_body(l, 0, n_body, ret);
+        o.message = m;
+        o.token = reply->token;
+        o.block1 = reply->has_block1 ? &reply->block1 : NULL;
+        o.etag = etag;
+        n = fit_head(&o);
+        return n < 0 ? n : fit_body(l, (size_t) n, n_body, ret);
+}
+
 /* A body, or the part of it that was asked for. etag may be NULL when none was made yet. */
 static void send_body(Link *l, Reply *reply, const Block2Key *key, const Message *m,
                       const uint8_t *etag, uint64_t now_usec) {
         PacketOut o = PACKET_OUT_INIT;
-        Block asked = reply->has_block2 ? reply->block2 : (Block){ .szx = BLOCK_SZX_MAX }, block;
+        Block block;
         uint8_t made[PACKET_ETAG_MAX];
         size_t n_body, offset, n;
         const uint8_t *body =
                 m->payload ? g_bytes_get_data(m->payload, &n_body) : (n_body = 0, NULL);
+        Fit fit;
 
-        if (block2_slice(n_body, &asked, l->szx, &block, &offset, &n) < 0) {
+        if (fit_answer(l, reply, m, n_body, &fit) < 0) {
+                refuse_body(l, reply, n_body);
+                return;
+        }
+        if (!reply->has_block2 && !fit.in_blocks) {
+                block = (Block){ .num = 0 };
+                offset = 0;
+                n = n_body;
+        } else if (block2_slice(n_body,
+                                reply->has_block2 ? &reply->block2 : &(Block){ .szx = fit.szx },
+                                fit.szx, fit.n_bert, &block, &offset, &n) < 0) {
                 send_code(l, reply, CODE(4, 0), -1);
                 return;
         }

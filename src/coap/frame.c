@@ -85,7 +85,7 @@ int frame_parse(const uint8_t *frame, const FrameHead *head, Packet *ret) {
         size_t at = 0, n = (size_t) head->n_body;
         int r;
 
-        packet_begin(ret, PACKET_NON, head->code, 0, token, head->n_token);
+        packet_begin_stream(ret, head->code, token, head->n_token);
         while ((r = frame_next_option(body, n, &at, &o)) > 0)
                 packet_option(ret, (uint16_t) o.number, o.value, o.n);
         if (r < 0)

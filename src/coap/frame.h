@@ -9,7 +9,8 @@
 #include "coap/packet.h"
 
 #define FRAME_HEAD_MAX 6u /* bytes before the token */
-#define FRAME_OUT_MAX (PACKET_OUT_MAX + FRAME_HEAD_MAX)
+/* What is needed beside the bytes of packet_write() to make a frame of them. */
+#define FRAME_EXTRA FRAME_HEAD_MAX
 
 /* Signalling codes (RFC 8323, section 5). */
 enum {

@@ -284,11 +284,12 @@ static void add_parts(Link *l) {
 
         l->dedup = dedup_new(
                 &(DedupLimits){ .entries_max = c->dedup_entries, .bytes_max = c->dedup_bytes });
-        l->block1 = block1_new(&(Block1Config){ .spool_directory = l->transport->spool_directory,
-                                                .body_max = c->body_max,
-                                                .transfers_max = c->transfers_max,
-                                                .lifetime_usec = c->transfer_usec,
-                                                .szx = l->szx });
+        l->block1 = block1_new(&(Block1Config){
+                .spool_directory = l->transport->spool_directory,
+                .body_max = c->body_max,
+                .transfers_max = c->transfers_max,
+                .lifetime_usec = c->transfer_usec,
+                .szx = l->tcp && l->szx == BLOCK_SZX_MAX ? BLOCK_SZX_BERT : l->szx });
         l->block2 = block2_new(&(Block2Config){ .bytes_max = c->block2_bytes,
                                                 .bodies_max = c->block2_bodies,
                                                 .lifetime_usec = c->transfer_usec });
@@ -338,9 +339,9 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         local_set(l, &config->socket);
         l->szx = block_szx(size);
         l->epoll_fd = l->socket_fd = -1;
-        add_parts(l);
         if (target.tcp)
                 l->tcp = link_tcp_new(l);
+        add_parts(l);
         if (target.secure)
                 r = target.tcp ? link_tcp_secure(l, config, host, &l->refusal_text)
                                : link_secure_new(l, config, host, &l->refusal_text);

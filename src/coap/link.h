@@ -55,6 +55,7 @@ struct Link {
         bool aside;                             /* as LinkConfig has it */
         bool inherited;                         /* the port is that of a link before */
         bool heard;                             /* something came from the server */
+        bool complained;                        /* of a body that does not fit */
         int refusal;                            /* why it is of no use; told from the loop */
         int socket_error;                       /* why the socket options could not be had … */
         char *refusal_text, *socket_error_text; /* … and in words */

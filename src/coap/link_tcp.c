@@ -34,7 +34,7 @@ void link_tcp_settle(Link *l, uint64_t now_usec) {
 }
 
 int link_tcp_transmit(Link *l, const uint8_t *message, size_t n) {
-        uint8_t frame[FRAME_OUT_MAX];
+        g_autofree uint8_t *frame = NULL;
         Tcp *t = l->tcp;
         int size;
 
@@ -42,7 +42,8 @@ int link_tcp_transmit(Link *l, const uint8_t *message, size_t n) {
                 return 0; /* an ACK */
         if (t->error < 0 || !t->open)
                 return 0; /* its end is about to be told */
-        size = frame_write(message, n, frame, sizeof(frame));
+        frame = g_malloc(n + FRAME_EXTRA);
+        size = frame_write(message, n, frame, n + FRAME_EXTRA);
         if (size < 0)
                 return size;
         if ((uint32_t) size > t->max_out)
@@ -51,6 +52,23 @@ int link_tcp_transmit(Link *l, const uint8_t *message, size_t n) {
                 return -ENOBUFS;
         tcp_put(l, frame, (size_t) size);
         return 0;
+}
+
+void link_tcp_overrun(Link *l, int error) {
+        tcp_end(l, error, "the server does not read the answers it has asked for");
+}
+
+size_t link_tcp_message_max(const Link *l) {
+        return MIN(l->tcp->max_out, l->transport->config.message_max);
+}
+
+bool link_tcp_has_blocks(const Link *l) {
+        return l->tcp->blocks;
+}
+
+/* The two options together say so (RFC 8323, section 5.3.2). */
+bool link_tcp_has_bert(const Link *l) {
+        return l->tcp->blocks_told && l->tcp->max_out > PACKET_MESSAGE_SIZE;
 }
 
 void link_tcp_confirm(Link *l) {
@@ -167,8 +185,6 @@ static void read_on(Link *l, uint64_t now_usec) {
 
         for (i = 0; i < ROUNDS_MAX && tcp_may_take(l) && tcp_fill(l); i++) {
                 l->heard = true;
-                if (timer_due(t->ping) != USEC_INFINITY)
-                        timer_arm(t->ping, now_usec + l->transport->config.ping_usec);
                 tcp_take_all(l, now_usec);
         }
         t->left = i == ROUNDS_MAX || tcp_n_waiting(t) > TCP_OUT_PAUSE;
@@ -241,6 +257,15 @@ static void on_stall(void *userdata, uint64_t now_usec) {
         link_leave(l);
 }
 
+static void on_rest(void *userdata, uint64_t now_usec) {
+        Link *l = userdata;
+
+        link_enter(l);
+        tcp_end(l, -ETIMEDOUT, "the server began a message and does not go on");
+        link_settle(l, now_usec);
+        link_leave(l);
+}
+
 static void on_ping(void *userdata, uint64_t now_usec) {
         Link *l = userdata;
 
@@ -257,6 +282,7 @@ void link_tcp_rest(Link *l, bool asleep) {
         uint64_t every = l->transport->config.ping_usec;
 
         timer_disarm(t->deadline);
+        timer_disarm(t->rest);
         timer_disarm(t->ping);
         if (!asleep && every > 0)
                 timer_arm(t->ping, link_now(l) + every);
@@ -270,9 +296,12 @@ Tcp *link_tcp_new(Link *l) {
 
         t->deadline = timer_new(timers, on_deadline, l);
         t->stall = timer_new(timers, on_stall, l);
+        t->rest = timer_new(timers, on_rest, l);
         t->ping = timer_new(timers, on_ping, l);
         t->out = g_byte_array_new();
         t->max_out = PACKET_MESSAGE_SIZE;
+        t->in_size = TCP_IN_SIZE;
+        t->in = g_malloc(t->in_size);
         return t;
 }
 
@@ -291,8 +320,10 @@ Tcp *link_tcp_free(Link *l) {
         security_free(t->security);
         timer_free(t->deadline);
         timer_free(t->stall);
+        timer_free(t->rest);
         timer_free(t->ping);
         g_byte_array_unref(t->out);
+        g_free(t->in);
         g_free(t->text);
         g_free(t);
         return NULL;

@@ -31,3 +31,10 @@ void link_tcp_forget(Link *l);             /* nobody waits for the confirmation 
 /* Tells the owner of a connection that has ended; it may close the link. */
 void link_tcp_settle(Link *l, uint64_t now_usec);
 void link_tcp_rest(Link *l, bool asleep); /* its timers, in queue mode */
+
+/* What the server has said it can; of a link that is up. */
+size_t link_tcp_message_max(const Link *l); /* bytes of a message to it */
+bool link_tcp_has_blocks(const Link *l);    /* its CSM says so, or it has used them */
+bool link_tcp_has_bert(const Link *l);
+/* An answer could not be handed over (link_tcp_transmit()'s error): ends the connection. */
+void link_tcp_overrun(Link *l, int error);

@@ -5,9 +5,11 @@
 
 enum {
         OPTION_IF_MATCH = 1,
+        OPTION_URI_HOST = 3,
         OPTION_ETAG = 4,
         OPTION_IF_NONE_MATCH = 5,
         OPTION_OBSERVE = 6,
+        OPTION_URI_PORT = 7,
         OPTION_LOCATION_PATH = 8,
         OPTION_URI_PATH = 11,
         OPTION_FORMAT = 12,
@@ -70,6 +72,11 @@ void packet_begin(Packet *p, uint8_t type, uint8_t code, uint16_t mid, const uin
         p->key[p->n_key++] = code;
 }
 
+void packet_begin_stream(Packet *p, uint8_t code, const uint8_t *token, size_t n_token) {
+        packet_begin(p, PACKET_NON, code, 0, token, n_token);
+        p->stream = true;
+}
+
 /* Options with one small number; a second one is a critical or elective option repeated, which RFC
  * 7252, section 5.4.5, treats like one not understood. */
 static bool take_uint(Packet *p, const uint8_t *value, size_t n, size_t n_max, int64_t *field,
@@ -113,7 +120,7 @@ static void take_text(Packet *p, const uint8_t *value, size_t n, const char **li
 }
 
 static void take_block(Packet *p, const uint8_t *value, size_t n, bool *has, Block *block) {
-        if (*has || block_parse(value, n, block) < 0)
+        if (*has || block_parse(value, n, p->stream, block) < 0)
                 refuse(p, CODE(4, 0));
         else
                 *has = true;
@@ -155,10 +162,14 @@ static void take_etag(Packet *p, const uint8_t *value, size_t n) {
 
 /* Critical options that ask for what is not done here must not be passed over in silence. */
 static void take_other(Packet *p, uint16_t number) {
+        static const uint16_t harmless[] = { OPTION_URI_HOST, OPTION_URI_PORT };
+
         if (number == OPTION_PROXY_URI || number == OPTION_PROXY_SCHEME)
                 refuse(p, CODE(5, 5));
         else if (number == OPTION_IF_MATCH || number == OPTION_IF_NONE_MATCH)
                 refuse(p, CODE(4, 2));
+        else if (p->stream && number % 2 == 1 && number != harmless[0] && number != harmless[1])
+                refuse(p, CODE(4, 2)); /* critical and unknown; of datagrams libcoap looks at it */
 }
 
 void packet_option(Packet *p, uint16_t number, const uint8_t *value, size_t n) {
@@ -231,7 +242,7 @@ void packet_end(Packet *p, const uint8_t *data, size_t n) {
         p->path[p->n_path] = NULL;
         p->query[p->n_query] = NULL;
         /* libcoap reads so much of a datagram and drops the rest without a word. */
-        if (p->size >= PACKET_IN_MAX)
+        if (!p->stream && p->size >= PACKET_IN_MAX)
                 refuse(p, CODE(4, 13));
 }
 

@@ -29,6 +29,7 @@ typedef struct Packet {
         uint8_t type, code;
         uint16_t mid;
         Token token;
+        bool stream;     /* over TCP: set by packet_begin_stream() */
         uint8_t refusal; /* 0, or the code to answer a request with; a response with it is unusable
                           */
         int format, accept, observe;
@@ -56,6 +57,8 @@ typedef struct Packet {
 /* --- in --- */
 void packet_begin(Packet *p, uint8_t type, uint8_t code, uint16_t mid, const uint8_t *token,
                   size_t n_token);
+/* Of a stream: no type and message id, blocks of BERT, and the size is somebody else's business. */
+void packet_begin_stream(Packet *p, uint8_t code, const uint8_t *token, size_t n_token);
 /* In ascending order of number, as they are on the wire. */
 void packet_option(Packet *p, uint16_t number, const uint8_t *value, size_t n);
 /* data is borrowed as long as p is used. */

@@ -5,6 +5,7 @@
 
 #include "coap/call.h"
 #include "coap/call_internal.h"
+#include "coap/fit.h"
 
 void request_free(Request *r) {
         timer_free(r->timer);
@@ -68,23 +69,21 @@ static PacketOut outline(const Request *r) {
 }
 
 /* Blocks are as large as the link likes and the message size leaves room for. */
-static int choose_size(Request *r, uint8_t szx) {
-        static const Block widest = { .num = BLOCK_NUM_MAX };
-        uint8_t buffer[PACKET_OUT_MAX];
+static int choose_size(Link *l, Request *r) {
         PacketOut o = outline(r);
+        Fit fit;
         int n;
 
-        o.block1 = &widest;
-        o.size1 = UINT32_MAX;
-        n = packet_write(&o, buffer, sizeof(buffer));
+        n = fit_head(&o);
+        if (n >= 0)
+                n = fit_body(l, (size_t) n, payload_size(r), &fit);
+        if (n == -EMSGSIZE)
+                fit_complain(l, "A request", payload_size(r));
         if (n < 0)
                 return n;
-        while (szx > 0 && (size_t) n + 1 + block_size(szx) > PACKET_MESSAGE_SIZE)
-                szx--;
-        if ((size_t) n + 1 + block_size(szx) > PACKET_OUT_MAX)
-                return -EMSGSIZE;
-        r->szx = szx;
-        r->in_blocks = payload_size(r) > block_size(szx);
+        r->szx = fit.szx;
+        r->n_bert = fit.n_bert;
+        r->in_blocks = fit.in_blocks;
         return 0;
 }
 
@@ -102,7 +101,7 @@ int request_begin(Call *c, const Message *m) {
         r->message.payload = NULL;
         if (payload_size(r) > (size_t) BLOCK_NUM_MAX * block_size(0))
                 return -EMSGSIZE;
-        return choose_size(r, c->link->szx);
+        return choose_size(c->link, r);
 }
 
 /* The rest of an answer is asked for with the options of the request, but without its body. */
@@ -118,22 +117,27 @@ static int write_reading(const Request *r, PacketOut *o, uint8_t *buffer, size_t
         return n;
 }
 
-int request_write(Call *c, uint8_t *buffer, size_t n_buffer) {
+static size_t next_block(const Request *r) {
+        return r->szx == BLOCK_SZX_BERT ? r->n_bert : block_size(r->szx);
+}
+
+int request_write(Call *c, uint8_t **ret) {
         Request *r = c->request;
-        size_t n_payload = payload_size(r);
+        size_t n_payload = payload_size(r), size = fit_message_max(c->link);
         PacketOut o;
         Block block;
 
         renew_token(c);
         o = outline(r);
+        *ret = g_malloc(size);
         if (r->reading)
-                return write_reading(r, &o, buffer, n_buffer);
+                return write_reading(r, &o, *ret, size);
         o.payload = r->payload ? (const uint8_t *) g_bytes_get_data(r->payload, NULL) + r->offset
                                : NULL;
         o.n_payload = n_payload - r->offset;
         if (r->in_blocks) {
-                o.n_payload = MIN(o.n_payload, block_size(r->szx));
-                block = (Block){ .num = (uint32_t) (r->offset >> (r->szx + 4)),
+                o.n_payload = MIN(o.n_payload, next_block(r));
+                block = (Block){ .num = (uint32_t) (r->offset / block_unit(r->szx)),
                                  .more = r->offset + o.n_payload < n_payload,
                                  .szx = r->szx };
                 o.block1 = &block;
@@ -141,15 +145,15 @@ int request_write(Call *c, uint8_t *buffer, size_t n_buffer) {
                         o.size1 = (int64_t) n_payload;
         }
         r->n_sent = o.n_payload;
-        return packet_write(&o, buffer, n_buffer);
+        return packet_write(&o, *ret, size);
 }
 
 static int send_non(Call *c) {
-        uint8_t buffer[PACKET_OUT_MAX];
+        g_autofree uint8_t *buffer = NULL;
         Link *l = c->link;
         int n;
 
-        n = request_write(c, buffer, sizeof(buffer));
+        n = request_write(c, &buffer);
         if (n < 0)
                 return n;
         packet_set_mid(buffer, link_next_mid(l));
@@ -240,7 +244,7 @@ static int take_block(Call *c, const Packet *p) {
         Request *r = c->request;
         int k;
 
-        if (p->block2.more && p->n_payload != block_size(p->block2.szx))
+        if (!block_holds(&p->block2, p->n_payload))
                 return -EBADMSG;
         if (!r->reading) {
                 r->answer = spool_new(c->link->transport->spool_directory, config->body_max);
@@ -254,7 +258,8 @@ static int take_block(Call *c, const Packet *p) {
         if (k < 0)
                 return k;
         r->reading = true;
-        r->wanted = (Block){ .num = p->block2.num + 1, .szx = p->block2.szx };
+        r->wanted = (Block){ .num = (uint32_t) (spool_size(r->answer) / block_unit(p->block2.szx)),
+                             .szx = p->block2.szx };
         return p->block2.more;
 }
 

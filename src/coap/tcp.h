@@ -6,15 +6,13 @@
 #include "coap/frame.h"
 #include "coap/link_tcp.h"
 
-#define TCP_IN_SIZE 4096u /* room for the largest message taken, and a few small ones */
+#define TCP_IN_SIZE 4096u /* room for some messages; one that is larger makes it for itself */
 #define TCP_OUT_MAX ((size_t) 256 << 10) /* bytes that wait for the socket */
 /* So much waits: no more requests are read. All those open may still be answered within
  * TCP_OUT_MAX. */
 #define TCP_OUT_PAUSE ((size_t) 64 << 10)
 #define TCP_ADDRESSES_MAX 8
 #define TCP_DIAGNOSTIC_MAX 128
-
-G_STATIC_ASSERT(TCP_IN_SIZE >= FRAME_HEAD_MAX + PACKET_TOKEN_MAX + PACKET_IN_MAX);
 
 typedef struct TcpAddress {
         struct sockaddr_storage v;
@@ -31,18 +29,21 @@ struct Tcp {
         char *text;           /* … in words */
         bool told;
         LoopSource *source;
-        /* of the server's CSM, then of the next Pong; of what waits for the socket; of our pings */
-        Timer *deadline, *stall, *ping;
-        uint8_t in[TCP_IN_SIZE];
-        size_t n_in;
+        /* of the server's CSM, then of the next Pong; of what waits for the socket; of the rest of
+         * a message; of our pings */
+        Timer *deadline, *stall, *rest, *ping;
+        uint8_t *in;
+        size_t n_in, in_size;
+        size_t wanted; /* size of the message that is not whole yet, as far as is known */
         bool left;     /* there is more to take, whatever the socket says */
         uint64_t skip; /* bytes of a message too large to be taken */
         GByteArray *out;
-        size_t out_at;       /* what the socket has taken of it */
-        uint32_t max_out;    /* the largest message the server takes */
-        uint32_t n_pings;    /* serial number of the last one, its token */
-        uint32_t n_ponged;   /* of the last one answered */
-        uint32_t confirming; /* the ping behind what is to be confirmed; 0: nothing is */
+        size_t out_at;            /* what the socket has taken of it */
+        uint32_t max_out;         /* the largest message the server takes */
+        bool blocks_told, blocks; /* its CSM offers block-wise transfer; or it has used it */
+        uint32_t n_pings;         /* serial number of the last one, its token */
+        uint32_t n_ponged;        /* of the last one answered */
+        uint32_t confirming;      /* the ping behind what is to be confirmed; 0: nothing is */
 };
 
 /* --- tcp_stream.c --- */

@@ -8,6 +8,7 @@
 
 static void take_message(Link *l, Packet *p, uint64_t now_usec) {
         l->active = l->tcp->worked = true;
+        l->tcp->blocks |= p->has_block1 || p->has_block2;
         if (p->code < CODE(1, 0)) {
                 if (p->code > METHOD_IPATCH)
                         p->refusal = CODE(4, 5);
@@ -20,15 +21,24 @@ static void take_message(Link *l, Packet *p, uint64_t now_usec) {
 static void refuse_large(Link *l, const FrameHead *h, const uint8_t *frame, uint64_t now_usec) {
         Packet p;
 
-        packet_begin(&p, PACKET_NON, h->code, 0, frame + h->n_head, h->n_token);
+        packet_begin_stream(&p, h->code, frame + h->n_head, h->n_token);
         packet_end(&p, NULL, 0);
         p.refusal = CODE(4, 13);
         take_message(l, &p, now_usec);
 }
 
+/* The server is there: no need to ask for a while. */
+static void put_off_ping(Link *l, uint64_t now_usec) {
+        Tcp *t = l->tcp;
+
+        if (timer_due(t->ping) != USEC_INFINITY)
+                timer_arm(t->ping, now_usec + l->transport->config.ping_usec);
+}
+
 static void take_frame(Link *l, const FrameHead *h, const uint8_t *frame, uint64_t now_usec) {
         Packet p;
 
+        put_off_ping(l, now_usec);
         if (h->code >= CODE(7, 0)) {
                 tcp_take_signal(l, h, frame);
                 return;
@@ -60,9 +70,36 @@ static bool open_by(Link *l, const FrameHead *h, uint64_t now_usec) {
         return true;
 }
 
+/* Who has said nothing sensible yet gets no room for much. */
+static size_t message_max(const Link *l) {
+        return l->tcp->open ? l->transport->config.message_max : TCP_IN_SIZE;
+}
+
+/* A message above that; of one that may be passed over, as much as there is of its head. */
+static size_t take_large(Link *l, const FrameHead *h, const uint8_t *frame, size_t n,
+                         uint64_t now_usec) {
+        if (!l->tcp->open || h->code >= CODE(7, 0) || h->n_body > l->transport->config.body_max) {
+                tcp_abort(l, "message too large");
+                return 0;
+        }
+        if (n < (size_t) h->n_head + h->n_token)
+                return 0;
+        l->tcp->skip = h->n_body;
+        refuse_large(l, h, frame, now_usec);
+        return (size_t) h->n_head + h->n_token;
+}
+
+/* Grows for a message that is larger than the usual, and shrinks when they are usual again. */
+static void make_room(Tcp *t, size_t n) {
+        n = MAX(n, TCP_IN_SIZE);
+        if (n == t->in_size || (n < t->in_size && t->n_in > 0))
+                return;
+        t->in = g_realloc(t->in, n);
+        t->in_size = n;
+}
+
 /* How many bytes at frame are done with; 0: more are needed, or the connection is over. */
 static size_t take_one(Link *l, const uint8_t *frame, size_t n, uint64_t now_usec) {
-        const CoapConfig *c = &l->transport->config;
         Tcp *t = l->tcp;
         bool was_open = t->open;
         FrameHead h;
@@ -73,18 +110,10 @@ static size_t take_one(Link *l, const uint8_t *frame, size_t n, uint64_t now_use
                 tcp_abort(l, "reserved token length");
         if (r <= 0)
                 return 0;
-        if (h.n_body > PACKET_IN_MAX) {
-                if (!t->open || h.code >= CODE(7, 0) || h.n_body > c->body_max) {
-                        tcp_abort(l, "message too large");
-                        return 0;
-                }
-                if (n < (size_t) h.n_head + h.n_token)
-                        return 0;
-                t->skip = h.n_body;
-                refuse_large(l, &h, frame, now_usec);
-                return (size_t) h.n_head + h.n_token;
-        }
-        if (n < frame_size(&h) || (!t->open && !open_by(l, &h, now_usec)))
+        if (frame_size(&h) > message_max(l))
+                return take_large(l, &h, frame, n, now_usec);
+        t->wanted = (size_t) frame_size(&h);
+        if (n < t->wanted || (!t->open && !open_by(l, &h, now_usec)))
                 return 0;
         take_frame(l, &h, frame, now_usec);
         if (t->open && !was_open && t->error == 0 && l->events.up)
@@ -110,4 +139,9 @@ void tcp_take_all(Link *l, uint64_t now_usec) {
         }
         t->n_in -= at;
         memmove(t->in, t->in + at, t->n_in);
+        if (at > 0)
+                timer_disarm(t->rest);
+        if (t->error == 0 && (t->n_in > 0 || t->skip > 0) && timer_due(t->rest) == USEC_INFINITY)
+                timer_arm(t->rest, now_usec + tcp_patience(l));
+        make_room(t, t->wanted);
 }

@@ -24,21 +24,36 @@ void tcp_send_signal(Link *l, uint8_t code, const uint8_t *token, size_t n_token
         tcp_put(l, frame, (size_t) (pos - frame));
 }
 
-/* RFC 8323, section 5.6. */
-void tcp_abort(Link *l, const char *why) {
-        uint8_t body[TCP_DIAGNOSTIC_MAX] = { 0xff };
-        size_t n = MIN(g_strlcpy((char *) body + 1, why, sizeof(body) - 1), sizeof(body) - 2);
+/* RFC 8323, section 5.6; option: of its CSM, that is bad; 0: none. */
+static void abort_for(Link *l, uint32_t option, const char *why) {
+        uint8_t body[TCP_DIAGNOSTIC_MAX], *pos = body;
+        size_t n;
 
-        tcp_send_signal(l, SIGNAL_ABORT, NULL, 0, body, n + 1);
+        if (option > 0) {
+                *pos++ = ABORT_BAD_CSM_OPTION << 4 | 2;
+                *pos++ = (uint8_t) (option >> 8);
+                *pos++ = (uint8_t) option;
+        }
+        *pos++ = 0xff;
+        n = MIN(strlen(why), sizeof(body) - (size_t) (pos - body));
+        memcpy(pos, why, n);
+        tcp_send_signal(l, SIGNAL_ABORT, NULL, 0, body, (size_t) (pos - body) + n);
         tcp_end(l, -EPROTO, "%s", why);
 }
 
-void tcp_send_csm(Link *l) {
-        static const uint8_t options[] = { CSM_MAX_MESSAGE_SIZE << 4 | 2, PACKET_MESSAGE_SIZE >> 8,
-                                           PACKET_MESSAGE_SIZE & 0xff,
-                                           (CSM_BLOCK_WISE_TRANSFER - CSM_MAX_MESSAGE_SIZE) << 4 };
+void tcp_abort(Link *l, const char *why) {
+        abort_for(l, 0, why);
+}
 
-        tcp_send_signal(l, SIGNAL_CSM, NULL, 0, options, sizeof(options));
+void tcp_send_csm(Link *l) {
+        size_t max = l->transport->config.message_max;
+        uint8_t options[1 + 3 + 1], n = max >> 16 ? 3 : 2, *pos = options;
+
+        *pos++ = (uint8_t) (CSM_MAX_MESSAGE_SIZE << 4 | n);
+        for (unsigned i = n; i > 0; i--)
+                *pos++ = (uint8_t) (max >> (8 * (i - 1)));
+        *pos++ = (CSM_BLOCK_WISE_TRANSFER - CSM_MAX_MESSAGE_SIZE) << 4;
+        tcp_send_signal(l, SIGNAL_CSM, NULL, 0, options, (size_t) (pos - options));
 }
 
 void tcp_send_ping(Link *l) {
@@ -69,17 +84,17 @@ static void set_max_out(Link *l, const FrameOption *o) {
         uint32_t max = o->n <= 4 ? big_endian(o->value, o->n) : UINT32_MAX;
 
         if (max < block_size(0) + OPTIONS_ROOM) {
-                tcp_abort(l, "Max-Message-Size is too small");
+                abort_for(l, CSM_MAX_MESSAGE_SIZE, "Max-Message-Size is too small");
                 return;
         }
         l->tcp->max_out = max;
-        while (l->szx > 0 && block_size(l->szx) + OPTIONS_ROOM > max)
-                l->szx--;
 }
 
 static void take_csm(Link *l, const FrameOption *o) {
         if (o->number == CSM_MAX_MESSAGE_SIZE)
                 set_max_out(l, o);
+        else if (o->number == CSM_BLOCK_WISE_TRANSFER)
+                l->tcp->blocks_told = l->tcp->blocks = true;
 }
 
 static void take_pong(Link *l, const uint8_t *token, size_t n) {
@@ -96,8 +111,10 @@ static void take_pong(Link *l, const uint8_t *token, size_t n) {
                 timer_arm(t->deadline, link_now(l) + tcp_patience(l));
 }
 
-/* The text of Abort and Release (RFC 8323, section 5.5 and 5.6). */
-static void end_by_server(Link *l, const char *what, const uint8_t *payload, size_t n) {
+/* The text of Abort and Release (RFC 8323, section 5.5 and 5.6). bad: the option of our CSM that
+ * the server does not take; 0: none. */
+static void end_by_server(Link *l, const char *what, uint32_t bad, const uint8_t *payload,
+                          size_t n) {
         g_autofree char *text = NULL;
 
         if (n > 0 && n <= TCP_DIAGNOSTIC_MAX &&
@@ -106,8 +123,12 @@ static void end_by_server(Link *l, const char *what, const uint8_t *payload, siz
 
                 text = g_strescape(raw, NULL);
         }
-        tcp_end(l, -ECONNRESET, "the server has %s the connection%s%s", what, text ? ": " : "",
-                text ?: "");
+        if (bad > 0)
+                tcp_end(l, -EPROTO, "the server does not take option %u of our CSM%s%s", bad,
+                        text ? ": " : "", text ?: "");
+        else
+                tcp_end(l, -ECONNRESET, "the server has %s the connection%s%s", what,
+                        text ? ": " : "", text ?: "");
 }
 
 /* Options behind the first that is critical are of no use: nothing critical is defined. */
@@ -116,19 +137,25 @@ void tcp_take_signal(Link *l, const FrameHead *h, const uint8_t *frame) {
         const uint8_t *token = frame + h->n_head, *body = token + h->n_token;
         size_t n = (size_t) h->n_body, at = 0;
         FrameOption o = { .number = 0 };
-        bool wants_custody = false;
+        bool is_end = h->code == SIGNAL_RELEASE || h->code == SIGNAL_ABORT, wants_custody = false;
+        uint32_t bad = 0;
         int r;
 
         while ((r = frame_next_option(body, n, &at, &o)) > 0 && l->tcp->error == 0) {
-                if (o.number & 1) {
-                        tcp_abort(l, "unknown critical option in a signalling message");
+                if ((o.number & 1) && !is_end) { /* what ends does so all the same */
+                        abort_for(l, h->code == SIGNAL_CSM ? o.number : 0,
+                                  "unknown critical option in a signalling message");
                         return;
                 }
+                if (h->code == SIGNAL_ABORT && o.number == ABORT_BAD_CSM_OPTION && o.n <= 2)
+                        bad = big_endian(o.value, o.n);
                 if (h->code == SIGNAL_CSM)
                         take_csm(l, &o);
                 wants_custody |= h->code == SIGNAL_PING && o.number == PING_CUSTODY;
         }
-        if (r < 0)
+        if (r < 0 && is_end)
+                at = n; /* no text */
+        else if (r < 0)
                 tcp_abort(l, "broken options");
         if (l->tcp->error < 0)
                 return;
@@ -141,10 +168,10 @@ void tcp_take_signal(Link *l, const FrameHead *h, const uint8_t *frame) {
                 take_pong(l, token, h->n_token);
                 break;
         case SIGNAL_RELEASE:
-                end_by_server(l, "released", NULL, 0);
+                end_by_server(l, "released", 0, body + at, n - at);
                 break;
         case SIGNAL_ABORT:
-                end_by_server(l, "aborted", body + at, n - at);
+                end_by_server(l, "aborted", bad, body + at, n - at);
                 break;
         default: /* a CSM, or something of the future */
                 break;

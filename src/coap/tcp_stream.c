@@ -23,6 +23,7 @@ void tcp_end(Link *l, int error, const char *format, ...) {
         t->error = error;
         timer_disarm(t->deadline);
         timer_disarm(t->stall);
+        timer_disarm(t->rest);
         timer_disarm(t->ping);
         t->source = loop_source_free(t->source);
         link_defer(l);
@@ -82,6 +83,10 @@ void tcp_flush(Link *l) {
 void tcp_put(Link *l, const uint8_t *frame, size_t n) {
         Tcp *t = l->tcp;
 
+        if (t->out_at > TCP_OUT_PAUSE) { /* a server that reads slowly, but never all */
+                g_byte_array_remove_range(t->out, 0, (guint) t->out_at);
+                t->out_at = 0;
+        }
         if (!t->security)
                 g_byte_array_append(t->out, frame, (guint) n);
         else if (security_tls_write(t->security, frame, n) < 0)
@@ -159,7 +164,7 @@ static void end_by_socket(Link *l, ssize_t n) {
 static bool fill_secure(Link *l) {
         uint8_t records[TCP_IN_SIZE];
         Tcp *t = l->tcp;
-        ssize_t n = security_tls_read(t->security, t->in + t->n_in, sizeof(t->in) - t->n_in);
+        ssize_t n = security_tls_read(t->security, t->in + t->n_in, t->in_size - t->n_in);
 
         if (n > 0) {
                 t->n_in += (size_t) n;
@@ -184,11 +189,11 @@ bool tcp_fill(Link *l) {
         Tcp *t = l->tcp;
         ssize_t n;
 
-        if (t->n_in == sizeof(t->in))
+        if (t->n_in == t->in_size)
                 return false;
         if (t->security)
                 return fill_secure(l);
-        n = recv(l->socket_fd, t->in + t->n_in, sizeof(t->in) - t->n_in, MSG_DONTWAIT);
+        n = recv(l->socket_fd, t->in + t->n_in, t->in_size - t->n_in, MSG_DONTWAIT);
         if (n > 0) {
                 t->n_in += (size_t) n;
                 return true;

@@ -71,6 +71,7 @@ typedef struct Config {
         /* [Limits] */
         uint64_t bootstrap_paths, bootstrap_bytes, bootstrap_time_usec;
         uint64_t instances, value_bytes, body_bytes, transfers, exchanges, separate_after_usec;
+        uint64_t tcp_message_bytes;
         uint64_t stored_memory, stored_file;
         uint64_t observations, observations_per_server, operations, composite_paths, records, depth;
         uint64_t sends, send_bytes, send_body_bytes, send_timeout_usec;

@@ -264,6 +264,7 @@ static int make_transport(Daemon *d, const Config *config) {
                 .transfers_max = (uint32_t) config->transfers,
                 .exchanges_max = (uint32_t) config->exchanges,
                 .separate_after_usec = config->separate_after_usec,
+                .message_max = config->tcp_message_bytes,
         };
         int r;
 

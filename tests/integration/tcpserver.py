@@ -77,7 +77,7 @@ class TcpServer:
     def _read(self, connection, number):
         data = b""
         if not self.silent:
-            connection.sendall(frame(CSM))
+            connection.sendall(frame(CSM, options=[(2, uint(1152)), (4, b"")]))
         while True:
             try:
                 more = connection.recv(65536)
@@ -140,8 +140,9 @@ class TcpServer:
 
     def drop(self):
         """The connection, without a word."""
-        self.connection.shutdown(socket.SHUT_RDWR)
-        self.connection.close()
+        connection = self.connection  # the next one may be here before this one is closed
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -36,7 +36,7 @@ def is_notification(message):
 def test_registration_and_requests(tcp, make_daemon):
     daemon = make_daemon({"main": tcp.uri}, values={"/3303/0/5700": "21.5", "/26241/0/0": "x" * 3000})
     csm = tcp.wait(lambda m: m.code == CSM)[1]
-    assert csm.options == [(2, uint(1152)), (4, b"")]
+    assert csm.options == [(2, uint(33 * 1024)), (4, b"")]
     assert "b=T" in queries(tcp.wait_registered()[1])
     answer = tcp.ask(GET, "/3303/0/5700")
     assert (answer.code, answer.payload) == (CONTENT, b"21.5")

@@ -113,31 +113,41 @@ static void test_slice(void **state) {
                 size_t size;
                 Block asked;
                 uint8_t szx;
+                size_t n_bert;
                 int result;
                 Block block;
                 size_t offset, n;
         } cases[] = {
-                { 0, { 0, false, 6 }, 6, 0, { 0, false, 6 }, 0, 0 },
-                { 10, { 0, false, 6 }, 6, 0, { 0, false, 6 }, 0, 10 },
-                { 1024, { 0, false, 6 }, 6, 0, { 0, false, 6 }, 0, 1024 },
-                { 1025, { 0, false, 6 }, 6, 0, { 0, true, 6 }, 0, 1024 },
-                { 1025, { 1, false, 6 }, 6, 0, { 1, false, 6 }, 1024, 1 },
-                { 1024, { 1, false, 6 }, 6, -ERANGE, { 0, false, 0 }, 0, 0 },
-                { 1025, { 0, false, 6 }, 2, 0, { 0, true, 2 }, 0, 64 }, /* we want less */
-                { 1025, { 0, false, 0 }, 6, 0, { 0, true, 0 }, 0, 16 }, /* the server wants less */
-                { 1025, { 64, false, 0 }, 6, 0, { 64, false, 0 }, 1024, 1 },
-                { 1025, { 1, false, 6 }, 2, 0, { 1, false, 6 }, 1024, 1 }, /* num counts its own
+                { 0, { 0, false, 6 }, 6, 0, 0, { 0, false, 6 }, 0, 0 },
+                { 10, { 0, false, 6 }, 6, 0, 0, { 0, false, 6 }, 0, 10 },
+                { 1024, { 0, false, 6 }, 6, 0, 0, { 0, false, 6 }, 0, 1024 },
+                { 1025, { 0, false, 6 }, 6, 0, 0, { 0, true, 6 }, 0, 1024 },
+                { 1025, { 1, false, 6 }, 6, 0, 0, { 1, false, 6 }, 1024, 1 },
+                { 1024, { 1, false, 6 }, 6, 0, -ERANGE, { 0, false, 0 }, 0, 0 },
+                { 1025, { 0, false, 6 }, 2, 0, 0, { 0, true, 2 }, 0, 64 }, /* we want less */
+                { 1025, { 0, false, 0 }, 6, 0, 0, { 0, true, 0 }, 0, 16 }, /* the server wants less
+                                                                            */
+                { 1025, { 64, false, 0 }, 6, 0, 0, { 64, false, 0 }, 1024, 1 },
+                { 1025, { 1, false, 6 }, 2, 0, 0, { 1, false, 6 }, 1024, 1 }, /* num counts its own
                                                                               size */
-                { 0, { 1, false, 0 }, 6, -ERANGE, { 0, false, 0 }, 0, 0 },
-                { 1025, { BLOCK_NUM_MAX, false, 6 }, 6, -ERANGE, { 0, false, 0 }, 0, 0 },
+                { 0, { 1, false, 0 }, 6, 0, -ERANGE, { 0, false, 0 }, 0, 0 },
+                { 1025, { BLOCK_NUM_MAX, false, 6 }, 6, 0, -ERANGE, { 0, false, 0 }, 0, 0 },
+                /* BERT counts in 1024 bytes, and carries what there is room for. */
+                { 9000, { 0, false, 7 }, 7, 4096, 0, { 0, true, 7 }, 0, 4096 },
+                { 9000, { 4, false, 7 }, 7, 4096, 0, { 4, true, 7 }, 4096, 4096 },
+                { 9000, { 8, false, 7 }, 7, 4096, 0, { 8, false, 7 }, 8192, 808 },
+                { 9000, { 9, false, 7 }, 7, 4096, -ERANGE, { 0, false, 0 }, 0, 0 },
+                { 9000, { 0, false, 7 }, 6, 0, 0, { 0, true, 6 }, 0, 1024 }, /* not by us */
+                { 9000, { 4, false, 7 }, 6, 0, 0, { 4, true, 6 }, 4096, 1024 },
+                { 9000, { 0, false, 5 }, 7, 4096, 0, { 0, true, 5 }, 0, 512 },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
                 Block block;
                 size_t offset, n;
 
-                assert_int_equal(block2_slice(cases[i].size, &cases[i].asked, cases[i].szx, &block,
-                                              &offset, &n),
+                assert_int_equal(block2_slice(cases[i].size, &cases[i].asked, cases[i].szx,
+                                              cases[i].n_bert, &block, &offset, &n),
                                  cases[i].result);
                 if (cases[i].result < 0)
                         continue;
@@ -170,15 +180,17 @@ static void test_option(void **state) {
         for (uint32_t szx = 0; szx <= BLOCK_SZX_MAX; szx++) {
                 uint8_t v[4] = { 0xff, 0xff, (uint8_t) (0xf8 | szx), 0 };
 
-                assert_int_equal(block_parse(v, 3, &b), 0);
+                assert_int_equal(block_parse(v, 3, false, &b), 0);
                 assert_int_equal(b.num, BLOCK_NUM_MAX);
                 assert_true(b.more);
                 assert_int_equal(block_value(&b), 0xfffff8 | szx);
-                assert_int_equal(block_parse(v, 4, &b), -EINVAL);
+                assert_int_equal(block_parse(v, 4, true, &b), -EINVAL);
                 assert_int_equal(block_szx(block_size(b.szx)), b.szx);
         }
-        assert_int_equal(block_parse((const uint8_t *) "\x07", 1, &b), -EINVAL);
-        assert_int_equal(block_parse(NULL, 0, &b), 0);
+        assert_int_equal(block_parse((const uint8_t *) "\x07", 1, false, &b), -EINVAL);
+        assert_int_equal(block_parse((const uint8_t *) "\x2f", 1, true, &b), 0);
+        assert_true(b.more && b.szx == BLOCK_SZX_BERT && block_offset(&b) == 2048);
+        assert_int_equal(block_parse(NULL, 0, false, &b), 0);
         assert_int_equal(block_value(&b), 0);
         assert_int_equal(block_szx(31), 0);
         assert_int_equal(block_szx(100000), 6);
