@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lwm2m/bootstrap/bs_card.h"
 #include "lwm2m/bootstrap/bs_import.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -67,21 +68,70 @@ static void clear_part(void *p) {
         g_clear_pointer(&part->data, g_bytes_unref);
 }
 
-static int add_file(GArray *parts, const char *path, char **ret_error) {
+/* Cards are made for many devices: what this one does not know is left out. */
+static void add_card_object(GArray *parts, const char *path, GBytes *file, const BsCardObject *o,
+                            const Tree *tree) {
+        const uint8_t *data = g_bytes_get_data(file, NULL);
+        BsImport part = { .base = PATH_O(o->id), .format = FORMAT_TLV };
+        const ObjectDef *def = tree_object_def(tree, o->id, -1);
+
+        if (!def || (o->version.major > 0 && o->version.major != def->version.major)) {
+                log_warning("'%s': object %u in version %u.%u is not known, leaving it out", path,
+                            o->id, o->version.major, o->version.minor);
+                return;
+        }
+        part.name = g_strdup_printf("%s, object %u", path, o->id);
+        part.data =
+                g_bytes_new_from_bytes(file, (gsize) (o->instances.pos - data), o->instances.left);
+        g_array_append_val(parts, part);
+}
+
+static int add_card(GArray *parts, const char *path, GBytes *file, const Tree *tree,
+                    char **ret_error) {
+        BsCardObject objects[BS_CARD_OBJECTS_MAX];
+        gsize size;
+        const uint8_t *data = g_bytes_get_data(file, &size);
+        int n = bs_card_read(data, size, objects);
+
+        if (n < 0)
+                *ret_error = g_strdup_printf("'%s': as the file of a smartcard, %s", path,
+                                             n == -E2BIG    ? "it has too many objects"
+                                             : n == -EEXIST ? "it has an object twice"
+                                                            : "its lengths do not fit together");
+        for (int i = 0; i < n; i++)
+                add_card_object(parts, path, file, &objects[i], tree);
+        return MIN(n, 0);
+}
+
+static bool is_card(GBytes *file) {
+        gsize n;
+        const uint8_t *data = g_bytes_get_data(file, &n);
+
+        return bs_card_is_one(data, n);
+}
+
+static int add_file(GArray *parts, const char *path, const Tree *tree, char **ret_error) {
+        g_autoptr(GBytes) file = NULL;
         BsImport part = { .base = PATH_ROOT };
         int r;
 
-        r = read_file(path, &part.data, ret_error);
+        r = read_file(path, &file, ret_error);
         if (r < 0)
                 return r;
-        part.name = g_strdup(path);
-        r = bs_import_format(part.data, &part.format);
-        if (r < 0)
-                *ret_error = g_strdup_printf("'%s': neither SenML JSON, SenML CBOR nor LwM2M CBOR "
-                                             "(and no folder of ID.tlv files)",
+        if (is_card(file))
+                return add_card(parts, path, file, tree, ret_error);
+        r = bs_import_format(file, &part.format);
+        if (r < 0) {
+                *ret_error = g_strdup_printf("'%s': neither SenML JSON, SenML CBOR, LwM2M CBOR nor "
+                                             "the file of a smartcard (and no folder of ID.tlv "
+                                             "files)",
                                              path);
+                return r;
+        }
+        part.name = g_strdup(path);
+        part.data = g_bytes_ref(file);
         g_array_append_val(parts, part);
-        return r;
+        return 0;
 }
 
 /* "1.tlv": TLV has no place for the number of the object. */
@@ -135,7 +185,7 @@ int bootstrap_file_apply(const char *path, Tree *tree, const BsLimits *limits, c
 
         g_array_set_clear_func(parts, clear_part);
         r = g_file_test(path, G_FILE_TEST_IS_DIR) ? add_folder(parts, path, ret_error)
-                                                  : add_file(parts, path, ret_error);
+                                                  : add_file(parts, path, tree, ret_error);
         if (r < 0)
                 return r;
         r = bs_import(tree, (const BsImport *) (const void *) parts->data, parts->len, limits,

@@ -457,28 +457,56 @@ def test_file(make_daemon, server, tmp_path):
     assert server.read("/26241/4/1", accept="text").text == "9"
 
 
+def tlv_resource(number, value):
+    return bytes([0xC8, number, len(value)]) + value
+
+
+def tlv_instance(number, *resources):
+    body = b"".join(resources)
+    return bytes([0x08, number, len(body)]) + body
+
+
+def tlv_account(server):
+    """Objects 0 and 1."""
+    return (tlv_instance(1, tlv_resource(0, server.uri.encode()), tlv_resource(1, b"\0"), tlv_resource(2, b"\3"),
+                         tlv_resource(10, b"\0\x65")),
+            tlv_instance(2, tlv_resource(0, b"\0\x65"), tlv_resource(1, b"\1\x2c"), tlv_resource(6, b"\1"),
+                         tlv_resource(7, b"U")))
+
+
 def test_file_of_the_command_line_in_tlv(make_daemon, server, tmp_path):
     folder = tmp_path / "card"
     folder.mkdir()
-
-    def resource(number, value):
-        return bytes([0xC8, number, len(value)]) + value
-
-    def instance(number, *resources):
-        body = b"".join(resources)
-        return bytes([0x08, number, len(body)]) + body
-    (folder / "0.tlv").write_bytes(instance(
-        1, resource(0, server.uri.encode()), resource(1, b"\0"), resource(2, b"\3"),
-        resource(10, b"\0\x65")))
-    (folder / "1.tlv").write_bytes(instance(
-        2, resource(0, b"\0\x65"), resource(1, b"\1\x2c"), resource(6, b"\1"), resource(7, b"U")))
+    for number, tlv in enumerate(tlv_account(server)):
+        (folder / f"{number}.tlv").write_bytes(tlv)
     daemon = make_daemon({}, start=False)
     daemon.start(f"--bootstrap-file={folder}")
     assert server.wait_registered().params["lt"] == "300"
 
 
+def card(*objects):
+    """EF(LwM2M_Bootstrap): (object, version, TLV)…, and what an erased card has behind it."""
+    body = b"".join(number.to_bytes(2, "big") + version + len(tlv).to_bytes(2, "big") + tlv
+                    for number, version, tlv in objects)
+    return len(objects).to_bytes(2, "big") + len(body).to_bytes(2, "big") + body + b"\xff" * 40
+
+
+@pytest.mark.parametrize("version", [b"\0", b"\1\1"])
+def test_file_of_a_smartcard(make_daemon, server, tmp_path, version):
+    security_tlv, server_tlv = tlv_account(server)
+    file = tmp_path / "ef"
+    file.write_bytes(card((0, version, security_tlv), (1, version, server_tlv), (31000, b"\0", tlv_instance(0)),
+                          (3303, b"\7\0", tlv_instance(0))))
+    daemon = make_daemon({}, client={"BootstrapFile": file})
+    assert server.wait_registered().params["lt"] == "300"
+    for what in ("object 31000 in version 0.0", "object 3303 in version 7.0"):
+        assert f"{what} is not known, leaving it out" in daemon.log
+
+
 @pytest.mark.parametrize("content, why", [
     (b"", "neither SenML JSON"), (b"hello", "neither SenML JSON"), (b"[{", "malformed SenML JSON"),
+    (b"\0\1\0\7\0\0\0\0\4", "its lengths do not fit together"), (b"\0\0\0\0", "no server"),
+    (card((1, b"\0", b"\x08")), "object 1: malformed TLV"), (card((1, b"\0", b""), (1, b"\0", b"")), "an object twice"),
     (b'[{"n":"/1/0/0","v":5}]', "missing"), (b'[{"n":"/31000/0/0","v":5}]', "not supported"),
 ])
 def test_bad_file(make_daemon, tmp_path, content, why):

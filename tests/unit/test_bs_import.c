@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "codec/format.h"
+#include "lwm2m/bootstrap/bs_card.h"
 #include "lwm2m/bootstrap/bs_import.h"
 
 #define ACCOUNT                                                                                    \
@@ -174,8 +175,51 @@ static void test_truncated(void **state) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void test_card(void **state) {
+        static const uint8_t file[] = {
+                0,   2,   0,   17,                      /* two objects, 17 bytes */
+                0,   0,   0,   0,  4, 0x08, 1, 1, 0x55, /* /0, no version */
+                0,   1,   1,   1,  0, 2,    9, 9,       /* /1 in 1.1 */
+                255, 255, 255,                          /* as erased */
+        };
+        BsCardObject objects[BS_CARD_OBJECTS_MAX];
+
+        assert_true(bs_card_is_one(file, sizeof(file)));
+        assert_int_equal(bs_card_read(file, sizeof(file), objects), 2);
+        assert_int_equal(objects[0].id, 0);
+        assert_int_equal(objects[0].version.major, 0);
+        assert_ptr_equal(objects[0].instances.pos, file + 9);
+        assert_int_equal(objects[0].instances.left, 4);
+        assert_int_equal(objects[1].id, 1);
+        assert_int_equal(objects[1].version.major, 1);
+        assert_int_equal(objects[1].version.minor, 1);
+        assert_ptr_equal(objects[1].instances.pos, file + 19);
+        assert_int_equal(objects[1].instances.left, 2);
+        for (size_t n = 0; n < 4 + 17; n++) { /* cut anywhere */
+                g_autofree uint8_t *part = g_memdup2(file, MAX(n, 1));
+
+                assert_int_equal(bs_card_read(part, n, objects), -EBADMSG);
+        }
+}
+
+static void test_bad_card(void **state) {
+        static const uint8_t twice[] = { 0, 2, 0, 10, 0, 5, 0, 0, 0, 0, 5, 0, 0, 0 },
+                             rest[] = { 0, 1, 0, 6, 0, 5, 0, 0, 0, 7 },
+                             reserved[] = { 0, 1, 0, 5, 255, 255, 0, 0, 0 },
+                             many[] = { 0, 33, 0, 0 };
+        BsCardObject objects[BS_CARD_OBJECTS_MAX];
+
+        assert_int_equal(bs_card_read(twice, sizeof(twice), objects), -EEXIST);
+        assert_int_equal(bs_card_read(rest, sizeof(rest), objects), -EBADMSG);
+        assert_int_equal(bs_card_read(reserved, sizeof(reserved), objects), -EBADMSG);
+        assert_int_equal(bs_card_read(many, sizeof(many), objects), -E2BIG);
+        assert_false(bs_card_is_one((const uint8_t *) "[{}]", 4));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_card),
+                cmocka_unit_test(test_bad_card),
                 cmocka_unit_test(test_format_is_seen),
                 T(test_account),
                 T(test_tlv_parts),

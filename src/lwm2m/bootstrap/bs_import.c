@@ -37,10 +37,11 @@ static int stage_part(Tree *tree, BsStage *stage, const BsImport *part, char **r
 
         r = format_decode(part->format, &part->base, data, n, &schema, NULL, &records, &bad);
         if (r < 0)
-                *ret_error = bad.n > 0 ? g_strdup_printf("%s: %s: %s", part->name, PATH_TEXT(&bad),
-                                                         g_strerror(-r))
-                                       : g_strdup_printf("%s: malformed %s", part->name,
-                                                         format_name(part->format));
+                *ret_error = bad.n > 0 && r != -EBADMSG
+                                     ? g_strdup_printf("%s: %s: %s", part->name, PATH_TEXT(&bad),
+                                                       g_strerror(-r))
+                                     : g_strdup_printf("%s: malformed %s", part->name,
+                                                       format_name(part->format));
         if (r >= 0)
                 r = bs_stage_pack(stage, &records, &why);
         if (r < 0 && why)
