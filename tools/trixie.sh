@@ -34,7 +34,7 @@ trixie_bootstrap() {
         unshare --mount --pid --fork --kill-child --mount-proc debootstrap --force-check-gpg \
                 --variant=minbase --include=ca-certificates trixie "$1" "$(debian_mirror)" || return 1
         printf '%s\n' "$settings" 'Acquire::Languages "none";' >"$1/etc/apt/apt.conf.d/50lwm2md"
-        cp /etc/hosts "$1/etc/hosts" # the same names as here
+        printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >"$1/etc/hosts" # as an installed one has
         echo force-unsafe-io >"$1/etc/dpkg/dpkg.cfg.d/50lwm2md" # the tree can be made again
         : >"$1/packages"
 }

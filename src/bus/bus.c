@@ -247,6 +247,10 @@ static void disconnected(Bus *b) {
         b->source = loop_source_free(b->source);
         (void) sleep_set_bus(b->sleep, NULL);
         handlers_set_bus(b->handlers, NULL);
+        if (b->client) {
+                jobs_bus_gone(b->jobs);
+                tests_bus_gone(b->tests);
+        }
         owners_drop_all(b->owners);
         senders_forget(b->senders);
         b->owned = b->stale = false;
@@ -457,6 +461,8 @@ static void stand(void *userdata, const Reservation *r) {
 static void take_reservations(Bus *b) {
         claims_clear_standing(b->claims);
         grants_foreach_reservation(senders_grants(b->senders), stand, b);
+        if (b->client)
+                client_offers_changed(b->client);
 }
 
 int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {

@@ -129,12 +129,16 @@ int jobs_add(Jobs *jobs, sd_bus_message *m, uint16_t ssid, const char *kind, boo
 int jobs_send(Jobs *jobs, sd_bus_message *m, const SendRequest *request, bool wait,
               sd_bus_error *error);
 void jobs_event(Jobs *jobs, const ClientEvent *event);
+/* Whoever asked is gone with the bus, and after a reconnect his name may be another's: what was
+ * begun goes on, and nobody is told. */
+void jobs_bus_gone(Jobs *jobs);
 
 /* --- tests.c: Server.Test --- */
 Tests *tests_new(Bus *b);
 Tests *tests_free(Tests *tests);
 int tests_add(Tests *tests, sd_bus_message *m, uint16_t ssid, sd_bus_error *error);
 void tests_event(Tests *tests, const ClientEvent *event);
+void tests_bus_gone(Tests *tests); /* they end: nobody waits for what they find */
 
 /* --- manager.c, server.c --- */
 void manager_event(Bus *b, const ClientEvent *event);

@@ -286,6 +286,12 @@ void claims_clear_standing(Claims *cs) {
         g_ptr_array_set_size(cs->standing, 0);
 }
 
+void claims_foreach_standing(const Claims *cs, void (*func)(void *userdata, const Claim *claim),
+                             void *userdata) {
+        for (guint i = 0; i < cs->standing->len; i++)
+                func(userdata, cs->standing->pdata[i]);
+}
+
 const char *claim_address(const Claim *c) {
         return c->owner ? owner_name(c->owner) : c->bus_name;
 }

@@ -60,4 +60,6 @@ const char *claim_address(const Claim *c);
 const GPtrArray *claims_find(const Claims *cs, const Path *p);
 void claims_foreach(const Claims *cs, void (*func)(void *userdata, const Claim *claim),
                     void *userdata);
+void claims_foreach_standing(const Claims *cs, void (*func)(void *userdata, const Claim *claim),
+                             void *userdata);
 const Claim *claims_by_id(const Claims *cs, uint32_t id);

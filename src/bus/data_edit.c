@@ -24,6 +24,7 @@ Edit *edit_free(Edit *e) {
         sample_push_free(e->push);
         sd_bus_message_unref(e->call);
         g_free(e->reply_path);
+        g_free(e->asked_name);
         g_free(e);
         return NULL;
 }
@@ -112,7 +113,19 @@ static void on_prepared(void *userdata, int error, const char *text, const Recor
                 reply(e);
 }
 
-static bool sender_owns(const Edit *e, const Path *p) {
+/* Of a standing claim, whose application need not have claimed anything: it is not asked about what
+ * it sets itself. Asked of the bus once for each change. */
+static bool sender_is(Edit *e, const char *bus_name) {
+        if (g_strcmp0(e->asked_name, bus_name) != 0) {
+                g_free(e->asked_name);
+                e->asked_name = g_strdup(bus_name);
+                e->sender_has_name =
+                        gate_owns_name(e->bus, sd_bus_message_get_sender(e->call), bus_name);
+        }
+        return e->sender_has_name;
+}
+
+static bool sender_owns(Edit *e, const Path *p) {
         const GPtrArray *list = claims_find(e->bus->claims, p);
         const char *sender = sd_bus_message_get_sender(e->call);
 
@@ -121,16 +134,18 @@ static bool sender_owns(const Edit *e, const Path *p) {
 
                 if (c->owner && g_strcmp0(owner_name(c->owner), sender) == 0)
                         return true;
+                if (!c->owner && c->bus_name && sender_is(e, c->bus_name))
+                        return true;
         }
         return false;
 }
 
-bool edit_concerns_others_at(const Edit *e, const Path *p) {
+bool edit_concerns_others_at(Edit *e, const Path *p) {
         return handlers_app_ops.claimed(e->bus->handlers, p) & (APP_WRITE | APP_CREATE) &&
                !sender_owns(e, p);
 }
 
-bool edit_concerns_others(const Edit *e) {
+bool edit_concerns_others(Edit *e) {
         for (size_t i = 0; i < e->ops.n; i++)
                 if (edit_concerns_others_at(e, &e->ops.v[i].path))
                         return true;

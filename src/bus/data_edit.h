@@ -22,7 +22,9 @@ typedef struct Edit {
         Pending *waiting; /* for applications: counted for its user */
         uint64_t reply_bytes;
         bool reply_has_bytes, reply_has_dropped;
-        size_t dropped; /* samples */
+        size_t dropped;       /* samples */
+        char *asked_name;     /* a bus name, and … */
+        bool sender_has_name; /* … whether it is the sender's */
 } Edit;
 
 Edit *edit_new(Bus *b, sd_bus_message *call);
@@ -31,8 +33,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Edit, edit_free)
 /* Takes edit over; replies now or when the applications have answered. */
 int edit_run(Edit *edit, sd_bus_error *error);
 /* Whether applications other than the sender have a say, in any of it or at p. */
-bool edit_concerns_others(const Edit *e);
-bool edit_concerns_others_at(const Edit *e, const Path *p);
+bool edit_concerns_others(Edit *e);
+bool edit_concerns_others_at(Edit *e, const Path *p);
 /* The rights and the budget of the sender for what is more than setting values that are there;
  * edit_run() asks itself. */
 int edit_check(Edit *e, sd_bus_error *error);

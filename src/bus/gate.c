@@ -201,6 +201,10 @@ static bool owns_name(sd_bus *bus, const char *unique, const char *well_known) {
         return owns;
 }
 
+bool gate_owns_name(Bus *b, const char *unique, const char *well_known) {
+        return b->bus && owns_name(b->bus, unique, well_known);
+}
+
 bool gate_may_claim(Bus *b, const char *name, const Path *p) {
         const Reservation *r = grants_reserved(senders_grants(b->senders), p);
 

@@ -23,4 +23,6 @@ int check_claim(sd_bus_message *m, const Path *p, sd_bus_error *error);
 int check_budget(sd_bus_message *m, uint64_t n, sd_bus_error *error);
 /* Of somebody who is not calling just now: whether he may still hold what he has. */
 bool gate_may(Bus *b, const char *name, Right right, const Path *p);
+/* Whether the connection unique owns that bus name. Asks the bus. */
+bool gate_owns_name(Bus *b, const char *unique, const char *well_known);
 bool gate_may_claim(Bus *b, const char *name, const Path *p);

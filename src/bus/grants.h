@@ -53,7 +53,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(GrantRule, grant_rule_free)
 typedef struct Reservation {
         char *bus_name, *handler; /* object path of the application's Handler; NULL */
         GArray *paths;            /* Path */
-        unsigned operations;      /* APP_EXECUTE, APP_READ; 0: it is not started */
+        unsigned operations;      /* APP_…; 0: it is not started */
         uint32_t timeout_ms;
 } Reservation;
 Reservation *reservation_new(const char *bus_name);

@@ -360,6 +360,7 @@ static void add_offer(void *userdata, const Claim *claim) {
 
 static void handlers_offered(void *apps, GArray *ret) {
         claims_foreach(((const Handlers *) apps)->claims, add_offer, ret);
+        claims_foreach_standing(((const Handlers *) apps)->claims, add_offer, ret);
 }
 
 static unsigned handlers_claimed(void *apps, const Path *p) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bus/bus_internal.h"
+#include "util/log.h"
 
 #define JOBS_MAX 256
 #define JOB_USEC (300 * USEC_PER_SEC)           /* longer than any CoAP exchange (247 s) */
@@ -302,6 +303,13 @@ int jobs_send(Jobs *jobs, sd_bus_message *m, const SendRequest *request, bool wa
                                : bus_error(error, r, "%s", why);
         }
         return wait ? 1 : sd_bus_reply_method_return(m, "u", j->id);
+}
+
+void jobs_bus_gone(Jobs *jobs) {
+        if (jobs->all->len > 0)
+                log_info("The bus is gone: %u jobs go on, and nobody is told of their end",
+                         jobs->all->len);
+        g_ptr_array_set_size(jobs->all, 0);
 }
 
 Jobs *jobs_new(Bus *b) {

@@ -68,6 +68,10 @@ void tests_event(Tests *tests, const ClientEvent *event) {
                 probe_event(((Test *) tests->all->pdata[i])->probe, event, bus_now(tests->bus));
 }
 
+void tests_bus_gone(Tests *tests) {
+        g_ptr_array_set_size(tests->all, 0);
+}
+
 Tests *tests_new(Bus *b) {
         Tests *tests = g_new0(Tests, 1);
 

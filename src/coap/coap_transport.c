@@ -42,7 +42,7 @@ int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret
         t->config = with_defaults(config);
         t->spool_directory = g_strdup(config->spool_directory);
         t->ports = local_ports_new();
-        t->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        t->hosts = hosts_new();
         r = resolver_new(loop, NULL, &t->resolver);
         if (r < 0) {
                 coap_transport_free(t);
@@ -57,7 +57,7 @@ CoapTransport *coap_transport_free(CoapTransport *t) {
         if (!t)
                 return NULL;
         resolver_free(t->resolver);
-        g_hash_table_unref(t->silent);
+        hosts_free(t->hosts);
         local_ports_free(t->ports);
         g_free(t->spool_directory);
         g_free((char *) t->config.secrets_directory);

@@ -10,12 +10,11 @@
 #include "coap/link_secure.h"
 #include "coap/link_tcp.h"
 #include "coap/local.h"
+#include "coap/race.h"
 #include "coap/sleep.h"
 
 #define HOUSEKEEPING_USEC                                                                          \
         (60 * USEC_PER_SEC) /* coarse, so that an idle daemon is not woken for it */
-
-#define SILENT_MAX 256 /* names of hosts that are remembered */
 
 uint64_t link_now(const Link *l) {
         return loop_now(l->transport->loop);
@@ -25,6 +24,7 @@ uint64_t link_now(const Link *l) {
 
 static void destroy(Link *l) {
         query_cancel(l->query);
+        race_free(l->race);
         if (l->literal)
                 freeaddrinfo(l->literal);
         loop_source_free(l->source);
@@ -57,30 +57,30 @@ void link_leave(Link *l) {
                 destroy(l);
 }
 
-static unsigned n_silent(const Link *l) {
-        return l->host ? GPOINTER_TO_UINT(g_hash_table_lookup(l->transport->silent, l->host)) : 0;
+/* What the next link to a server of this name can use. */
+static void note_address(Link *l) {
+        if (!l->host || l->noted || !l->heard || l->address.n == 0)
+                return;
+        l->noted = true;
+        hosts_heard(l->transport->hosts, l->host, &l->address, l->unanswered);
 }
 
-static void note_silence(Link *l) {
-        GHashTable *silent = l->transport->silent;
-        unsigned n = n_silent(l);
-
-        if (!l->host || (!l->session && !l->tcp) || l->heard)
-                return;
-        if (n == 0 && g_hash_table_size(silent) >= SILENT_MAX)
-                g_hash_table_remove_all(silent);
-        g_hash_table_insert(silent, g_strdup(l->host), GUINT_TO_POINTER(n + 1));
+static void note_end(Link *l) {
+        note_address(l);
+        if (l->host && !l->heard && l->address.n > 0)
+                hosts_silent(l->transport->hosts, l->host);
 }
 
 void link_close(Link *l) {
         if (!l->closed) {
-                note_silence(l);
+                note_end(l);
                 local_keep(l);
         }
         exchange_orphan_all(l);
         call_free_all(l);
         l->closed = true;
         l->query = query_cancel(l->query);
+        l->race = race_free(l->race);
         if (l->depth == 0)
                 destroy(l);
 }
@@ -149,6 +149,7 @@ void link_settle(Link *l, uint64_t now_usec) {
         if (l->was_open && !l->closed && !link_is_open(l))
                 l->active = true;
         l->was_open = !l->closed && link_is_open(l);
+        note_address(l);
         if (!l->closed && l->active) {
                 l->active = false;
                 if (l->events.activity)
@@ -161,30 +162,67 @@ void link_fail(Link *l, int error, const char *reason, uint64_t now_usec) {
                 l->events.down(l->owner, error, reason, now_usec);
 }
 
+/* The owner hears what has become of the way to the server. */
+static void tell_way(Link *l, int error, const char *text, uint64_t now_usec) {
+        if (error < 0)
+                link_fail(l, error, text, now_usec);
+        else if (!l->secure && !l->tcp && l->events.up)
+                l->events.up(l->owner, now_usec);
+}
+
+static const char *way_error(const Link *l, int error) {
+        return l->socket_error < 0 ? l->socket_error_text : g_strerror(-error);
+}
+
 /* The first address that a socket can be connected to: a host without IPv6 refuses those at once.
- * Over UDP that says little of the way there, so where nothing came back the next link begins with
- * the next address. */
-static int connect_any(Link *l, const struct addrinfo *list) {
-        const struct addrinfo *a = list;
-        unsigned n = 0, skip;
+ */
+static int open_first(Link *l, const Address *addresses, unsigned n) {
         int r = -ENOENT;
 
-        for (; a; a = a->ai_next)
-                n++;
-        if (n == 0)
-                return r;
-        skip = n_silent(l) % n;
-        if (l->tcp)
-                return link_tcp_open(l, list, skip);
-        for (a = list; skip > 0 && a->ai_next; skip--)
-                a = a->ai_next;
         for (unsigned i = 0; i < n; i++) {
-                r = link_io_open(l, a->ai_addr, a->ai_addrlen);
-                if (r == 0)
+                r = link_io_open(l, (const struct sockaddr *) &addresses[i].v, addresses[i].n);
+                if (r == 0) {
+                        l->address = addresses[i];
                         break;
-                a = a->ai_next ? a->ai_next : list;
+                }
         }
         return r;
+}
+
+static void on_race(Link *l, const RaceResult *result, uint64_t now_usec) {
+        int r = result->error;
+        const char *text = result->text;
+
+        if (r == 0) {
+                l->unanswered = !result->answered;
+                l->address = *result->address;
+                if (l->tcp)
+                        link_tcp_begin(l, result->fd);
+                else
+                        r = open_first(l, result->address, 1);
+                if (r < 0)
+                        text = way_error(l, r);
+        }
+        tell_way(l, r, text, now_usec);
+}
+
+/* 1: not decided yet. */
+static int connect_any(Link *l, const struct addrinfo *list) {
+        const Hosts *hosts = l->transport->hosts;
+        Address addresses[ADDRESSES_MAX];
+        unsigned n = hosts_order(hosts, l->host, list, addresses);
+        int r;
+
+        if (n == 0)
+                return -ENOENT;
+        if (!l->tcp && (n == 1 || hosts_is_mute(hosts, l->host)))
+                return open_first(l, addresses, n);
+        r = race_start(l,
+                       l->tcp      ? RACE_TCP
+                       : l->secure ? RACE_DTLS
+                                   : RACE_UDP,
+                       addresses, n, on_race, &l->race);
+        return r < 0 ? r : 1;
 }
 
 static void on_resolved(void *userdata, int error, const char *text, const struct addrinfo *list,
@@ -195,12 +233,10 @@ static void on_resolved(void *userdata, int error, const char *text, const struc
         link_enter(l);
         if (error == 0) {
                 error = connect_any(l, list);
-                text = l->socket_error < 0 ? l->socket_error_text : g_strerror(-error);
+                text = error < 0 ? way_error(l, error) : NULL;
         }
-        if (error < 0)
-                link_fail(l, error, text, now_usec);
-        else if (!l->secure && !l->tcp && l->events.up)
-                l->events.up(l->owner, now_usec);
+        if (error <= 0)
+                tell_way(l, error, text, now_usec);
         link_settle(l, now_usec);
         link_leave(l);
 }

@@ -11,6 +11,7 @@
 #include "coap/block2.h"
 #include "coap/coap_transport.h"
 #include "coap/dedup.h"
+#include "coap/hosts.h"
 #include "coap/outbox.h"
 #include "coap/packet.h"
 #include "coap/resolver.h"
@@ -22,11 +23,12 @@ struct CoapTransport {
         char *spool_directory;
         Resolver *resolver;
         struct LocalPorts *ports; /* local.h */
-        GHashTable *silent;       /* name of a host -> how many links in vain, see connect_any() */
+        Hosts *hosts;
 };
 
 typedef struct Secure Secure; /* link_secure.h */
 typedef struct Tcp Tcp;       /* link_tcp.h */
+typedef struct Race Race;     /* race.h */
 
 /* What became of the confirmable message that libcoap has. */
 typedef enum Fate {
@@ -63,6 +65,10 @@ struct Link {
 
         Query *query;
         struct addrinfo *literal; /* the address in the URI, until it is used */
+        Race *race;               /* between the addresses of a name, until there is one */
+        Address address;          /* the one taken */
+        bool unanswered;          /* probes were sent to it in vain */
+        bool noted;               /* hosts knows that the server was heard there */
         SocketOptions socket;     /* texts owned */
         char *host;               /* the name in the URI; NULL for an address */
         Secure *secure;           /* NULL: without security */

@@ -2,14 +2,11 @@
 #include "coap/link_tcp.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "coap/link_io.h"
-#include "coap/local.h"
 #include "coap/sleep.h"
 #include "coap/tcp.h"
 #include "util/cleanup.h"
@@ -103,80 +100,7 @@ int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, char **
         return security_new(&sc, &l->tcp->security, ret_error);
 }
 
-/* --- connecting --- */
-
-static void on_fd(void *userdata, int fd, short revents);
-
-static int prepare_socket(Link *l, int fd, const TcpAddress *to) {
-        const int on = 1, timeout_msec = (int) MIN(tcp_patience(l) / USEC_PER_MSEC, INT_MAX);
-        coap_address_t local;
-        int r;
-
-        l->socket_error = 0;
-        r = local_address(l, (const struct sockaddr *) &to->v, &local);
-        if (r < 0)
-                return r;
-        r = r > 0 && bind(fd, &local.addr.sa, local.size) < 0 ? -errno : 0;
-        if (r >= 0)
-                r = local_apply_to(l, fd, to->v.ss_family);
-        if (r < 0)
-                return r;
-        (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        /* What is sent and not acknowledged for so long is lost, and the connection with it. */
-        (void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_msec, sizeof(timeout_msec));
-        return 0;
-}
-
-static int connect_to(Link *l, const TcpAddress *to) {
-        autoclose int fd = socket(to->v.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        Tcp *t = l->tcp;
-        int r;
-
-        if (fd < 0)
-                return -errno;
-        r = prepare_socket(l, fd, to);
-        if (r < 0)
-                return r;
-        if (connect(fd, (const struct sockaddr *) &to->v, to->n) < 0 && errno != EINPROGRESS)
-                return -errno;
-        l->socket_fd = steal_fd(&fd);
-        g_free(l->peer);
-        l->peer = link_io_name_peer((const struct sockaddr *) &to->v, to->n);
-        t->source = loop_add_fd(l->transport->loop, l->socket_fd, POLLOUT, on_fd, NULL, l);
-        return 0;
-}
-
-static void close_socket(Link *l) {
-        l->tcp->source = loop_source_free(l->tcp->source);
-        close_fd(&l->socket_fd);
-}
-
-static int connect_next(Link *l, int error) {
-        Tcp *t = l->tcp;
-
-        while (t->next_address < t->n_addresses) {
-                error = connect_to(l, &t->addresses[t->next_address++]);
-                if (error == 0)
-                        return 0;
-        }
-        return error;
-}
-
-static void finish_connecting(Link *l) {
-        int error = 0;
-        socklen_t n = sizeof(error);
-
-        if (getsockopt(l->socket_fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
-                error = errno;
-        if (error == 0) {
-                tcp_begin(l);
-                return;
-        }
-        close_socket(l);
-        error = connect_next(l, -error);
-        if (error < 0)
-                tcp_end_errno(l, error);
-}
+/* --- socket --- */
 
 /* What is not read by the end need not show at the socket: it may be here already. */
 static void read_on(Link *l, uint64_t now_usec) {
@@ -192,41 +116,30 @@ static void read_on(Link *l, uint64_t now_usec) {
 
 static void on_fd(void *userdata, int fd, short revents) {
         Link *l = userdata;
-        Tcp *t = l->tcp;
         uint64_t now_usec = link_now(l);
 
         link_enter(l);
-        if (!t->connected)
-                finish_connecting(l);
-        else {
-                link_wake(l);
-                tcp_flush(l);
-                tcp_take_all(l, now_usec); /* what was left when too much waited to be sent */
-                read_on(l, now_usec);
-        }
+        link_wake(l);
+        tcp_flush(l);
+        tcp_take_all(l, now_usec); /* what was left when too much waited to be sent */
+        read_on(l, now_usec);
         if (!l->closed)
                 tcp_watch(l);
         link_settle(l, now_usec);
         link_leave(l);
 }
 
-int link_tcp_open(Link *l, const struct addrinfo *list, unsigned skip) {
+void link_tcp_begin(Link *l, int fd) {
+        const int timeout_msec = (int) MIN(tcp_patience(l) / USEC_PER_MSEC, INT_MAX);
         Tcp *t = l->tcp;
-        unsigned n = 0;
-        int r;
 
-        for (const struct addrinfo *a = list; a && n < TCP_ADDRESSES_MAX; a = a->ai_next)
-                n++;
-        for (const struct addrinfo *a = list; a && t->n_addresses < n; a = a->ai_next) {
-                TcpAddress *to = &t->addresses[(t->n_addresses++ + n - skip % n) % n];
-
-                to->n = MIN(a->ai_addrlen, (socklen_t) sizeof(to->v));
-                memcpy(&to->v, a->ai_addr, to->n);
-        }
-        r = connect_next(l, -ENOENT);
-        if (r == 0)
-                timer_arm(t->deadline, link_now(l) + l->transport->config.handshake_usec);
-        return r;
+        /* What is sent and not acknowledged for so long is lost, and the connection with it. */
+        (void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_msec, sizeof(timeout_msec));
+        l->socket_fd = fd;
+        l->peer = link_io_name_peer((const struct sockaddr *) &l->address.v, l->address.n);
+        t->source = loop_add_fd(l->transport->loop, fd, POLLIN, on_fd, NULL, l);
+        timer_arm(t->deadline, link_now(l) + l->transport->config.handshake_usec);
+        tcp_begin(l);
 }
 
 /* --- timers --- */
@@ -236,9 +149,7 @@ static void on_deadline(void *userdata, uint64_t now_usec) {
         Tcp *t = l->tcp;
 
         link_enter(l);
-        if (!t->connected)
-                tcp_end(l, -ETIMEDOUT, "no connection: the server's address does not answer");
-        else if (!tcp_is_secured(t))
+        if (!tcp_is_secured(t))
                 tcp_end_handshake(l, true);
         else if (!t->open)
                 tcp_end(l, -ETIMEDOUT, "the server took the connection and says nothing");
@@ -316,7 +227,8 @@ Tcp *link_tcp_free(Link *l) {
                 security_tls_end(t->security);
                 tcp_flush(l);
         }
-        close_socket(l);
+        t->source = loop_source_free(t->source);
+        close_fd(&l->socket_fd);
         security_free(t->security);
         timer_free(t->deadline);
         timer_free(t->stall);

@@ -10,9 +10,8 @@
  * socket alone does not tell. */
 #include "coap/link.h"
 
-/* The connection to the first of the addresses, from the skip-th on, that can be had; goes on from
- * the loop. Negative errno when none can be begun. */
-int link_tcp_open(Link *l, const struct addrinfo *list, unsigned skip);
+/* Goes on over a connected socket, taken over, to l->address. */
+void link_tcp_begin(Link *l, int fd);
 /* Tells the server, as far as that goes without waiting, and closes. */
 Tcp *link_tcp_free(Link *l);
 Tcp *link_tcp_new(Link *l);

@@ -173,6 +173,13 @@ int local_address(Link *l, const struct sockaddr *remote, coap_address_t *ret) {
         return 1;
 }
 
+void local_clear_port(coap_address_t *a) {
+        uint16_t *port = port_of(&a->addr.sa);
+
+        if (port)
+                *port = 0;
+}
+
 /* --- socket options --- */
 
 static int set_dscp(Link *l, int fd, int family) {

@@ -21,6 +21,7 @@ void local_take_place(Link *l, const LinkPlace *place);
 /* What to bind the socket to. 1; 0: to nothing in particular; or why there is nothing: -ENODEV,
  * -EADDRNOTAVAIL, -EAFNOSUPPORT, with words in l->socket_error_text. */
 int local_address(Link *l, const struct sockaddr *remote, coap_address_t *ret);
+void local_clear_port(coap_address_t *a); /* any will do */
 /* Sets the options of the session's socket, before anything is sent where that is possible. The
  * error goes to l->socket_error as well. */
 int local_apply(Link *l, const coap_session_t *session);

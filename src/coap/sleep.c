@@ -13,8 +13,9 @@
 #include "util/log.h"
 
 bool link_is_open(const Link *l) {
-        return l->query || l->literal || l->calls.length > 0 || l->exchanges.length > 0 ||
-               l->outbox.current || l->withdraw || !link_secure_is_open(l) ||
+        return l->query || l->literal || l->race || l->calls.length > 0 ||
+               l->exchanges.length > 0 || l->outbox.current || l->withdraw ||
+               !link_secure_is_open(l) ||
                (l->tcp ? !link_tcp_is_up(l) : l->lingering && !coap_can_exit(l->context));
 }
 

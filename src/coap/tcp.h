@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A link over TCP as the files it is made of see it: link_tcp.c connects and has the timers,
+/* A link over TCP as the files it is made of see it: link_tcp.c has the socket and the timers,
  * tcp_stream.c moves bytes (with TLS or without), tcp_in.c finds messages in them, tcp_signal.c has
  * those of the connection itself. */
 #include "coap/frame.h"
@@ -11,22 +11,14 @@
 /* So much waits: no more requests are read. All those open may still be answered within
  * TCP_OUT_MAX. */
 #define TCP_OUT_PAUSE ((size_t) 64 << 10)
-#define TCP_ADDRESSES_MAX 8
 #define TCP_DIAGNOSTIC_MAX 128
 
-typedef struct TcpAddress {
-        struct sockaddr_storage v;
-        socklen_t n;
-} TcpAddress;
-
 struct Tcp {
-        Security *security;                      /* NULL: without */
-        TcpAddress addresses[TCP_ADDRESSES_MAX]; /* not tried yet */
-        unsigned n_addresses, next_address;
-        bool connected, open; /* open: the server's CSM has come */
-        bool worked;          /* a message of the server has come after it */
-        int error;            /* the connection has ended */
-        char *text;           /* … in words */
+        Security *security; /* NULL: without */
+        bool open;          /* the server's CSM has come */
+        bool worked;        /* a message of the server has come after it */
+        int error;          /* the connection has ended */
+        char *text;         /* … in words */
         bool told;
         LoopSource *source;
         /* of the server's CSM, then of the next Pong; of what waits for the socket; of the rest of

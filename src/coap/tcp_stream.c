@@ -45,9 +45,9 @@ void tcp_watch(Link *l) {
 
         if (!t->source)
                 return;
-        if (!t->connected || t->left || tcp_n_waiting(t) > 0)
+        if (t->left || tcp_n_waiting(t) > 0)
                 events |= POLLOUT;
-        if (t->connected && tcp_n_waiting(t) <= TCP_OUT_PAUSE)
+        if (tcp_n_waiting(t) <= TCP_OUT_PAUSE)
                 events |= POLLIN;
         loop_source_set_events(t->source, events);
 }
@@ -140,7 +140,6 @@ static bool feed(Link *l, const uint8_t *bytes, size_t n) {
 void tcp_begin(Link *l) {
         Tcp *t = l->tcp;
 
-        t->connected = true;
         if (!t->security)
                 tcp_send_csm(l);
         else if (security_tls_start(t->security) < 0)

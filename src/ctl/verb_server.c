@@ -251,8 +251,9 @@ int verb_server_add(Ctl *c, const Args *a) {
         code = ctl_send(c, m, NULL, &reply);
         if (code != CTL_OK) {
                 if (g_str_has_prefix(account.uri, "coaps") && !has_security(a))
-                        ctl_hint("coaps:// needs --identity and --psk-file, or --certificate-file, "
-                                 "--key-file and --trust-file or --server-file");
+                        ctl_hint("coaps:// and coaps+tcp:// need --identity and --psk-file, or "
+                                 "--certificate-file, --key-file and --trust-file or "
+                                 "--server-file");
                 return code;
         }
         r = sd_bus_message_read(reply, "o", &path);

@@ -191,10 +191,22 @@ static bool is_object_path(const char *path) {
 }
 
 static char *add_operation(void *userdata, const char *word) {
-        if (strcmp(word, "execute") != 0 && strcmp(word, "read") != 0)
-                return g_strdup_printf("'%s' is not execute or read", word);
-        ((Reservation *) userdata)->operations |= word[0] == 'e' ? APP_EXECUTE : APP_READ;
-        return NULL;
+        static const struct {
+                const char *name;
+                unsigned operation;
+        } operations[] = {
+                { "execute", APP_EXECUTE },
+                { "read", APP_READ },
+                { "write", APP_WRITE },
+                { "create", APP_CREATE },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(operations); i++)
+                if (strcmp(word, operations[i].name) == 0) {
+                        ((Reservation *) userdata)->operations |= operations[i].operation;
+                        return NULL;
+                }
+        return g_strdup_printf("'%s' is not execute, read, write or create", word);
 }
 
 typedef struct AppKeys {
@@ -237,8 +249,8 @@ static void check_app(KeyFile *f, const char *group, AppKeys *app) {
                 keyfile_complain(f, group, NULL, "activate=yes needs handler, its object path");
         if (!app->activate)
                 app->r->operations = 0;
-        else if (!app->r->operations)
-                app->r->operations = APP_EXECUTE;
+        else if (!app->r->operations) /* all that should not succeed with nobody told */
+                app->r->operations = APP_EXECUTE | APP_WRITE | APP_CREATE;
 }
 
 static void read_reservation(KeyFile *f, const char *group, Grants *g) {

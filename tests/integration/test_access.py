@@ -346,12 +346,26 @@ async def main(address, log):
             return None
         with open(log, "a") as f:
             f.write(f"{m.member} {m.body[0]}\\n")
-        if m.member == "Execute":
+        if m.member == "Prepare":
+            with open(log, "a") as f:
+                f.write("".join(f"  {op[0]} {op[1]} {op[2].value}\\n" for op in m.body[1]) +
+                        f"  final {m.body[2]['final'].value} server {m.body[2]['server'].value}\\n")
+            if any(op[2].value == "silence" for op in m.body[1]):
+                return True  # and no answer
+            if any(op[2].value == "bad" for op in m.body[1]):
+                return Message.new_error(m, "org.lwm2md.Client1.Error.InvalidValue", "bad, says the app")
+        if m.member != "Read":
             return Message.new_method_return(m)
         values = [[p, Variant("s", "started"), 0] for p in m.body[0]]
         return Message.new_method_return(m, "a(svx)", [values])
     bus.add_message_handler(on_message)
     await bus.request_name("com.example.Fota1")
+    # what it sets itself it is not asked about, though it has claimed nothing
+    answer = await bus.call(Message(destination="org.lwm2md.Client1", path="/org/lwm2md/Client1",
+        interface="org.lwm2md.Client1.Data", member="Set", signature="sva{sv}",
+        body=["/26241/0/9", Variant("s", "</own>"), {}]))
+    with open(log, "a") as f:
+        f.write(f"own {answer.message_type.name}\\n")
     await bus.wait_for_disconnect()
 
 with open(sys.argv[2], "a") as f:
@@ -369,16 +383,11 @@ timeout=20s
 
 @needs_users
 def test_application_is_started(ruled, bus, server, tmp_path, make_client, ctl):
-    script, log = tmp_path / "app.py", tmp_path / "app.log"
-    script.write_text(APP)
-    bus.stop()
-    (bus.services / "com.example.Fota1.service").write_text(
-        f"[D-BUS Service]\nName=com.example.Fota1\nExec={sys.executable} {script} {bus.address} {log}\n")
-    bus.start()
+    log = service(bus, tmp_path)
     ruled(STARTED, folder="apps.d")
     assert not log.exists()
     assert server.execute("/26241/0/22", wait=60).code == "2.04"
-    assert log.read_text() == "start\nExecute /26241/0/22\n"
+    assert log.read_text().startswith("start\n") and "Execute /26241/0/22\n" in log.read_text()
     assert server.read("/26241/0/0", accept="text").text == "started"
     assert "com.example.Fota1" in ctl("ls", "-l", "/26241/0/0")
     # whoever owns the name may claim the paths, and is asked then
@@ -388,10 +397,78 @@ def test_application_is_started(ruled, bus, server, tmp_path, make_client, ctl):
         make_client().call("Claims", "Claim", "asoa{sv}", ["/26241/0"], "/x", {})
 
 
+def wait_log(log, text):
+    end = time.monotonic() + 10
+    while text not in log.read_text():
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.02)
+
+
+def service(bus, tmp_path):
+    """The file to which the application writes what it is asked; the bus can start it."""
+    script, log = tmp_path / "app.py", tmp_path / "app.log"
+    script.write_text(APP)
+    bus.stop()
+    (bus.services / "com.example.Fota1.service").write_text(
+        f"[D-BUS Service]\nName=com.example.Fota1\nExec={sys.executable} {script} {bus.address} {log}\n")
+    bus.start()
+    return log
+
+
 @needs_users
-def test_application_cannot_be_started(ruled, server):
-    ruled(STARTED, folder="apps.d")
-    assert server.execute("/26241/0/22", wait=60).code == "5.03"
+def test_application_is_started_by_a_write(ruled, bus, server, tmp_path, ctl):
+    """Without handles= it is started for all that must not succeed with nobody told."""
+    log = service(bus, tmp_path)
+    ruled(STARTED.replace("handles=execute,read\n", "").replace("timeout=20s", "timeout=15s"), folder="apps.d")
+    assert server.read("/26241/0/1", accept="text").text == "-5" and not log.exists()
+    assert server.write("/26241/0/1", "7", wait=60).code == "2.04"
+    wait_log(log, "own ")
+    text = log.read_text()
+    assert text.startswith("start\n") and "  set /26241/0/1 7\n  final True server 101\n" in text
+    assert "own METHOD_RETURN" in text and "</own>" not in text, text
+    assert ctl("get", "/26241/0/1", "/26241/0/9") == "/26241/0/1=7\n/26241/0/9=</own>"
+    refused = server.write("/26241/0/0", "bad")
+    assert refused.code == "4.00" and "bad, says the app" in refused.text
+    # on the bus as well
+    ctl("set", "/26241/0/1=8")
+    assert "  set /26241/0/1 8\n  final True server 0\n" in log.read_text()
+    assert ctl.run("set", "/26241/0/0=bad").returncode != 0
+    assert ctl("get", "/26241/0/0") == "/26241/0/0=hello"
+
+
+@needs_users
+def test_application_is_started_by_a_create(ruled, bus, server, tmp_path):
+    log = service(bus, tmp_path)
+    ruled(STARTED.replace("paths=/26241/0", "paths=/26241").replace("execute,read", "create"), folder="apps.d")
+    body = [{"bn": "/26241/5/", "n": "0", "vs": "new"}, {"n": "2", "v": 1}]
+    assert server.write("/26241/0/1", "7").code == "2.04" and not log.exists()
+    assert server.create("/26241", payload=json.dumps(body), format="senml-json", wait=60).code == "2.01"
+    assert "  create /26241/5 True\n" in log.read_text()
+    assert server.delete("/26241/5").code == "2.02"
+    assert "  delete /26241/5 True\n" in log.read_text()
+
+
+@needs_users
+def test_started_application_is_silent(ruled, bus, server, tmp_path, ctl):
+    service(bus, tmp_path)
+    ruled(STARTED.replace("handles=execute,read\n", "").replace("timeout=20s", "timeout=5s"), folder="apps.d")
+    late = server.write("/26241/0/0", "silence", wait=60)
+    assert late.code == "5.03" and "did not answer in 5 s" in late.text
+    assert server.read("/26241/0/0", accept="text").text == "hello"
+
+
+@needs_users
+@pytest.mark.parametrize("kind", ["execute", "read", "write", "create"])
+def test_application_cannot_be_started(ruled, server, kind):
+    ruled(STARTED.replace("execute,read", kind).replace("/26241/0", "/26241"), folder="apps.d")
+    body = [{"bn": "/26241/5/", "n": "0", "vs": "new"}, {"n": "2", "v": 1}]
+    answer = {"execute": lambda: server.execute("/26241/0/22", wait=60),
+              "read": lambda: server.read("/26241/0/0", wait=60),
+              "write": lambda: server.write("/26241/0/1", "7", wait=60),
+              "create": lambda: server.create("/26241", payload=json.dumps(body), format="senml-json", wait=60)}[kind]()
+    assert answer.code == "5.03", answer
+    assert server.discover("/26241/5").code == "4.04"
+    assert "-5" in server.request("GET", "/26241/0/1", accept=0).text or kind == "read"
 
 
 # --- quotas ---

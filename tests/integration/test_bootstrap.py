@@ -2,7 +2,6 @@
 """Bootstrap (TS Core 6.1): by a server in each of its ways, from a file, and what must not happen."""
 import json
 import re
-import socket
 import time
 
 import pytest
@@ -177,18 +176,6 @@ def test_over_ipv6_and_by_name(make_daemon, make_server, server):
     bs = make_server(bind="[::1]:0")
     make_daemon(boot_config(bs))
     bs.wait_event("bootstrap")
-    give_account(bs, server)
-    assert finish(bs).code == "2.04"
-    server.wait_registered()
-
-
-def test_the_name_s_next_address(make_daemon, bs, server):
-    """localhost is ::1 and 127.0.0.1 here; nobody is at the first."""
-    addresses = {a[4][0] for a in socket.getaddrinfo("localhost", bs.port, type=socket.SOCK_DGRAM)}
-    if "::1" not in addresses:
-        pytest.skip("localhost is no IPv6 address here")
-    make_daemon(boot_config(bs, Uri=f"coap://localhost:{bs.port}"))
-    bs.wait_event("bootstrap", timeout=30)
     give_account(bs, server)
     assert finish(bs).code == "2.04"
     server.wait_registered()

@@ -696,6 +696,48 @@ def test_bus_goes_and_comes(kit, server, bus, make_client):
     assert not server.take_events("registered") and not server.take_events("deregistered")
 
 
+def reconnect(bus, make_client):
+    """A client of the daemon on the bus that came back; it has the unique name of an earlier one."""
+    bus.start()
+    end = time.monotonic() + 30
+    while True:
+        client = make_client()
+        try:
+            client.call("Claims", "List")
+            return client
+        except DBusError:
+            client.close()
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
+def test_jobs_end_with_the_bus(kit, server, bus, make_client):
+    options = {"timeout_ms": Variant("u", 6000)}
+    server.rule("send", silent=True)
+    askers = [make_client() for _ in range(3)]
+    numbers = [asker.call("Data", "Send", "asa{sv}", ["/3303/0"], options) for asker in askers]
+    waiting = [asker.start("Data", "Send", "asa{sv}", ["/3303/0"], {**options, "wait": Variant("b", True)})
+               for asker in askers]
+    askers[-1].call("Claims", "List")  # the daemon has it all
+    bus.stop()
+    for asker in askers:
+        asker.close()
+    del waiting
+    # so many that they have the names whose jobs it were
+    others = [reconnect(bus, make_client)] + [make_client() for _ in range(8)]
+    assert others[0].get("Manager", "Stats")["sends"] == 6, "came too late to prove anything"
+    end = time.monotonic() + 30
+    while others[0].get("Manager", "Stats")["sends"] > 0:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    server.clear_rules()
+    fresh = others[0].call("Data", "Send", "asa{sv}", ["/3303/0"], {})
+    assert others[0].wait_signal("JobDone")[:3] == [fresh, "send", "acked"] and fresh not in numbers
+    for other in others:
+        other.call("Claims", "List")
+        assert not [m for m in other.signals if m.member == "JobDone"], other.unique_name
+
+
 def test_without_a_bus(make_daemon, server):
     make_daemon({"main": server.uri}, values={"/3303/0/5700": "21.5"}, use_bus=False)
     server.wait_registered()

@@ -432,7 +432,7 @@ def test_servers(kit, server, make_server, ctl):
     failed = ctl.run("server", "add", "coaps://127.0.0.1:9", "--identity=x")
     assert failed.stderr == "lwm2mctl: coaps://127.0.0.1:9: no pre-shared key (0/x/5)\n"
     failed = ctl.run("server", "add", "coaps://127.0.0.1:9")
-    assert failed.returncode == FAILED and "hint: coaps:// needs --identity" in failed.stderr
+    assert failed.returncode == FAILED and "hint: coaps:// and coaps+tcp:// need --identity" in failed.stderr
     # The account hangs on its short id; what would cut the server off is refused.
     failed = ctl.run("set", "/1/0/0=10")
     assert failed.returncode == FAILED and "/1/0/0: stays as it is" in failed.stderr

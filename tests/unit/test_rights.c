@@ -110,6 +110,12 @@ static void test_activate(void **state) {
         assert_int_equal(r->operations, APP_EXECUTE | APP_READ);
         assert_int_equal(r->timeout_ms, 2000);
         assert_int_equal(grants_reserved(g, &other)->operations, 0); /* it is not to be started */
+
+        put(f, "apps.d/a.conf",
+            "[com.example.A]\npaths=/5\nactivate=yes\nhandler=/com/example/a\n");
+        grants_unref(g);
+        g = load(f);
+        assert_int_equal(grants_reserved(g, &p)->operations, APP_EXECUTE | APP_WRITE | APP_CREATE);
 }
 
 static void test_bad(void **state) {
@@ -149,8 +155,8 @@ static void test_bad(void **state) {
                 { "apps.d/a.conf", "[a.b]\npaths=/3\nhandler=/x/\n",
                   "a.conf:3: ", "not an object path" },
                 { "apps.d/a.conf", "[a.b]\npaths=/3\nactivate=maybe\n", "a.conf:3: ", "boolean" },
-                { "apps.d/a.conf", "[a.b]\npaths=/3\nhandles=write\n",
-                  "a.conf:3: ", "not execute or read" },
+                { "apps.d/a.conf", "[a.b]\npaths=/3\nhandles=writes\n",
+                  "a.conf:3: ", "not execute, read, write or create" },
                 { "apps.d/a.conf", "[a.b]\npaths=/3\ntimeout=10min\n", "a.conf:3: ", "240s" },
                 { "apps.d/a.conf", "[a.b]\npaths=/3\nclaims=1\n",
                   "a.conf:3: ", "unknown key (known: paths, activate" },

@@ -419,53 +419,6 @@ static void test_close_in_callback(void **state) {
         fixture_free(f);
 }
 
-/* Two addresses, of which the server of the test has the second. */
-static int look_up_two(const char *host, const char *port, const struct addrinfo *hints,
-                       struct addrinfo **ret) {
-        int r;
-
-        r = getaddrinfo("127.0.0.2", port, hints, ret);
-        return r ? r : getaddrinfo("127.0.0.1", port, hints, &(*ret)->ai_next);
-}
-
-static void open_and_ask(Fixture *f, const char *uri, const char *address) {
-        LinkConfig config = { .ssid = 1, .uri = uri };
-        Message m = MESSAGE_INIT(METHOD_GET);
-        Call *call;
-
-        if (f->link)
-                f->ops->close(f->link);
-        f->link = NULL;
-        f->up = false;
-        assert_int_equal(f->ops->open(f->transport, &config, &fixture_events, f, &f->link), 0);
-        run_until(f, f->up);
-        assert_true(g_str_has_prefix(f->ops->peer(f->link), address));
-        assert_int_equal(f->ops->request(f->link, &m, fixture_on_response, f, &call), 0);
-}
-
-/* A server that is silent at one address is tried at the next one, and met there again. */
-static void test_next_address(void **state) {
-        Fixture *f = fixture_new(NULL);
-        g_autofree char *uri = g_strconcat("coap://two.test", strrchr(f->server->uri, ':'), NULL);
-
-        f->transport->resolver = resolver_free(f->transport->resolver);
-        assert_int_equal(resolver_new(f->loop, look_up_two, &f->transport->resolver), 0);
-        open_and_ask(f, uri, "127.0.0.2:");
-        for (unsigned i = 0; i < 2; i++) {
-                g_autofree Datagram *d = NULL;
-
-                open_and_ask(f, uri, "127.0.0.1:");
-                d = server_receive(f);
-                f->answers = 0;
-                reply(f, d, PACKET_ACK, d->p.mid);
-                run_until(f, f->answers);
-                assert_int_equal(f->error, 0);
-        }
-        open_and_ask(f, uri, "127.0.0.1:");
-        open_and_ask(f, uri, "127.0.0.2:"); /* silent now */
-        fixture_free(f);
-}
-
 static void test_open(void **state) {
         static const char *const good[] = { "coap://127.0.0.1", "coap://[::1]:5685",
                                             "coap://localhost:5685/" };
@@ -606,7 +559,6 @@ int main(void) {
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_close_with_open_exchange),
                 cmocka_unit_test(test_close_in_callback),
-                cmocka_unit_test(test_next_address),
                 cmocka_unit_test(test_open),
                 cmocka_unit_test(test_v6),
                 cmocka_unit_test(test_options),
