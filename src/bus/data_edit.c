@@ -52,6 +52,14 @@ static int reply_error(Edit *e, int error, const char *text) {
 }
 
 /* Only of a value that was taken: a refused one leaves no policy behind. */
+/* In whose name samples come: uids as numbers that are not 0. */
+static void set_payer(Edit *e, bool pays) {
+        Series *series = dm_series(client_dm(e->bus->client));
+
+        if (series)
+                series_set_payer(series, pays && e->has_uid ? e->uid + 1 : 0);
+}
+
 static int keep_path(Edit *e, const Path *p, OpError *error) {
         Series *series = dm_series(client_dm(e->bus->client));
         int r;
@@ -77,16 +85,23 @@ static int keep_all(Edit *e, OpError *error) {
 int edit_apply_part(Edit *e, const Op *ops, size_t n, const Path *keep, OpError *error) {
         int r;
 
+        set_payer(e, true);
         r = dm_apply(client_dm(e->bus->client), ops, n, error, bus_now(e->bus));
+        set_payer(e, false);
         return r >= 0 && keep ? keep_path(e, keep, error) : r;
 }
 
 static int apply(Edit *e, OpError *error) {
+        int r;
+
         if (!e->push)
                 return edit_apply_part(e, e->ops.v, e->ops.n, NULL, error);
-        return sample_push_commit(
+        set_payer(e, true);
+        r = sample_push_commit(
                 e->push, e->applied ? (const Op *) (const void *) e->applied->data : NULL,
                 e->applied ? e->applied->len : 0, &e->dropped, error, bus_now(e->bus));
+        set_payer(e, false);
+        return r;
 }
 
 static void on_prepared(void *userdata, int error, const char *text, const RecordList *records,
@@ -166,7 +181,9 @@ int edit_check(Edit *e, sd_bus_error *error) {
                 if (r < 0)
                         return r;
         }
-        return check_budget(e->call, n, error);
+        r = check_budget(e->call, n, error);
+        e->has_uid = r >= 0 && gate_uid(e->call, &e->uid) >= 0;
+        return r;
 }
 
 static int count_waiting(Edit *e, sd_bus_error *error) {

@@ -23,6 +23,8 @@ typedef struct Edit {
         uint64_t reply_bytes;
         bool reply_has_bytes, reply_has_dropped;
         size_t dropped;       /* samples */
+        uid_t uid;            /* the sender's, who may have left when it is applied */
+        bool has_uid;         /* known from edit_check() on */
         char *asked_name;     /* a bus name, and … */
         bool sender_has_name; /* … whether it is the sender's */
 } Edit;

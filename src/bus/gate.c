@@ -225,6 +225,17 @@ int check_claim(sd_bus_message *m, const Path *p, sd_bus_error *error) {
 }
 
 /* --- quotas --- */
+int gate_uid(sd_bus_message *m, uid_t *ret) {
+        const Sender *s;
+        int r;
+
+        r = senders_get(bus_of(m)->senders, sd_bus_message_get_bus(m), sd_bus_message_get_sender(m),
+                        &s);
+        if (r >= 0)
+                *ret = s->uid;
+        return r;
+}
+
 int check_budget(sd_bus_message *m, uint64_t n, sd_bus_error *error) {
         Bus *b = bus_of(m);
         const Sender *s;

@@ -19,6 +19,7 @@ int check_right_some(sd_bus_message *m, const Path *p, const GrantView **ret_vie
                      sd_bus_error *error);
 /* A claim of p: the right to, or for a path that is reserved (apps.d) owning the bus name. */
 int check_claim(sd_bus_message *m, const Path *p, sd_bus_error *error);
+int gate_uid(sd_bus_message *m, uid_t *ret); /* the sender's; -EACCES nobody knows */
 /* n values of the sender's; LimitReached when his user set too many in this second. */
 int check_budget(sd_bus_message *m, uint64_t n, sd_bus_error *error);
 /* Of somebody who is not calling just now: whether he may still hold what he has. */

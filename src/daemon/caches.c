@@ -88,6 +88,7 @@ int caches_open(const CachesConfig *config, const Config *settings, Caches **ret
         c->batch = timer_new(config->timers, on_batch, c);
         c->series = series_new(&(SeriesConfig){
                 .bytes_max = settings->cache_bytes,
+                .bytes_per_payer = settings->cache_bytes_per_user,
                 .kept = is_kept,
                 .pending = on_pending,
                 .userdata = c,

@@ -117,6 +117,8 @@ static const Key keys[] = {
         { "Limits", "CallsPerUser", AT(calls_per_user), 128, 1, 65536, KEY_COUNT },
         { "Limits", "ValuesPerUser", AT(values_per_user), 1000000, 1, U32, KEY_COUNT },
         { "Limits", "BusQueue", AT(bus_queue), 1024, 1, 1 << 20, KEY_COUNT },
+        { "Limits", "CacheBytesPerUser", AT(cache_bytes_per_user), 48U << 20, 4096, 1U << 30,
+          KEY_SIZE },
         { "Limits", "CacheBytes", AT(cache_bytes), 64U << 20, 4096, 1U << 30, KEY_SIZE },
         { "Persist", "Journal", AT(journal_bytes), 1U << 20, 4096, 1U << 30, KEY_SIZE },
         { "Persist", "Batch", AT(batch_usec), USEC_PER_SEC, 0, 3600 * USEC_PER_SEC, KEY_DURATION },

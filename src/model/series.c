@@ -33,6 +33,7 @@ Series *series_new(const SeriesConfig *config) {
                 .policies = path_table_new(g_free),
                 .caches = g_ptr_array_new_with_free_func(cache_free),
                 .readers = path_table_new(unref_list),
+                .payers = g_hash_table_new_full(NULL, NULL, NULL, g_free),
         };
         s->config.bytes_max = config->bytes_max ? config->bytes_max : BYTES_DEFAULT;
         return s;
@@ -46,6 +47,7 @@ Series *series_free(Series *s) {
         g_ptr_array_unref(s->caches);
         g_hash_table_unref(s->readers);
         g_hash_table_unref(s->policies);
+        g_hash_table_unref(s->payers);
         g_free(s);
         return NULL;
 }
@@ -90,10 +92,63 @@ Cache *series_cache_make(Series *s, const Path *p, ValueType type, const SeriesP
         return c;
 }
 
+/* --- memory, and who is accountable for it --- */
+void series_set_payer(Series *s, uint32_t payer) {
+        s->payer = payer;
+}
+
+uint64_t series_bytes_of(const Series *s, uint32_t payer) {
+        const uint64_t *n = g_hash_table_lookup(s->payers, GUINT_TO_POINTER(payer));
+
+        return n ? *n : 0;
+}
+
+static uint64_t cache_bytes(const Cache *c) {
+        return c->ring.size * ring_sample_size(&c->ring);
+}
+
+static void account(Series *s, const Cache *c, uint64_t before, uint64_t after) {
+        const uint64_t n = series_bytes_of(s, c->payer) - before + after;
+
+        s->n_bytes += after - before;
+        if (c->payer == 0)
+                return;
+        if (n == 0)
+                g_hash_table_remove(s->payers, GUINT_TO_POINTER(c->payer));
+        else
+                g_hash_table_insert(s->payers, GUINT_TO_POINTER(c->payer),
+                                    g_memdup2(&n, sizeof(n)));
+}
+
 void cache_resize(Series *s, Cache *c, uint32_t size) {
-        s->n_bytes -= c->ring.size * ring_sample_size(&c->ring);
+        const uint64_t before = cache_bytes(c);
+
         ring_resize(&c->ring, size);
-        s->n_bytes += c->ring.size * ring_sample_size(&c->ring);
+        account(s, c, before, cache_bytes(c));
+        if (size == 0)
+                c->payer = 0;
+}
+
+/* What is left for a larger ring in place of c's. */
+static uint64_t bytes_left(const Series *s, const Cache *c) {
+        const uint64_t others = s->n_bytes - cache_bytes(c);
+        const uint64_t left = s->config.bytes_max > others ? s->config.bytes_max - others : 0;
+        const uint64_t his = series_bytes_of(s, c->payer) - (c->payer ? cache_bytes(c) : 0);
+
+        if (c->payer == 0 || s->config.bytes_per_payer == 0)
+                return left;
+        return MIN(left, s->config.bytes_per_payer > his ? s->config.bytes_per_payer - his : 0);
+}
+
+/* What came from the file is nobody's until somebody adds to it. */
+static void take_over(Series *s, Cache *c) {
+        const uint64_t n = cache_bytes(c);
+
+        if (c->payer != 0 || s->payer == 0)
+                return;
+        account(s, c, n, 0);
+        c->payer = s->payer;
+        account(s, c, 0, n);
 }
 
 /* What is hardly used any more gives its memory back. */
@@ -128,7 +183,7 @@ static void remove_cache(Series *s, guint at) {
         disk_removed(s, c);
         if (c->kept)
                 s->n_samples_kept -= c->ring.n;
-        s->n_bytes -= c->ring.size * ring_sample_size(&c->ring);
+        account(s, c, cache_bytes(c), 0);
         g_ptr_array_remove_index(s->caches, at);
 }
 
@@ -265,16 +320,17 @@ int series_load_policies(Series *s, const char *text) {
 /* Room for n more, as far as the policy and the limit of all caches go. */
 static void make_room(Series *s, Cache *c, size_t n) {
         const uint64_t wanted = MIN((uint64_t) c->ring.n + n, c->policy.samples);
-        const uint64_t others = s->n_bytes - c->ring.size * ring_sample_size(&c->ring);
-        const uint64_t left = s->config.bytes_max > others ? s->config.bytes_max - others : 0;
         uint64_t size = wanted + wanted / 8 + GROWTH_MIN;
 
+        take_over(s, c);
         if (wanted <= c->ring.size)
                 return;
         size = MIN(size, c->policy.samples);
-        size = MIN(size, left / ring_sample_size(&c->ring));
+        size = MIN(size, bytes_left(s, c) / ring_sample_size(&c->ring));
         if (size > c->ring.size)
                 cache_resize(s, c, (uint32_t) size);
+        if (c->ring.size == 0) /* he may have nothing, another may */
+                c->payer = 0;
 }
 
 typedef struct Fit {

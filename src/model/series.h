@@ -35,7 +35,8 @@ typedef struct SeriesPolicy {
 } SeriesPolicy;
 
 typedef struct SeriesConfig {
-        uint64_t bytes_max; /* of all caches; 0 = 64 MiB */
+        uint64_t bytes_max;       /* of all caches; 0 = 64 MiB */
+        uint64_t bytes_per_payer; /* of the caches of one payer; 0: as many as there are */
         /* Whether the samples of p are kept on disk; NULL: none are. */
         bool (*kept)(void *userdata, const Path *p);
         /* Something waits for series_sync(): the caller decides how long. May be NULL. */
@@ -87,6 +88,10 @@ typedef struct SeriesInfo {
 bool series_info(const Series *s, const Path *p,
                  SeriesInfo *ret); /* false: there is no cache yet */
 uint64_t series_bytes(const Series *s);
+/* Who is accountable for a cache is whoever's sample makes it grow first; what it takes counts for
+ * him until it is empty again. payer is any number but 0, which is nobody: the device itself. */
+void series_set_payer(Series *s, uint32_t payer); /* of the samples that come from now on */
+uint64_t series_bytes_of(const Series *s, uint32_t payer);
 void series_totals(const Series *s, uint64_t *ret_added, uint64_t *ret_dropped);
 
 /* --- readers --- One is an observation, or a Send under way. identity names it beyond its life

@@ -28,6 +28,7 @@ typedef struct Cache {
         GPtrArray *cursors; /* Cursor, of the readers that cover it */
         GArray *left;       /* Left; only those that spare somebody a sample */
         bool kept;          /* on disk as well */
+        uint32_t payer;     /* for whom the ring counts; 0: nobody */
 } Cache;
 
 struct Cursor {
@@ -55,6 +56,9 @@ struct Series {
         GPtrArray *caches;    /* Cache *, owned, by path */
         GHashTable *readers;  /* Path -> GPtrArray of SeriesReader, under each of its paths */
         uint64_t n_bytes;     /* of all rings */
+        GHashTable
+                *payers; /* payer -> uint64_t *, bytes of his rings; only of those who have any */
+        uint32_t payer;  /* whose samples come now */
         uint64_t n_added, n_dropped;
         uint64_t n_samples_kept; /* in caches that are kept: how large the file should be */
         bool clock_set;          /* until then there may be times since boot */

@@ -491,6 +491,25 @@ def test_values_in_a_second(make_daemon, server, client):
         client.call("Data", "SetMany", "a(sv)a{sv}", values + values[:1], {})
 
 
+@needs_users
+def test_bytes_of_caches(ruled, nobody, other, client):
+    """Full for one user, not for another. Whose a cache is, is who made it."""
+    ruled("[all]\nuser=nobody,daemon\npaths=/\nallow=all\n", Limits={"CacheBytes": "1M", "CacheBytesPerUser": 4096})
+    for path in ("/3303/0/5700", "/26241/0/1"):
+        allowed(nobody.call("Data", "Configure", "sa{sv}", path, "1", "cache", "u", "10000"))
+    def series(who, path, n):
+        return int(allowed(who.call("Data", "PushSeries", "svxxa{sv}", path, "ad" if "5700" in path else "ax", str(n),
+                                    *["1"] * n, str((time.time_ns() // 10**9 - 10 * n) * 10**9), "1000000000", "0")).split()[1])
+    assert series(nobody, "/3303/0/5700", 250) == 0
+    assert series(nobody, "/3303/0/5700", 100) == 94  # 256 of 16 bytes
+    assert series(nobody, "/26241/0/1", 1) == 1
+    allowed(nobody.ctl("set", "/26241/0/1=5"))  # the value is set all the same
+    assert client.call("Data", "Get", "sa{sv}", "/26241/0/1", {}) == 5
+    assert series(other, "/26241/0/1", 200) == 0
+    assert series(other, "/3303/0/5700", 10) == 10
+    assert client.get("Manager", "Stats")["cache-bytes"] < 3 * 4096
+
+
 def test_waiting_calls(make_daemon, server, client, make_client):
     make_daemon({"main": server.uri}, values=KIT_VALUES, Limits={"CallsPerUser": 3})
     server.wait_registered()

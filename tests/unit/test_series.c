@@ -223,6 +223,65 @@ static void test_booleans_are_small(void **state) {
         assert_int_equal(series_bytes(s), 9000);
 }
 
+static size_t add_many(Series *s, const Path *p, size_t n) {
+        g_autofree Sample *samples = g_new(Sample, n);
+        size_t dropped;
+
+        for (size_t i = 0; i < n; i++)
+                samples[i] = (Sample){ T0 + (int64_t) i, i };
+        assert_int_equal(series_add(s, p, VALUE_FLOAT, samples, n, &dropped), 0);
+        return dropped;
+}
+
+static void test_each_has_his_bytes(void **state) {
+        g_autoptr(Series) s =
+                series_new(&(SeriesConfig){ .bytes_max = 1600 * 16, .bytes_per_payer = 1000 * 16 });
+        SeriesReader *r;
+
+        series_clock_set(s, 0);
+        assert_int_equal(series_set_policy(s, &object,
+                                           &(SeriesPolicy){ .samples = 5000, .drop_oldest = true }),
+                         0);
+        series_set_payer(s, 7);
+        assert_int_equal(add_many(s, &p1, 800), 0);
+        assert_in_range(series_bytes_of(s, 7), 800 * 16, 1000 * 16);
+        assert_int_equal(add_many(s, &p1, 800), 600); /* as full as his limit, not the common one */
+        assert_int_equal(series_bytes_of(s, 7), 1000 * 16);
+        assert_int_equal(add_many(s, &p2, 1), 1); /* another cache of his */
+        assert_int_equal(series_bytes_of(s, 7), series_bytes(s));
+
+        series_set_payer(s, 8); /* somebody else has the rest */
+        assert_int_equal(add_many(s, &p2, 500), 0);
+        assert_in_range(series_bytes_of(s, 8), 500 * 16, 600 * 16);
+        assert_int_equal(add_many(s, &p1, 10), 10); /* whose it is stays */
+        assert_int_equal(series_bytes(s), series_bytes_of(s, 7) + series_bytes_of(s, 8));
+
+        r = series_reader_new(s, 1, &p1, 1); /* emptied it is nobody's */
+        g_free(text_of_take(r, &p1, 5000));
+        series_reader_ack(r);
+        assert_int_equal(series_bytes_of(s, 7), 0);
+        series_reader_free(r);
+        assert_int_equal(add_many(s, &p1, 10), 0);
+        assert_true(series_bytes_of(s, 8) > 500 * 16 && series_bytes_of(s, 7) == 0);
+        series_remove(s, &object);
+        assert_int_equal(series_bytes_of(s, 8) + series_bytes(s), 0);
+}
+
+static void test_nobody_has_all(void **state) {
+        g_autoptr(Series) s =
+                series_new(&(SeriesConfig){ .bytes_max = 1600 * 16, .bytes_per_payer = 100 * 16 });
+
+        series_clock_set(s, 0);
+        assert_int_equal(series_set_policy(s, &object, &(SeriesPolicy){ .samples = 5000 }), 0);
+        assert_int_equal(add_many(s, &p1, 500), 0); /* the device itself, or from the file */
+        assert_int_equal(series_bytes_of(s, 0), 0);
+        series_set_payer(s, 7);
+        assert_int_equal(add_many(s, &p1, 40), 0); /* has room, and is his now … */
+        assert_true(series_bytes_of(s, 7) >= 500 * 16);
+        assert_int_equal(add_many(s, &p1, 500) > 400, true); /* … and gets no more */
+        assert_int_equal(add_many(s, &p2, 1), 1);
+}
+
 /* --- readers --- */
 static void test_acknowledged_samples_leave(void **state) {
         g_autoptr(Series) s = series_with(&p1, (SeriesPolicy){ .samples = 10 });
@@ -776,6 +835,8 @@ static void test_kept_changes(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_no_policy),
+                cmocka_unit_test(test_each_has_his_bytes),
+                cmocka_unit_test(test_nobody_has_all),
                 cmocka_unit_test(test_longest_prefix_wins),
                 cmocka_unit_test(test_policies_as_text),
                 cmocka_unit_test(test_newest_is_dropped),
