@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lwm2m/dm/samples.h"
+#include "lwm2m/send/sched_object.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -68,6 +69,19 @@ static int set_policies(Caches *c, const Config *settings) {
         return 0;
 }
 
+/* The caches of the send scheduler's rules: those that are in the tree, and those that the
+ * configuration will put there. */
+static void provide_caches(Caches *c, const Config *settings) {
+        sched_provide_caches(c->series, c->config.tree);
+        for (guint i = 0; i < settings->seeds->len; i++) {
+                const SeedConfig *seed = settings->seeds->pdata[i];
+                const uint16_t *id = seed->path.id;
+
+                if (seed->path.n == 3 && id[0] == OBJECT_SCHED_RULES && id[2] == SCHED_PATH)
+                        sched_provide_cache(c->series, seed->text);
+        }
+}
+
 static int open_file(Caches *c) {
         int r;
 
@@ -94,8 +108,10 @@ int caches_open(const CachesConfig *config, const Config *settings, Caches **ret
                 .userdata = c,
         });
         r = set_policies(c, settings);
-        if (r >= 0)
-                r = open_file(c);
+        if (r < 0)
+                return r;
+        provide_caches(c, settings);
+        r = open_file(c);
         if (r < 0)
                 return r;
         *ret = g_steal_pointer(&c);

@@ -11,6 +11,7 @@ typedef struct Caches Caches;
 typedef struct CachesConfig {
         const char *directory; /* of the state */
         Store *store;          /* borrowed: its policies say what is kept on disk */
+        const Tree *tree;      /* with what was kept of it */
         TimerQueue *timers;
         uint64_t (*now_usec)(void *userdata); /* of the timers */
         void *userdata;

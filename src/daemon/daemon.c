@@ -242,6 +242,7 @@ static int open_caches(Daemon *d, const Config *config) {
         const CachesConfig cc = {
                 .directory = d->arguments->state_dir,
                 .store = d->store,
+                .tree = d->tree,
                 .timers = loop_timers(d->loop),
                 .now_usec = on_now,
                 .userdata = d,

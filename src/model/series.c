@@ -206,6 +206,15 @@ const SeriesPolicy *series_policy(const Series *s, const Path *p) {
         return NULL;
 }
 
+void series_foreach_policy(const Series *s, SeriesPolicyVisit visit, void *userdata) {
+        GHashTableIter i;
+        gpointer prefix, policy;
+
+        g_hash_table_iter_init(&i, s->policies);
+        while (g_hash_table_iter_next(&i, &prefix, &policy))
+                visit(userdata, prefix, policy);
+}
+
 /* A smaller cache drops as a full one does. */
 static void follow_policy(Series *s, Cache *c, const SeriesPolicy *policy) {
         uint32_t excess = c->ring.n > policy->samples ? c->ring.n - policy->samples : 0;

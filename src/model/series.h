@@ -32,6 +32,7 @@ typedef struct SeriesPolicy {
         uint32_t samples; /* how many; 0: none are cached */
         bool drop_oldest; /* when full; false: what comes is dropped (Zephyr's documented rule) */
         bool read_latest; /* a Read gives the latest value alone; false: all samples */
+        bool by_rule;     /* made for a rule of the send scheduler, with which it goes */
 } SeriesPolicy;
 
 typedef struct SeriesConfig {
@@ -53,6 +54,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Series, series_free)
  * has no room for. -EDQUOT more than SERIES_POLICIES_MAX, -ERANGE more than SERIES_SAMPLES_MAX. */
 int series_set_policy(Series *s, const Path *prefix, const SeriesPolicy *policy);
 const SeriesPolicy *series_policy(const Series *s, const Path *p); /* NULL: p is not cached */
+typedef void (*SeriesPolicyVisit)(void *userdata, const Path *prefix, const SeriesPolicy *policy);
+/* In no order; none may be set meanwhile. */
+void series_foreach_policy(const Series *s, SeriesPolicyVisit visit, void *userdata);
 bool series_has_policies(const Series *s);
 void series_clear(Series *s); /* no policy, and no sample */
 /* "600 oldest latest": the number, and words for what is not the default (newest, all). -EINVAL,

@@ -98,6 +98,33 @@ def test_kept_over_a_kill(make_daemon, server, client, make_client, ctl):
     assert values_of(server.take_events("send")) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("by_server", [False, True])
+def test_cache_of_a_rule_is_kept_over_a_kill(make_daemon, server, client, ctl, by_server):
+    """The resource has no cache but that of its rule."""
+    daemon = make_daemon({"main": server.uri}, values=VALUES, Persist={PATH: "always"},
+                         **{} if by_server else {"SendScheduler": {PATH: ""}})
+    ctl("wait", "registered", "--server=101", "--timeout=10")
+    if by_server:
+        body = f'[{{"bn":"/10524/3/","n":"0","vs":"{PATH}"}}]'
+        assert server.create("/10524", payload=body, format="senml-json").code == "2.01"
+        (_, node), = client.call("Data", "List", "sa{sv}", PATH, {})
+        assert node["cache"] == 1000
+    server.rule("send", code="5.00")
+    set_values(client, 1, 2, 3)
+    client.call("Manager", "Sync")
+    daemon.kill()
+    server.clear_rules()
+    server.take_events()
+    daemon.start()
+    wait_values(server, [1, 2, 3], timeout=30)
+    # it goes with its rule
+    assert server.delete("/10524/3" if by_server else "/10524/10000").code == "2.02"
+    end = time.monotonic() + 10
+    while "cache" in client.call("Data", "List", "sa{sv}", PATH, {})[0][1]:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 # --- the scheduler ---
 def test_rules_and_max_samples(scheduled, server, client):
     scheduled(MaxSamples=3, **{PATH: "gt=30 st=10"})

@@ -15,7 +15,7 @@ struct SchedObject {
         Dm *dm;
         Tree *tree;
         SendSched *sched;
-        GHashTable *paths; /* of resources with rules; the value: the cache is ours */
+        GHashTable *paths; /* set of those of resources with rules */
         GPtrArray *jobs;   /* of Job: at most one for each server */
         bool incomplete;   /* some rules are for objects that nobody knows yet */
         Timer *reload;
@@ -173,19 +173,41 @@ static int add_rule(void *userdata, const Path *p, const Value *v, const Resourc
         return 0;
 }
 
-/* The cache that the resource needs; *ret_ours: it has none but this. */
-static int ensure_cache(SchedObject *o, const Path *p, bool *ret_ours) {
-        const SeriesPolicy policy = { .samples = SCHED_CACHE_SAMPLES, .drop_oldest = true };
+static const SeriesPolicy policy_by_rule = {
+        .samples = SCHED_CACHE_SAMPLES,
+        .drop_oldest = true,
+        .by_rule = true,
+};
+
+void sched_provide_cache(Series *series, const char *path) {
+        Path p;
+
+        if (path_parse(path, &p) == 0 && p.n == 3 && !series_policy(series, &p))
+                (void) series_set_policy(series, &p, &policy_by_rule);
+}
+
+void sched_provide_caches(Series *series, const Tree *tree) {
+        Path rule = PATH_O(OBJECT_SCHED_RULES);
+
+        while (tree_next_instance(tree, &rule, &rule) == 0 && rule.id[0] == OBJECT_SCHED_RULES) {
+                const Path resource = path_child(&rule, SCHED_PATH);
+                const Value *v;
+
+                if (tree_get(tree, &resource, &v) == 0 && v->type == VALUE_STRING)
+                        sched_provide_cache(series, v->data);
+        }
+}
+
+/* The cache that the resource needs. */
+static int ensure_cache(SchedObject *o, const Path *p) {
         OpError error;
         int r;
 
-        *ret_ours = false;
         if (o->dm->config.series && series_policy(o->dm->config.series, p))
                 return 0;
-        r = samples_configure(o->dm, p, &policy, &error);
+        r = samples_configure(o->dm, p, &policy_by_rule, &error);
         if (r < 0)
                 log_warning_errno(r, "No samples are sent of %s", error.text);
-        *ret_ours = r >= 0;
         o->incomplete = o->incomplete || r < 0;
         return r;
 }
@@ -194,8 +216,6 @@ static void load_rule(SchedObject *o, const Path *instance, GHashTable *old, uin
         const Path resource = path_child(instance, SCHED_PATH);
         Attrs rule = { .set = 0 };
         const Value *v;
-        void *key, *ours;
-        bool made;
         Path p;
 
         if (tree_get(o->tree, &resource, &v) < 0 || v->type != VALUE_STRING || !*v->data)
@@ -206,32 +226,46 @@ static void load_rule(SchedObject *o, const Path *instance, GHashTable *old, uin
                          v->data);
                 return;
         }
-        if (ensure_cache(o, &p, &made) < 0) /* also one that somebody has taken away since */
+        if (ensure_cache(o, &p) < 0) /* also one that somebody has taken away since */
                 return;
-        if (g_hash_table_steal_extended(old, &p, &key, &ours)) {
-                g_free(key);
-                made = made || ours;
-        }
+        g_hash_table_remove(old, &p);
         tree_walk(o->tree, instance, add_rule, &rule);
         if (send_sched_set_rule(o->sched, &p, &rule, now_usec) < 0)
                 log_warning("More than %d resources with rules, ignoring those of %s",
                             SCHED_RULES_MAX, PATH_TEXT(instance));
         else
-                g_hash_table_insert(o->paths, path_dup(&p), GINT_TO_POINTER(made));
+                g_hash_table_add(o->paths, path_dup(&p));
+}
+
+static void note_made(void *userdata, const Path *prefix, const SeriesPolicy *policy) {
+        if (policy->by_rule)
+                g_array_append_val((GArray *) userdata, *prefix);
+}
+
+/* Caches that rules have made which are not there any more. */
+static void drop_caches(SchedObject *o) {
+        g_autoptr(GArray) made = g_array_new(FALSE, FALSE, sizeof(Path));
+        OpError error;
+
+        if (!o->dm->config.series || o->incomplete)
+                return;
+        series_foreach_policy(o->dm->config.series, note_made, made);
+        for (guint i = 0; i < made->len; i++) {
+                const Path *p = &g_array_index(made, Path, i);
+
+                if (!g_hash_table_contains(o->paths, p))
+                        (void) samples_configure(o->dm, p, NULL, &error);
+        }
 }
 
 static void drop_rules(SchedObject *o, GHashTable *old, uint64_t now_usec) {
         GHashTableIter i;
-        void *p, *ours;
+        void *p;
 
         g_hash_table_iter_init(&i, old);
-        while (g_hash_table_iter_next(&i, &p, &ours)) {
-                OpError error;
-
+        while (g_hash_table_iter_next(&i, &p, NULL))
                 (void) send_sched_set_rule(o->sched, p, NULL, now_usec);
-                if (ours)
-                        (void) samples_configure(o->dm, p, NULL, &error);
-        }
+        drop_caches(o);
 }
 
 static bool on_sample(void *userdata, const Path *p, const Value *v, int64_t time_ns) {

@@ -28,6 +28,10 @@ typedef struct SchedObject SchedObject;
 SchedObject *sched_object_new(Dm *dm, Tree *tree, TimerQueue *timers); /* borrowed, outlive it */
 SchedObject *sched_object_free(SchedObject *o);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SchedObject, sched_object_free)
+/* Gives the resource that path names the cache that a rule needs, unless it has one. At a start,
+ * before the samples that were kept are read: without its cache they would be nobody's. */
+void sched_provide_cache(Series *series, const char *path);
+void sched_provide_caches(Series *series, const Tree *tree); /* of all rules in the tree */
 /* For client_add_listener(), with the object as userdata: Sends are due at a registration. */
 const ClientListener *sched_object_listener(void);
 /* What the client's events lead to; for tests without a client. */
