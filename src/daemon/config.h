@@ -75,7 +75,8 @@ typedef struct Config {
         uint64_t stored_memory, stored_file;
         uint64_t observations, observations_per_server, operations, composite_paths, records, depth;
         uint64_t sends, send_bytes, send_body_bytes, send_timeout_usec;
-        uint64_t servers, events, claims_per_user, subscriptions_per_user, bus_queue, cache_bytes, cache_bytes_per_user;
+        uint64_t servers, events, claims_per_user, subscriptions_per_user, bus_queue, cache_bytes,
+                cache_bytes_per_user;
         uint64_t fds_per_user, calls_per_user, values_per_user;
         /* [Persist] */
         uint64_t journal_bytes, batch_usec;
