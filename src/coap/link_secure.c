@@ -2,8 +2,11 @@
 #include "coap/link_secure.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
+#include "coap/dropped.h"
 #include "coap/local.h"
+#include "util/log.h"
 
 /* Two retransmissions are over by then (RFC 7252, section 4.2: at most 1.5 and 4.5 times
  * ACK_TIMEOUT after the first), and most of the third wait. */
@@ -12,6 +15,7 @@
 struct Secure {
         Security *security;
         Timer *timer; /* of the handshake, then of the server's next sign of life */
+        Dropped dropped;
         bool secured; /* the owner knows */
         bool worked;  /* the server has used the session */
         bool refused; /* nobody listened at the server's address */
@@ -173,6 +177,16 @@ bool link_secure_is_opaque(const Link *l) {
 
 size_t link_secure_take(Link *l, uint8_t *buffer, size_t n_buffer) {
         return security_take(l->secure->security, buffer, n_buffer);
+}
+
+void link_secure_note_dropped(Link *l, uint64_t now_usec) {
+        uint64_t n = dropped_note(&l->secure->dropped, now_usec);
+
+        if (n > 0)
+                log_with(LOG_LEVEL_WARNING, &(LogFields){ .ssid = l->ssid },
+                         "server %u: %" PRIu64 " datagrams from its address were forged, repeated "
+                         "or out of place, and ignored",
+                         l->ssid, n);
 }
 
 void link_secure_note_refused(Link *l) {

@@ -24,4 +24,6 @@ size_t link_secure_look(Link *l, const uint8_t *datagram, size_t n, uint8_t *hea
 size_t link_secure_take(Link *l, uint8_t *buffer, size_t n_buffer);
 bool link_secure_is_opaque(const Link *l); /* nothing can be seen there */
 void link_secure_note_message(Link *l);    /* libcoap has handed one over */
-void link_secure_note_refused(Link *l);    /* an ICMP error came back */
+/* A datagram was dropped, or is nothing that the session waits for. */
+void link_secure_note_dropped(Link *l, uint64_t now_usec);
+void link_secure_note_refused(Link *l); /* an ICMP error came back */

@@ -156,16 +156,20 @@ static PeekResult look_inside(Link *l, const uint8_t *datagram, size_t n, uint64
         }
         if (!link_secure_is_sound(l, datagram, n)) {
                 discard(l);
+                link_secure_note_dropped(l, now_usec);
                 return PEEK_TAKEN;
         }
         if (n == 0 || datagram[0] != RECORD_APPLICATION_DATA || !link_secure_is_open(l)) {
                 l->heard = true;
+                if (link_secure_is_open(l)) /* an alert, perhaps; a handshake is over */
+                        link_secure_note_dropped(l, now_usec);
                 return PEEK_LEFT;
         }
         n_head = link_secure_look(l, datagram, n, head, sizeof(head));
         if (n_head > 0)
                 return look_at(l, head, n_head, now_usec);
         discard(l);
+        link_secure_note_dropped(l, now_usec);
         return PEEK_TAKEN;
 }
 
