@@ -303,7 +303,7 @@ Server *server_free(Server *s) {
         registration_free(s->known);
         session_free(s->session);
         account_free(s->account);
-        g_free(s->told.what);
+        told_clear(&s->told);
         g_free(s->address);
         g_free(s->location);
         g_free(s->reason);

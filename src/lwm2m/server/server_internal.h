@@ -34,7 +34,7 @@ struct Server {
         char *location;
         char *reason; /* why the last link was not opened */
         char *error_code, *error_text;
-        Told told; /* in the log, last */
+        Told told; /* in the log, of late */
         int64_t registered_ns;
 };
 

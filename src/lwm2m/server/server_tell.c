@@ -140,16 +140,29 @@ void tell_log(const ServerInfo *info, const char *endpoint, const RdEvent *event
                  "%s", line->str);
 }
 
+void told_clear(Told *told) {
+        for (size_t i = 0; i < G_N_ELEMENTS(told->lines); i++)
+                g_clear_pointer(&told->lines[i].what, g_free);
+}
+
 bool tell_was_told(Told *told, const ServerInfo *info, const RdEvent *event, uint64_t now_usec) {
         g_autofree char *what = g_strconcat(event->name, ": ", info->last_error_text, NULL);
+        unsigned slot = told->next;
 
         if (!event->failure)
                 return false;
-        if (told->what && strcmp(told->what, what) == 0 && now_usec < told->usec + TELL_AGAIN_USEC)
-                return true;
-        g_free(told->what);
-        told->what = g_steal_pointer(&what);
-        told->usec = now_usec;
+        for (unsigned i = 0; i < G_N_ELEMENTS(told->lines); i++) {
+                if (g_strcmp0(told->lines[i].what, what) != 0)
+                        continue;
+                if (now_usec < told->lines[i].usec + TELL_AGAIN_USEC)
+                        return true;
+                slot = i;
+        }
+        if (slot == told->next)
+                told->next = (slot + 1) % G_N_ELEMENTS(told->lines);
+        g_free(told->lines[slot].what);
+        told->lines[slot].what = g_steal_pointer(&what);
+        told->lines[slot].usec = now_usec;
         return false;
 }
 

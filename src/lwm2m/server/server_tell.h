@@ -16,12 +16,17 @@ char *tell_diagnostic(const Message *response);
 /* key, value, key, value, …, NULL; wall_ns is the wall clock at now_usec. */
 GPtrArray *tell_details(const ServerInfo *info, const RdEvent *event, int64_t wall_ns,
                         uint64_t now_usec);
-/* What is in the log already: a server that refuses us every few seconds does not fill it. */
+/* What is in the log already: a server that refuses us every few seconds does not fill it, not even
+ * with several reasons in turn. All 0 to begin with. */
 #define TELL_AGAIN_USEC (60 * USEC_PER_SEC)
 typedef struct Told {
-        char *what; /* g_free() */
-        uint64_t usec;
+        struct {
+                char *what;
+                uint64_t usec;
+        } lines[4]; /* the latest ones */
+        unsigned next;
 } Told;
+void told_clear(Told *told);
 bool tell_was_told(Told *told, const ServerInfo *info, const RdEvent *event, uint64_t now_usec);
 void tell_log(const ServerInfo *info, const char *endpoint, const RdEvent *event,
               uint64_t now_usec);
