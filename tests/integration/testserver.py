@@ -270,7 +270,7 @@ class DtlsProxy(LineProcess):
         return f"coaps://{host}:{self.port}"
 
     def call(self, op):
-        """forget, mute, unmute, close or stats; returns the counters."""
+        """forget, mute, unmute, close, renegotiate or stats; returns the counters."""
         number = next(self.ids)
         self.put({"id": number, "op": op})
         answer = self._wait(lambda: self.answers.pop(number, None), 10, f"answer to {op}")

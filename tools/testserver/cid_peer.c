@@ -345,8 +345,8 @@ int dtls_peer_new(const DtlsPeerConfig *config, const DtlsPeerEvents *events, vo
         DtlsPeer *p;
         int r;
 
-        if (config->client_key || config->ciphers || config->tickets) {
-                fputs("not with Mbed TLS: client keys, cipher suites, tickets\n", stderr);
+        if (config->client_key || config->ciphers || config->tickets || config->cookies) {
+                fputs("not with Mbed TLS: client keys, cipher suites, tickets, cookies\n", stderr);
                 return -EINVAL;
         }
         p = g_new0(DtlsPeer, 1);
@@ -413,6 +413,10 @@ void dtls_peer_close_all(DtlsPeer *p) {
                 (void) mbedtls_ssl_close_notify(
                         &((DtlsClient *) g_ptr_array_index(p->clients, i))->ssl);
         g_ptr_array_set_size(p->clients, 0);
+}
+
+void dtls_peer_renegotiate(DtlsPeer *p) {
+        (void) p; /* Mbed TLS does not, unless told to */
 }
 
 unsigned dtls_peer_n_datagrams(const DtlsPeer *p) {

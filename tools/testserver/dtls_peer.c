@@ -14,13 +14,14 @@
 #define DATAGRAM_MAX 2048
 #define CLIENTS_MAX 256u
 #define MTU 1200
+#define AT_RANDOM 27 /* in the record of a ClientHello: after two headers and the version */
 
 struct DtlsPeer {
         DtlsPeerEvents events;
         void *userdata;
         char *identity, *certificate, *key, *authority, *client_key, *ciphers;
         GBytes *psk;
-        bool tickets, mute;
+        bool tickets, cookies, mute;
         SSL_CTX *context;
         BIO_METHOD *method;
         int fd;
@@ -36,6 +37,7 @@ struct DtlsClient {
         SSL *ssl;
         const uint8_t *in; /* the datagram being read */
         size_t n_in;
+        uint8_t random[32]; /* of the ClientHello that began it */
         bool established, gone, received;
         int alert;
         unsigned n_messages;
@@ -118,6 +120,16 @@ static void on_info(const SSL *ssl, int where, int ret) {
         }
 }
 
+static int on_make_cookie(SSL *ssl, unsigned char *cookie, unsigned *n) {
+        *n = 16;
+        memcpy(cookie, client_of(ssl)->random, *n);
+        return 1;
+}
+
+static int on_check_cookie(SSL *ssl, const unsigned char *cookie, unsigned n) {
+        return n == 16 && memcmp(cookie, client_of(ssl)->random, n) == 0;
+}
+
 static int on_verify_raw(int ok, X509_STORE_CTX *store) {
         return 1; /* the key is compared once the handshake is over */
 }
@@ -170,6 +182,11 @@ static int make_context(DtlsPeer *p) {
         SSL_CTX_set_msg_callback(x, on_message);
         if (p->psk)
                 SSL_CTX_set_psk_server_callback(x, on_psk);
+        if (p->cookies) {
+                SSL_CTX_set_options(x, SSL_OP_COOKIE_EXCHANGE);
+                SSL_CTX_set_cookie_generate_cb(x, on_make_cookie);
+                SSL_CTX_set_cookie_verify_cb(x, on_check_cookie);
+        }
         if (SSL_CTX_set_cipher_list(x, p->ciphers ? p->ciphers : "ALL:PSK:@SECLEVEL=0") == 1 &&
             load_certificates(p, x) == 0 && allow_raw_keys(p, x) == 0)
                 return 0;
@@ -298,8 +315,8 @@ static void step(DtlsClient *c) {
 /* A new ClientHello in an association that is there already: the client begins anew (RFC 6347,
  * section 4.2.8). */
 static bool is_first_hello(const uint8_t *data, size_t n) {
-        return n > 25 && data[0] == SSL3_RT_HANDSHAKE && data[3] == 0 && data[4] == 0 &&
-               data[13] == SSL3_MT_CLIENT_HELLO && data[17] == 0 && data[18] == 0;
+        return n >= AT_RANDOM + 32 && data[0] == SSL3_RT_HANDSHAKE && data[3] == 0 &&
+               data[4] == 0 && data[13] == SSL3_MT_CLIENT_HELLO && data[17] == 0 && data[18] == 0;
 }
 
 void dtls_peer_read(DtlsPeer *p) {
@@ -316,7 +333,8 @@ void dtls_peer_read(DtlsPeer *p) {
         if (p->mute)
                 return;
         c = find_client(p, &a, n_a);
-        if (c && c->established && is_first_hello(buffer, (size_t) n)) {
+        if (c && is_first_hello(buffer, (size_t) n) &&
+            memcmp(c->random, buffer + AT_RANDOM, sizeof(c->random)) != 0) {
                 g_ptr_array_remove(p->clients, c);
                 c = NULL;
         }
@@ -324,6 +342,7 @@ void dtls_peer_read(DtlsPeer *p) {
                 if (!is_first_hello(buffer, (size_t) n))
                         return; /* of an association nobody knows any more */
                 c = add_client(p, &a, n_a);
+                memcpy(c->random, buffer + AT_RANDOM, sizeof(c->random));
         }
         c->in = buffer;
         c->n_in = (size_t) n;
@@ -385,6 +404,7 @@ int dtls_peer_new(const DtlsPeerConfig *config, const DtlsPeerEvents *events, vo
         p->client_key = g_strdup(config->client_key);
         p->ciphers = g_strdup(config->ciphers);
         p->tickets = config->tickets;
+        p->cookies = config->cookies;
         p->method = make_method();
         p->clients = g_ptr_array_new_with_free_func(client_free);
         r = open_socket(p, config);
@@ -438,6 +458,16 @@ void dtls_peer_close_all(DtlsPeer *p) {
         for (guint i = 0; i < p->clients->len; i++)
                 SSL_shutdown(((DtlsClient *) g_ptr_array_index(p->clients, i))->ssl);
         g_ptr_array_set_size(p->clients, 0);
+}
+
+void dtls_peer_renegotiate(DtlsPeer *p) {
+        for (guint i = 0; i < p->clients->len; i++) {
+                DtlsClient *c = g_ptr_array_index(p->clients, i);
+
+                if (SSL_renegotiate(c->ssl) == 1)
+                        (void) SSL_do_handshake(c->ssl);
+        }
+        ERR_clear_error();
 }
 
 unsigned dtls_peer_n_datagrams(const DtlsPeer *p) {

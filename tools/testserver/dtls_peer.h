@@ -21,6 +21,7 @@ typedef struct DtlsPeerConfig { /* NULL and 0: without */
         const char *client_key;        /* PEM file with the client's public key: raw public keys */
         const char *ciphers;           /* in OpenSSL's names; NULL: what it has */
         bool tickets;                  /* sessions are kept by the clients, not here */
+        bool cookies;                  /* HelloVerifyRequest first; OpenSSL only */
         bool without_cid;              /* no Connection ID; with OpenSSL there is none anyway */
 } DtlsPeerConfig;
 
@@ -51,6 +52,7 @@ void dtls_peer_read(DtlsPeer *p); /* the descriptor is readable */
 void dtls_peer_forget(DtlsPeer *p);
 void dtls_peer_mute(DtlsPeer *p, bool mute);       /* reads and answers nothing */
 void dtls_peer_close_all(DtlsPeer *p);             /* with close_notify */
+void dtls_peer_renegotiate(DtlsPeer *p);           /* asks for it, within each association */
 unsigned dtls_peer_n_datagrams(const DtlsPeer *p); /* received */
 
 int dtls_client_send(DtlsClient *c, const void *data, size_t n);

@@ -139,6 +139,8 @@ static void on_line(Proxy *p, const char *line) {
                 dtls_peer_mute(p->peer, strcmp(name, "mute") == 0);
         else if (strcmp(name, "close") == 0)
                 dtls_peer_close_all(p->peer);
+        else if (strcmp(name, "renegotiate") == 0)
+                dtls_peer_renegotiate(p->peer);
         else if (strcmp(name, "stats") != 0)
                 cJSON_AddStringToObject(answer, "error", "not a command");
         if (cJSON_HasObjectItem(o, "id"))
@@ -226,7 +228,7 @@ static int run(Proxy *p, const DtlsPeerConfig *config) {
 int main(int argc, char **argv) {
         g_autofree char *target = NULL, *psk = NULL, *certificate = NULL, *key = NULL,
                         *authority = NULL, *client_key = NULL, *ciphers = NULL;
-        gboolean tickets = FALSE, without_cid = FALSE;
+        gboolean tickets = FALSE, cookies = FALSE, without_cid = FALSE;
         gint port = 0;
         Proxy p = { .family = AF_INET };
         DtlsPeerConfig config = { 0 };
@@ -241,6 +243,7 @@ int main(int argc, char **argv) {
                   "The client's public key: raw public keys", "FILE" },
                 { "ciphers", 0, 0, G_OPTION_ARG_STRING, &ciphers, "OpenSSL's names", "LIST" },
                 { "tickets", 0, 0, G_OPTION_ARG_NONE, &tickets, "Sessions are tickets", NULL },
+                { "cookies", 0, 0, G_OPTION_ARG_NONE, &cookies, "HelloVerifyRequest first", NULL },
                 { "without-cid", 0, 0, G_OPTION_ARG_NONE, &without_cid, "No Connection IDs", NULL },
                 { NULL },
         };
@@ -262,6 +265,7 @@ int main(int argc, char **argv) {
         config.client_key = client_key;
         config.ciphers = ciphers;
         config.tickets = tickets;
+        config.cookies = cookies;
         config.without_cid = without_cid;
         r = run(&p, &config);
         g_free((char *) config.identity);
