@@ -82,6 +82,7 @@ static const Key keys[] = {
         { "Client", "Notifications", AT(non_confirmable), 0, 0, 0, KEY_NOTIFICATIONS },
         { "Client", "BootstrapFile", AT(bootstrap_file), 0, 0, 0, KEY_TEXT },
         { "Client", "BootstrapFormat", AT(bootstrap_format), 0, 0, 0, KEY_FORMAT },
+        { "Client", "BootstrapPort", AT(bootstrap_port), 5683, 1, UINT16_MAX, KEY_COUNT },
         { "Limits", "Instances", AT(instances), 1000000, 1, U32, KEY_COUNT },
         { "Limits", "ValueBytes", AT(value_bytes), 256U << 20, 1024, UINT64_MAX / 2, KEY_SIZE },
         { "Limits", "Body", AT(body_bytes), 16U << 20, 1024, VALUE_LENGTH_MAX, KEY_SIZE },

@@ -66,6 +66,7 @@ typedef struct Config {
         char *sms, *trust_store;
         char *bootstrap_file; /* NULL = none */
         Format bootstrap_format;
+        uint64_t bootstrap_port;
         uint64_t handshake_usec, tcp_ping_usec;
         bool dates_need_clock;
         /* [Limits] */

@@ -452,6 +452,7 @@ static int make_client(Daemon *d, const Config *config) {
                 .servers_max = (uint32_t) config->servers,
                 .events_max = (uint32_t) config->events,
                 .bootstrap_format = (int) config->bootstrap_format,
+                .bootstrap_port = (uint16_t) config->bootstrap_port,
                 .bootstrap_paths = (uint32_t) config->bootstrap_paths,
                 .bootstrap_bytes = config->bootstrap_bytes,
                 .bootstrap_max_usec = config->bootstrap_time_usec,

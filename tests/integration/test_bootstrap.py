@@ -2,6 +2,7 @@
 """Bootstrap (TS Core 6.1): by a server in each of its ways, from a file, and what must not happen."""
 import json
 import re
+import socket
 import time
 
 import pytest
@@ -144,6 +145,38 @@ def test_hold_off(make_boot, bs):
     daemon.start()
     bs.wait_event("bootstrap")
     assert time.monotonic() - start >= 2
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_server_that_begins_by_itself(make_boot, make_server, bs, server):
+    """LwM2M 1.0, within the hold-off time; nobody else may, and with 1.1 nobody at all."""
+    port = free_port()
+    daemon = make_boot(client={"Version": "1.0", "BootstrapPort": port}, boot={"HoldOff": "60"})
+    to = f"127.0.0.1:{port}"
+    stranger = make_server()
+    stranger.fail("write", "/1", hex=fm.senml_encode(server_object(101)).hex(), format="senml-json", to=to,
+                  timeout_ms=300, retransmit=False)
+    give(bs, "/0", security(server.uri, 101), to=to)
+    give(bs, "/1", server_object(101), to=to)
+    assert finish(bs, to=to).code == "2.04"
+    assert server.wait_registered().version == "1.0"
+    assert "/bs" not in [e.path for e in bs.take_events("bootstrap")]
+    daemon.stop()
+    make_boot(client={"BootstrapPort": port}, boot={"HoldOff": "60"})
+    bs.fail("discover", "/", to=to, timeout_ms=300, retransmit=False)
+
+
+def test_server_that_does_not_begin(make_boot, bs, server):
+    make_boot(client={"Version": "1.0", "BootstrapPort": free_port()}, boot={"HoldOff": "1"})
+    bs.wait_event("bootstrap")
+    give_account(bs, server)
+    assert finish(bs).code == "2.04"
+    server.wait_registered()
 
 
 def test_account_is_purged(make_boot, bs, server, client, ctl):

@@ -41,6 +41,13 @@ static int on_connect(void *userdata, const char **ret_text, uint64_t now_usec) 
         return b->connect_error;
 }
 
+static int on_listen(void *userdata, uint64_t now_usec) {
+        Bed *b = userdata;
+
+        note(b, "listen");
+        return b->connect_error;
+}
+
 static void on_disconnect(void *userdata) {
         ((Bed *) userdata)->open = false;
 }
@@ -80,6 +87,7 @@ static void on_edge(void *userdata, size_t edge) {
 
 static const BootstrapOps ops = {
         .connect = on_connect,
+        .listen = on_listen,
         .disconnect = on_disconnect,
         .request = on_request,
         .session = on_session,
@@ -127,7 +135,10 @@ static void advance(Bed *b, uint64_t usec) {
 static bool setting(Bed *b, const char *word) {
         if (strcmp(word, "@hold-off") == 0)
                 b->config.hold_off_sec = 20;
-        else if (strcmp(word, "@pack") == 0)
+        else if (strcmp(word, "@unsolicited") == 0) {
+                b->config.hold_off_sec = 20;
+                b->config.unsolicited = true;
+        } else if (strcmp(word, "@pack") == 0)
                 b->config.pack = true;
         else if (strcmp(word, "@1.0") == 0)
                 b->config.preferred_format = false;
@@ -217,6 +228,17 @@ static const struct {
         { "@hold-off want | drop",               "idle",       "" },
         { "@hold-off want | pause",              "paused",     "" },
         { "@hold-off want | stop",               "idle",       "" },
+
+
+        /* LwM2M 1.0: a server that begins by itself */
+        { "@unsolicited | want",                 "holding",    "listen" },
+        { "@unsolicited @no-link | want",        "holding",    "listen" },
+        { "@unsolicited want | op",              "session",    "reg-complete" },
+        { "@unsolicited want op | finish done",  "lingering",  "transfer-complete" },
+        { "@unsolicited want | finish bad",      "session",    "reg-complete reg-failure:52" },
+        { "@unsolicited want | +20s",            "connecting", "connect" }, /* it did not */
+        { "@unsolicited want op | timer",        "retrying",   "reg-failure:110" },
+        { "@unsolicited want | drop",            "idle",       "" },
 
         /* connecting */
         { "want | up",                           "requesting", "REQUEST" },
@@ -324,7 +346,9 @@ static void test_scenarios(void **state) {
                                  b.log->str, scenarios[i].state, scenarios[i].log);
                 /* The server's requests are welcome in these states and no others. */
                 open = bootstrap_state(b.machine) == BOOTSTRAP_REQUESTING ||
-                       bootstrap_state(b.machine) == BOOTSTRAP_SESSION;
+                       bootstrap_state(b.machine) == BOOTSTRAP_SESSION ||
+                       (bootstrap_state(b.machine) == BOOTSTRAP_HOLDING && b.config.unsolicited &&
+                        b.connect_error == 0);
                 if (bootstrap_state(b.machine) != BOOTSTRAP_FINISHING && b.open != open)
                         fail_msg("%s: session %d", scenarios[i].script, b.open);
                 bed_clear(&b);
@@ -407,6 +431,7 @@ static void test_random_walk(void **state) {
         bed_init(&b);
         b.config.pack = b.config.give_up = true;
         b.config.hold_off_sec = 5;
+        b.config.unsolicited = true;
         bed_start(&b);
         for (unsigned i = 0; i < 200000; i++) {
                 int input = g_rand_int_range(b.rnd, 0, BOOTSTRAP_NEXT);

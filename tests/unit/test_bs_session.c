@@ -212,6 +212,38 @@ static void test_hold_off(void **state) {
         assert_non_null(bed_link(b, BS_SSID));
 }
 
+/* LwM2M 1.0: in that time the server may begin by itself; later versions do not wait for it. */
+static void test_unsolicited(void **state) {
+        Bed *b = *state;
+
+        add_bootstrap(b, 30, 0);
+        bed_start(b);
+        assert_non_null(bed_link(b, BS_SSID));
+        bed_up(b, BS_SSID);
+        bed_advance(b, 10 * SEC);
+        assert_string_equal(bed_state(b, BS_SSID), "idle");
+        give_account(b);
+        assert_string_equal(bed_state(b, BS_SSID), "bootstrapping");
+        assert_int_equal(finish(b), CODE(2, 4));
+        bed_log(b, "+0 bootstrap-reg-complete@0 bootstrap-transfer-complete@0 +101");
+        bed_register(b, 101);
+        assert_string_equal(client_state(b->client), "online");
+}
+
+static void test_unsolicited_that_does_not_come(void **state) {
+        Bed *b = *state;
+
+        add_bootstrap(b, 30, 0);
+        bed_start(b);
+        bed_up(b, BS_SSID);
+        bed_link(b, BS_SSID)
+                ->events.down(bed_link(b, BS_SSID)->owner, -ENETUNREACH, "no route", b->now);
+        assert_string_equal(bed_state(b, BS_SSID), "idle"); /* it means nothing yet */
+        bed_advance(b, 30 * SEC);
+        bed_up(b, BS_SSID);
+        assert_string_equal(bed_request(b, BS_SSID)->path, "/bs");
+}
+
 static void test_no_account_at_all(void **state) {
         Bed *b = *state;
 
@@ -983,6 +1015,9 @@ int main(void) {
                 T(test_first_bootstrap),
                 cmocka_unit_test_setup_teardown(test_bootstrap_of_1_0, setup_1_0, teardown),
                 T(test_hold_off),
+                cmocka_unit_test_setup_teardown(test_unsolicited, setup_1_0, teardown),
+                cmocka_unit_test_setup_teardown(test_unsolicited_that_does_not_come, setup_1_0,
+                                                teardown),
                 T(test_no_account_at_all),
                 T(test_account_of_the_bootstrap_server),
                 T(test_refused_and_tried_again),

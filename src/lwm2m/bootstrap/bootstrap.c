@@ -91,8 +91,11 @@ static bool gives_up(const Bootstrap *b) {
 
 /* --- actions --- */
 
+/* Where there is nothing to listen with, the time just passes. */
 static void hold_off(Bootstrap *b, uint64_t now_usec) {
         timer_arm(b->timer, now_usec + b->config.hold_off_sec * USEC_PER_SEC);
+        if (b->config.unsolicited && b->ops->listen(b->userdata, now_usec) >= 0)
+                b->ops->session(b->userdata, true);
 }
 
 static void connect_link(Bootstrap *b, uint64_t now_usec) {
@@ -217,6 +220,8 @@ static const Edge edges[] = {
 
         { S(HOLDING),    S(TIMER),        ALWAYS,             connect_fresh,     S(CONNECTING) },
         { S(HOLDING),    S(NOW),          ALWAYS,             connect_fresh,     S(CONNECTING) },
+        { S(HOLDING),    S(OPERATION),    ALWAYS,             accepted,          S(SESSION) },
+        { S(HOLDING),    S(FINISH),       ALWAYS,             accepted,          S(FINISHING) },
         { S(HOLDING),    S(DROP),         ALWAYS,             rest,              S(IDLE) },
         { S(HOLDING),    S(PAUSE),        ALWAYS,             suspend,           S(PAUSED) },
 

@@ -68,7 +68,9 @@ typedef struct BootstrapEvent {
 
 typedef struct BootstrapOps {
         int (*connect)(void *userdata, const char **ret_text,
-                       uint64_t now_usec);  /* then BOOTSTRAP_UP or bootstrap_down() */
+                       uint64_t now_usec); /* then BOOTSTRAP_UP or bootstrap_down() */
+        /* The link for a server that may begin by itself; without BOOTSTRAP_UP. */
+        int (*listen)(void *userdata, uint64_t now_usec);
         void (*disconnect)(void *userdata); /* ends a request and a session with it */
         /* Then bootstrap_answer(), once. A pack that was taken comes as BOOTSTRAP_FINISH. */
         int (*request)(void *userdata, bool pack, bool preferred_format, uint64_t now_usec);
@@ -82,8 +84,11 @@ typedef struct BootstrapConfig {
         RetryPolicy retry;
         uint32_t hold_off_sec;
         uint64_t session_max_usec; /* of all a server may take; 0 = 10 min */
-        bool pack;                 /* try a Bootstrap-Pack-Request first: LwM2M 1.2 */
-        bool preferred_format;     /* say pct=: LwM2M 1.1 */
+        /* During the hold-off time the server may begin without having been asked: LwM2M 1.0
+         * (section 5.2.3, step 4, and 5.2.3.4); later ones trigger the request (1/x/9) instead. */
+        bool unsolicited;
+        bool pack;             /* try a Bootstrap-Pack-Request first: LwM2M 1.2 */
+        bool preferred_format; /* say pct=: LwM2M 1.1 */
         bool give_up;
 } BootstrapConfig;
 

@@ -17,6 +17,8 @@
 #define RETRY_COUNT 5
 #define RETRY_TIMER_SEC 10
 
+#define LISTEN_PORT 5683 /* CoAP's own */
+
 struct BsServer {
         const BsServerEnv *env;
         Account *account;
@@ -88,9 +90,17 @@ static void on_alert(void *owner, uint8_t description, uint64_t now_usec) {
         s->alert = description;
 }
 
+static uint16_t listen_port(const BsServer *s) {
+        return config(s)->bootstrap_port ?: LISTEN_PORT;
+}
+
 static void on_up(void *owner, uint64_t now_usec) {
         BsServer *s = owner;
 
+        if (bootstrap_state(s->machine) == BOOTSTRAP_HOLDING &&
+            transport(s)->place(s->link).port != listen_port(s))
+                log_warning("Port %u is taken: the bootstrap server cannot begin by itself",
+                            listen_port(s));
         set_text(&s->address, transport(s)->peer(s->link));
         (void) bootstrap_input(s->machine, BOOTSTRAP_UP, now_usec);
 }
@@ -119,14 +129,14 @@ static const LinkEvents link_events = {
         .request = on_request,
 };
 
-static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec) {
-        BsServer *s = userdata;
+static int open_link(BsServer *s, LinkPlace place, const char **ret_text) {
         LinkConfig lc = session_link_config(s->session, s->account, wall_ns(s),
                                             config(s)->dates_need_clock);
         g_autofree char *why = NULL;
         int r;
 
         lc.socket = client_config_socket(config(s), BS_SSID);
+        lc.place = place;
         s->alert = -1;
         r = account_check_security(s->account->uri, s->account->credentials, &why);
         if (r < 0) {
@@ -135,6 +145,29 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
                 return r;
         }
         return transport(s)->open(parts(s)->transport_userdata, &lc, &link_events, s, &s->link);
+}
+
+static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec) {
+        return open_link(userdata, (LinkPlace){ 0 }, ret_text);
+}
+
+/* From the port where such a server expects us. Nobody else gets through to a socket that is
+ * connected to its address, and without security there is nothing to begin with. */
+static int listen_link(void *userdata, uint64_t now_usec) {
+        BsServer *s = userdata;
+        const LinkPlace place = { .port = listen_port(s), .mid = (uint16_t) g_random_int() };
+        const char *text = NULL;
+        int r;
+
+        if (s->link)
+                return 0;
+        if (s->account->credentials->mode != SECURITY_MODE_NOSEC ||
+            account_uri_is_tcp(s->account->uri))
+                return -EOPNOTSUPP;
+        r = open_link(s, place, &text);
+        if (r < 0)
+                log_warning_errno(r, "Cannot wait for the bootstrap server: %m");
+        return r;
 }
 
 /* --- requests --- */
@@ -162,6 +195,9 @@ static void on_response(void *userdata, int error, const Message *response, uint
         }
         if (error >= 0)
                 text = tell_diagnostic(response);
+        if (error >= 0 && s->pack)
+                log_info("bootstrap: no Bootstrap-Pack to be had (%u.%02u), asking for a session",
+                         response->code >> 5, response->code & 31U);
         bootstrap_answer(s->machine, error, error >= 0 ? response->code : 0, text, now_usec);
 }
 
@@ -344,6 +380,7 @@ static void on_changed(void *userdata, uint64_t now_usec) {
 
 static const BootstrapOps machine_ops = {
         .connect = connect_link,
+        .listen = listen_link,
         .disconnect = drop_link,
         .request = send_what,
         .session = on_session,
@@ -364,6 +401,7 @@ static BootstrapConfig machine_config(const BsServer *s) {
                            .cap_sec = c->backoff_max_sec },
                 .hold_off_sec = s->account->hold_off_sec,
                 .session_max_usec = c->bootstrap_max_usec,
+                .unsolicited = v.minor == 0,
                 .pack = v.minor >= 2,
                 .preferred_format = v.minor >= 1,
                 .give_up = c->give_up,

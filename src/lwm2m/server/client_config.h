@@ -37,6 +37,7 @@ typedef struct ClientConfig {
         uint32_t seed;        /* of the retry jitter; 0 = random */
 
         int bootstrap_format;        /* preferred content format of a bootstrap; 0 = SenML CBOR */
+        uint16_t bootstrap_port;     /* where a bootstrap server of LwM2M 1.0 finds us; 0 = 5683 */
         uint32_t bootstrap_paths;    /* deleted and written in one bootstrap session; 0 = 4096 */
         uint64_t bootstrap_bytes;    /* of values in one; 0 = 1 MiB */
         uint64_t bootstrap_max_usec; /* how long one may take; 0 = 10 min */
