@@ -29,8 +29,16 @@ typedef enum KeyType {
         KEY_INTERFACE,
         KEY_MARK,
         KEY_STOP,
-        KEY_NOTIFICATIONS
+        KEY_NOTIFICATIONS,
+        KEY_DISCOVER /* the last */
 } KeyType;
+
+/* The words of those that are one thing or the other: false, which is the default, and true. */
+static const char *const choices[KEY_DISCOVER + 1][2] = {
+        [KEY_STOP] = { "deregister", "keep" },
+        [KEY_NOTIFICATIONS] = { "confirmable", "non-confirmable" },
+        [KEY_DISCOVER] = { "all", "permitted" },
+};
 
 typedef struct Key {
         const char *group, *name;
@@ -79,6 +87,7 @@ static const Key keys[] = {
           KEY_DURATION },
         { "Client", "TrustStore", AT(trust_store), 0, 0, 0, KEY_TEXT },
         { "Client", "DatesNeedClock", AT(dates_need_clock), 0, 0, 0, KEY_BOOL },
+        { "Client", "Discover", AT(discover_permitted), 0, 0, 0, KEY_DISCOVER },
         { "Client", "Notifications", AT(non_confirmable), 0, 0, 0, KEY_NOTIFICATIONS },
         { "Client", "BootstrapFile", AT(bootstrap_file), 0, 0, 0, KEY_TEXT },
         { "Client", "BootstrapFormat", AT(bootstrap_format), 0, 0, 0, KEY_FORMAT },
@@ -274,16 +283,12 @@ static void set_key(Reading *in, const char *group, const Key *key, void *field,
                                  text);
                 return;
         case KEY_STOP:
-                if (strcmp(text, "keep") != 0 && strcmp(text, "deregister") != 0)
-                        complain(in, group, key->name, "'%s' is not deregister or keep", text);
-                else
-                        *(bool *) field = strcmp(text, "keep") == 0;
-                return;
         case KEY_NOTIFICATIONS:
-                b = strcmp(text, "non-confirmable") == 0;
-                if (!b && strcmp(text, "confirmable") != 0)
-                        complain(in, group, key->name, "'%s' is not confirmable or non-confirmable",
-                                 text);
+        case KEY_DISCOVER:
+                b = strcmp(text, choices[key->type][1]) == 0;
+                if (!b && strcmp(text, choices[key->type][0]) != 0)
+                        complain(in, group, key->name, "'%s' is not %s or %s", text,
+                                 choices[key->type][0], choices[key->type][1]);
                 else
                         *(bool *) field = b;
                 return;
@@ -603,8 +608,7 @@ static Config *config_new(void) {
         for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
                 if (!is_text(keys[i].type) && keys[i].type != KEY_BOOL &&
                     keys[i].type != KEY_VERSION && keys[i].type != KEY_FORMAT &&
-                    keys[i].type != KEY_QUEUE_SOCKET && keys[i].type != KEY_STOP &&
-                    keys[i].type != KEY_NOTIFICATIONS)
+                    keys[i].type != KEY_QUEUE_SOCKET && !choices[keys[i].type][0])
                         *(uint64_t *) (void *) ((char *) c + keys[i].offset) = keys[i].preset;
         c->bootstrap_format = FORMAT_SENML_CBOR;
         c->servers_list = g_ptr_array_new_with_free_func(server_config_free);

@@ -57,7 +57,7 @@ typedef struct Config {
         uint64_t lifetime_sec, update_period_sec, update_early_sec, update_interval_sec;
         uint64_t deregister_timeout_usec, backoff_max_sec;
         uint64_t settle_usec;
-        bool queue_mode, queue_at_once, give_up, non_confirmable;
+        bool queue_mode, queue_at_once, give_up, non_confirmable, discover_permitted;
         bool stop_keeps; /* StopAction=keep */
         uint64_t queue_awake_usec;
         QueueSocket queue_socket;

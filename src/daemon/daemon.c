@@ -554,6 +554,7 @@ static int populate(Daemon *d, const Config *config, char **ret_error) {
                 r = seed_apply(config, d->tree, ret_error);
         if (r < 0 && first)
                 remove_accounts(d);
+        dm_set_discover(d->dm, config->discover_permitted);
         if (r >= 0) /* after the instances it is about */
                 dm_set_access_policy(d->dm,
                                      config->access ? access_policy_ref(config->access) : NULL);

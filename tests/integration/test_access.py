@@ -102,6 +102,23 @@ def test_create_and_power_cut(pair, ctl):
     assert ctl("get", "/3303/1/5700") == "/3303/1/5700=22.5"
 
 
+def test_discover_of_what_is_permitted(make_daemon, make_server, client):
+    first, second = make_server(), make_server()
+    rules = {"Default": "*:R", "/3303/1": "102:R"}
+    daemon = make_daemon({"a": first.uri, "b": second.uri}, values=VALUES, AccessControl=rules,
+                         client={"Discover": "permitted"})
+    for server, links in ((first, ["/3303", "/3303/0", "/3303/0/5700"]),
+                          (second, ["/3303", "/3303/0", "/3303/0/5700", "/3303/1", "/3303/1/5700"])):
+        assert "</3303/1>" in str(server.wait_registered())
+        assert [link.split(">")[0] for link in server.discover("/3303").text.split("<")[1:]] == links
+    refused = first.discover("/3303/1")
+    assert refused.code == "4.01" and "/3303/1" in refused.text
+    # read again
+    daemon.config.write_text(daemon.config.read_text().replace("=permitted", "=all"))
+    client.call("Manager", "Reload")
+    assert first.discover("/3303/1").code == "2.05"
+
+
 def test_server_goes(pair, client):
     _, first, second = pair
     body = [{"bn": "/26241/5/", "n": "0", "vs": "new"}, {"n": "2", "v": 1}]

@@ -70,6 +70,49 @@ static bool exists(const Fixture *f, const char *path) {
         return tree_exists(f->tree, &p);
 }
 
+/* --- Discover --- */
+static void discovered(Fixture *f, const char *path, uint8_t code, const char *expected) {
+        assert_int_equal(get(f, path, 40), code);
+        if (code == CODE(2, 5))
+                assert_string_equal(answer_text(f), expected);
+        else
+                assert_non_null(strstr(answer_text(f), expected));
+}
+
+static void test_discover_tells_all(void **state) {
+        Fixture *f = *state;
+
+        with_server(f, 2);
+        control(f, 0, 3303, 0, "2=31", ID_RESERVED);
+        control(f, 1, 3303, 1, "1=1", ID_RESERVED);
+        discovered(f, "/3303", CODE(2, 5),
+                   "</3303>;ver=1.1,</3303/0>,</3303/0/5700>,</3303/1>,</3303/1/5700>");
+        discovered(f, "/3303/0", CODE(2, 5), "</3303/0>,</3303/0/5700>");
+        discovered(f, "/3303/0/5700", CODE(2, 5), "</3303/0/5700>");
+}
+
+static void test_discover_tells_what_is_permitted(void **state) {
+        Fixture *f = *state;
+
+        dm_set_discover(f->dm, true); /* of one server: everything */
+        control(f, 0, 3303, 0, "2=31", ID_RESERVED);
+        discovered(f, "/3303/0", CODE(2, 5), "</3303/0>,</3303/0/5700>");
+        with_server(f, 2);
+        discovered(f, "/3303", CODE(2, 5), "</3303>;ver=1.1");
+        control(f, 1, 3303, 1, "1=4 2=31", ID_RESERVED); /* any right will do */
+        discovered(f, "/3303", CODE(2, 5), "</3303>;ver=1.1,</3303/1>,</3303/1/5700>");
+        discovered(f, "/3303/0", CODE(4, 1), "/3303/0: not for this server");
+        discovered(f, "/3303/0/5700", CODE(4, 1), "/3303/0/5700: not for this server");
+        discovered(f, "/3303/1/5700", CODE(2, 5), "</3303/1/5700>");
+        discovered(f, "/3303/2", CODE(4, 4), "");
+        discovered(f, "/2/0/3", CODE(2, 5), "</2/0/3>"); /* all may read it */
+        discovered(f, "/0/0", CODE(4, 1), "");
+        set_integer(f, "/2/1/2/1", 0);
+        discovered(f, "/3303", CODE(2, 5), "</3303>;ver=1.1");
+        dm_set_discover(f->dm, false);
+        discovered(f, "/3303/0", CODE(2, 5), "</3303/0>,</3303/0/5700>");
+}
+
 /* --- each operation by each right --- */
 #define PROBE "/33000/0"
 
@@ -722,6 +765,8 @@ static void test_odd_instances(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                DM_TEST(test_discover_tells_all),
+                DM_TEST(test_discover_tells_what_is_permitted),
                 DM_TEST(test_each_operation),
                 DM_TEST(test_refused_as_a_whole),
                 DM_TEST(test_who),

@@ -25,7 +25,7 @@ def table(source):
         preset = number(numbers.split(",")[0])
         if kind == "DURATION":
             preset /= 1000000
-        words = ("TEXT", "VERSION", "FORMAT", "QUEUE_SOCKET", "STOP", "NOTIFICATIONS", "ADDRESS",
+        words = ("TEXT", "VERSION", "FORMAT", "QUEUE_SOCKET", "STOP", "NOTIFICATIONS", "DISCOVER", "ADDRESS",
                  "INTERFACE", "MARK")
         keys[group, key] = None if kind in words else preset
     assert len(keys) == source.count("AT(") - source.count("#define AT("), "a row was not understood"

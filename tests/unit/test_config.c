@@ -329,6 +329,8 @@ static const struct {
         { "[Server x]\nUri=coap://h\nShortId=1\nMark=-1\n", "lwm2md.conf:4: [Server x] Mark",
           "not a mark" },
         { "[Client]\nQueueAwakeTime=0\n", "lwm2md.conf:2: ", "allowed are 1s to 86400s" },
+        { "[Client]\nDiscover=some\n", "lwm2md.conf:2: ", "not all or permitted" },
+        { "[Client]\nStopAction=leave\n", "lwm2md.conf:2: ", "not deregister or keep" },
         { "[Client]\nQueueSocket=open\n", "lwm2md.conf:2: ", "not stop-polling, listen or close" },
         { "[Client]\nQueueSocket=close\nQueueAtOnce=yes\n", "[Client] QueueAtOnce", "not with" },
         { "[Client]\nQueueSocket=close\n[Server x]\nUri=coap://h\nShortId=1\nQueueAtOnce=1\n",

@@ -11,9 +11,10 @@
  * - without a policy: nothing, if a bootstrap has provided Access Control instances (any whose
  *   owner is 65535), since it then meant all; and everything, if nobody has.
  * Create is a right on the object: that of the server's own entry in the instance for /O/65535.
- * Discover needs no right (table in 8.2). Object 2 itself: all may read it, the owner of an
- * instance may write it, and no server creates, deletes or executes there. Local requests (server
- * 0) and bootstrap are not asked.
+ * Discover needs no right: the table in 8.2 has none for it, and on an object it must be done
+ * (8.2.4), for all instances (6.3.2). To tell less is a setting of discover.c. Object 2 itself: all
+ * may read it, the owner of an instance may write it, and no server creates, deletes or executes
+ * there. Local requests (server 0) and bootstrap are not asked.
  *
  * A decision is a look-up in a hash table and two or three in the tree. */
 #include "lwm2m/access/access_policy.h"

@@ -15,11 +15,23 @@ typedef struct Discovery {
         const Peer *peer;
         Path target;
         unsigned depth; /* levels below the target that are shown */
+        bool hidden;    /* the instance being walked through is not for this server */
         GString *out;
 } Discovery;
 
-static bool is_shown(const Discovery *d, const Path *p) {
-        return p->n <= d->target.n + d->depth;
+static bool may_be_told(const Discovery *d, const Path *p) {
+        return !d->dm->discover_permitted || access_rights(d->dm->access, d->peer->ssid, p) != 0;
+}
+
+/* A walk goes through one instance after the other, and what it is about changes nothing. */
+static bool is_hidden(Discovery *d, const Path *p) {
+        if (d->dm->discover_permitted && p->n == 2)
+                d->hidden = !may_be_told(d, p);
+        return d->hidden;
+}
+
+static bool is_shown(Discovery *d, const Path *p) {
+        return !is_hidden(d, p) && p->n <= d->target.n + d->depth;
 }
 
 static int on_count(void *userdata, const Path *p, const Value *v, const ResourceDef *def) {
@@ -98,7 +110,9 @@ static int discover(Discovery *d) {
                 if (r < 0 || d->depth == 0)
                         return r;
         }
-        return dm_walk(d->dm, &d->target, on_visit, d);
+        r = dm_walk(d->dm, &d->target, on_visit, d);
+        /* Of what is not there, that is said: as by every other operation. */
+        return r >= 0 && d->target.n > 1 && !may_be_told(d, &d->target) ? -EACCES : r;
 }
 
 /* Without a depth: an object down to its resources, everything else one level down. Resource
@@ -133,7 +147,9 @@ int discover_request(Request *rq) {
         r = discover(&d);
         if (r < 0) {
                 g_string_free(d.out, TRUE);
-                return r;
+                return r == -EACCES ? request_fail(rq, r, "%s: not for this server",
+                                                   PATH_TEXT(&rq->path))
+                                    : r;
         }
         payload = g_string_free_to_bytes(d.out);
         m.format = FORMAT_LINK;

@@ -288,6 +288,10 @@ void dm_set_access_policy(Dm *dm, AccessPolicy *policy) {
         access_complete(dm->access);
 }
 
+void dm_set_discover(Dm *dm, bool permitted) {
+        dm->discover_permitted = permitted;
+}
+
 int dm_may(const Dm *dm, uint16_t ssid, const Path *p, unsigned right) {
         int r = dm_access(p);
 

@@ -78,6 +78,8 @@ const Value *dm_pending(const Dm *dm, const Path *p);
 /* What the configuration grants where no Access Control instance speaks; NULL: it says nothing.
  * Taken over. Object instances whose rule names an owner get an Access Control instance. */
 void dm_set_access_policy(Dm *dm, AccessPolicy *policy);
+/* permitted: Discover tells a server nothing of object instances that it may do nothing with. */
+void dm_set_discover(Dm *dm, bool permitted);
 /* Whether the server may do that (ACCESS_…) with the object instance of p; 0, -EACCES, or -EPERM.
  * Objects 0 and 21 are for no server. */
 int dm_may(const Dm *dm, uint16_t ssid, const Path *p, unsigned right);

@@ -26,6 +26,7 @@ struct Dm {
         guint n_counted;        /* those of them that operations_max bounds */
         AttrStore *attrs;
         Access *access;
+        bool discover_permitted;
         Observer *observer;
         GQueue sends; /* of SendJob */
         void (*doubt)(void *userdata, uint16_t ssid, uint64_t now_usec);
