@@ -9,9 +9,13 @@
 BUILD_PACKAGES=(meson ninja-build gcc libc6-dev pkg-config libglib2.0-dev libcoap3-dev libssl-dev
         libcjson-dev libcbor-dev libsystemd-dev)
 UNIT_PACKAGES=(libcmocka-dev dbus-daemon systemd openssl python3)
+# A software TPM and a software token for PKCS#11, the latter's provider since Debian 13.
+TPM_PACKAGES=(tpm2-openssl swtpm tpm2-tools)
+# shellcheck disable=SC2034
+PKCS11_PACKAGES=(pkcs11-provider softhsm2)
 # shellcheck disable=SC2034
 TEST_PACKAGES=("${UNIT_PACKAGES[@]}" clang libclang-rt-14-dev clang-format clang-tidy valgrind
-        python3-venv mandoc libxml2-utils zsh bash-completion iproute2 shellcheck)
+        python3-venv mandoc libxml2-utils zsh bash-completion iproute2 shellcheck "${TPM_PACKAGES[@]}")
 # shellcheck disable=SC2034
 PYTHON_PACKAGES=(pytest pytest-xdist dbus-fast)
 

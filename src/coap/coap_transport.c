@@ -9,6 +9,7 @@
 #include "coap/local.h"
 #include "coap/security.h"
 #include "coap/sleep.h"
+#include "coap/token_loader.h"
 
 static CoapConfig with_defaults(const CoapConfig *c) {
         CoapConfig r = *c;
@@ -30,10 +31,19 @@ static CoapConfig with_defaults(const CoapConfig *c) {
         r.handshake_usec = c->handshake_usec ?: 30 * USEC_PER_SEC;
         r.secrets_directory = g_strdup(c->secrets_directory);
         r.trust_store = g_strdup(c->trust_store);
+        r.providers = NULL; /* the token loader has a copy, as of … */
+        r.pin_file = NULL;
         return r;
 }
 
+static TokenConfig token_config(const CoapConfig *c) {
+        return (TokenConfig){ .providers = c->providers,
+                              .pin_file = c->pin_file,
+                              .secrets_directory = c->secrets_directory };
+}
+
 int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret) {
+        const TokenConfig token = token_config(config);
         CoapTransport *t;
         int r;
 
@@ -44,6 +54,8 @@ int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret
         t->ports = local_ports_new();
         t->hosts = hosts_new();
         r = resolver_new(loop, NULL, &t->resolver);
+        if (r >= 0)
+                r = token_loader_new(loop, &token, &t->tokens);
         if (r < 0) {
                 coap_transport_free(t);
                 return r;
@@ -57,6 +69,7 @@ CoapTransport *coap_transport_free(CoapTransport *t) {
         if (!t)
                 return NULL;
         resolver_free(t->resolver);
+        token_loader_free(t->tokens);
         hosts_free(t->hosts);
         local_ports_free(t->ports);
         g_free(t->spool_directory);
@@ -73,7 +86,11 @@ int coap_transport_try(const CoapConfig *config, const char *uri,
                               .host = u ? g_uri_get_host(u) : NULL,
                               .secrets_directory = config->secrets_directory,
                               .trust_store = config->trust_store };
+        const TokenConfig token_settings = token_config(config);
+        g_autoptr(Token) token = NULL;
+        TokenKeys keys = { 0 };
         g_autoptr(Security) s = NULL;
+        int r;
 
         if (!sc.host) {
                 *ret_error = g_strdup_printf("'%s': not a URI", uri);
@@ -84,7 +101,18 @@ int coap_transport_try(const CoapConfig *config, const char *uri,
                 *ret_error = g_strdup("TLS over TCP needs a libcoap with OpenSSL");
                 return -EPROTONOSUPPORT;
         }
-        return security_new(&sc, &s, ret_error);
+        if (!credentials_use_store(credentials))
+                return security_new(&sc, &s, ret_error);
+        token = token_new(&token_settings);
+        r = token_load(token, credentials, &keys, ret_error);
+        if (r < 0)
+                return r;
+        sc.credentials = keys.credentials;
+        sc.key = keys.key;
+        r = security_new(&sc, &s, ret_error);
+        s = security_free(s); /* before its key */
+        token_keys_clear(&keys);
+        return r;
 }
 
 const char *coap_transport_tls_library(void) {

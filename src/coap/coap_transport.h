@@ -30,6 +30,8 @@ typedef struct CoapConfig {
         size_t message_max; /* over TCP: the largest message either way, 1152 or more (33 KiB) */
         uint64_t ping_usec; /* over TCP, after so long without a word (never) */
         const char *secrets_directory; /* where keys named by file:NAME are (nowhere); copied */
+        const char *const *providers;  /* of OpenSSL, for keys in tokens, NULL-terminated (none) */
+        const char *pin_file;          /* the PIN for them, as token.h has it (none) */
         const char *trust_store;       /* authorities for certificate usages 0 and 1 (the system's);
                                           copied */
 } CoapConfig;

@@ -9,6 +9,7 @@
 #include "coap/link_io.h"
 #include "coap/link_secure.h"
 #include "coap/link_tcp.h"
+#include "coap/link_token.h"
 #include "coap/local.h"
 #include "coap/race.h"
 #include "coap/sleep.h"
@@ -32,6 +33,7 @@ static void destroy(Link *l) {
         link_io_close(l);
         l->tcp = link_tcp_free(l);
         link_secure_free(l->secure);
+        link_token_free(l->token);
         timer_free(l->housekeeping);
         timer_free(l->ack_timer);
         dedup_free(l->dedup);
@@ -81,6 +83,8 @@ void link_close(Link *l) {
         l->closed = true;
         l->query = query_cancel(l->query);
         l->race = race_free(l->race);
+        if (l->token)
+                link_token_stop(l->token);
         if (l->depth == 0)
                 destroy(l);
 }
@@ -351,6 +355,25 @@ static int find_address(Link *l, const char *host, uint16_t port) {
         return resolver_query(l->transport->resolver, host, port, on_resolved, l, &l->query);
 }
 
+static int secure(Link *l, const LinkConfig *config, const char *host) {
+        return l->tcp ? link_tcp_secure(l, config, host, &l->refusal_text)
+                      : link_secure_new(l, config, host, &l->refusal_text);
+}
+
+static void on_token(Link *l, int error, const char *text, const LinkConfig *config,
+                     const char *host, uint16_t port, uint64_t now_usec) {
+        g_autofree char *why = NULL;
+
+        if (error == 0) {
+                error = secure(l, config, host);
+                text = why = g_steal_pointer(&l->refusal_text);
+        }
+        if (error == 0)
+                error = find_address(l, host, port);
+        if (error < 0)
+                link_fail(l, error, text ? text : g_strerror(-error), now_usec);
+}
+
 int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *events, void *owner,
               Link **ret) {
         size_t size = config->block_size ?: block_size(BLOCK_SZX_MAX);
@@ -378,9 +401,16 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         if (target.tcp)
                 l->tcp = link_tcp_new(l);
         add_parts(l);
+        if (target.secure && credentials_use_store(config->credentials)) {
+                r = link_token_start(l, config, host, target.port, on_token);
+                if (r < 0)
+                        link_close(l);
+                else
+                        *ret = l;
+                return r;
+        }
         if (target.secure)
-                r = target.tcp ? link_tcp_secure(l, config, host, &l->refusal_text)
-                               : link_secure_new(l, config, host, &l->refusal_text);
+                r = secure(l, config, host);
         if (r < 0) {
                 l->refusal = r;
                 link_defer(l);

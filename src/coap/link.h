@@ -22,13 +22,15 @@ struct CoapTransport {
         CoapConfig config; /* with the values in brackets filled in */
         char *spool_directory;
         Resolver *resolver;
-        struct LocalPorts *ports; /* local.h */
+        struct TokenLoader *tokens; /* token_loader.h */
+        struct LocalPorts *ports;   /* local.h */
         Hosts *hosts;
 };
 
-typedef struct Secure Secure; /* link_secure.h */
-typedef struct Tcp Tcp;       /* link_tcp.h */
-typedef struct Race Race;     /* race.h */
+typedef struct Secure Secure;       /* link_secure.h */
+typedef struct Tcp Tcp;             /* link_tcp.h */
+typedef struct Race Race;           /* race.h */
+typedef struct LinkToken LinkToken; /* link_token.h */
 
 /* What became of the confirmable message that libcoap has. */
 typedef enum Fate {
@@ -72,6 +74,7 @@ struct Link {
         SocketOptions socket;     /* texts owned */
         char *host;               /* the name in the URI; NULL for an address */
         Secure *secure;           /* NULL: without security */
+        LinkToken *token;         /* NULL: all keys are in the credentials */
         Tcp *tcp; /* NULL: over UDP. Of what follows up to socket_fd nothing is set with it */
         coap_context_t *context;
         coap_session_t *session;

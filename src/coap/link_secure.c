@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "coap/dropped.h"
+#include "coap/link_token.h"
 #include "coap/local.h"
 #include "util/log.h"
 
@@ -74,6 +75,7 @@ int link_secure_new(Link *l, const LinkConfig *config, const char *host, char **
                 .trust_store = c->trust_store,
                 .session = config->session,
                 .ignore_dates = config->ignore_dates,
+                .key = link_token_key(l),
                 .connected = on_socket,
                 .userdata = l,
         };

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "coap/link_io.h"
+#include "coap/link_token.h"
 #include "coap/sleep.h"
 #include "coap/tcp.h"
 #include "util/cleanup.h"
@@ -91,7 +92,8 @@ int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, char **
                               .secrets_directory = c->secrets_directory,
                               .trust_store = c->trust_store,
                               .session = config->session,
-                              .ignore_dates = config->ignore_dates };
+                              .ignore_dates = config->ignore_dates,
+                              .key = link_token_key(l) };
 
         if (!security_has_x509()) {
                 *ret_error = g_strdup("TLS over TCP needs a libcoap with OpenSSL");

@@ -29,6 +29,8 @@ typedef struct SecurityConfig {
                                            NULL: the system's */
         GBytes *session;                /* to resume; NULL */
         bool ignore_dates;
+        struct evp_pkey_st *key; /* our private key, if it is in a token (token.h): in place of that
+                                    of the credentials. Must outlive the session */
         /* The socket is there and nothing has been sent over it; may be NULL. */
         void (*connected)(void *userdata, const coap_session_t *session);
         void *userdata;

@@ -8,12 +8,11 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "coap/material.h"
 #include "coap/packet.h"
+#include "coap/security_material.h"
 #include "coap/security_plain.h"
 #include "coap/security_reason.h"
 #include "lwm2m/account/cipher_suite.h"
-#include "lwm2m/account/credentials_file.h"
 
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
 #define HAVE_RPK 1
@@ -33,10 +32,8 @@ struct Security {
         SecurityState state;
         Credentials *credentials;
         char *host, *trust_store;
-        GString *suites;        /* in OpenSSL's names */
-        EVP_PKEY *key;          /* ours; NULL with a pre-shared key */
-        STACK_OF(X509) * chain; /* ours, the end entity first; NULL without certificate */
-        GPtrArray *records;     /* of GBytes: what the server's certificate or key must match */
+        GString *suites;           /* in OpenSSL's names */
+        SecurityMaterial material; /* nothing with a pre-shared key */
         GBytes *resume;
         bool ignore_dates;
         bool plain; /* another TLS library: security_plain.h */
@@ -50,6 +47,7 @@ struct Security {
         int alert_in, alert_out; /* the last ones; -1 */
         long verify;             /* X509_V_… */
         unsigned long error;     /* OpenSSL's */
+        char *token_error;       /* what the token of our key said; NULL */
 };
 
 /* Whose SSL object the library makes next. */
@@ -58,7 +56,6 @@ static int ssl_index = -1;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SSL_CTX, SSL_CTX_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SSL, SSL_free)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY, EVP_PKEY_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_STORE, X509_STORE_free)
 
 static Security *security_of(const SSL *ssl) {
@@ -144,8 +141,25 @@ static void note_done(Security *s, SSL *ssl) {
         s->session = serialize(SSL_get0_session(ssl));
 }
 
+/* The first error is that of the token's provider, which libssl could do nothing about. */
+static void note_token(Security *s) {
+        const char *data = NULL, *reason;
+        int flags = 0;
+        unsigned long e = ERR_peek_error_all(NULL, NULL, NULL, &data, &flags);
+
+        if (!s->material.in_token || s->token_error || e == 0 || ERR_GET_LIB(e) == ERR_LIB_SSL)
+                return;
+        reason = ERR_reason_error_string(e);
+        s->token_error = g_strdup_printf("%s%s%s", reason ? reason : "",
+                                         reason && flags & ERR_TXT_STRING ? ": " : "",
+                                         flags & ERR_TXT_STRING && data ? data : "");
+}
+
 static void note_exit(Security *s, const SSL *ssl) {
         unsigned long e = ERR_peek_error();
+
+        if (s->state == SECURITY_HANDSHAKE)
+                note_token(s);
 
         if (s->state == SECURITY_HANDSHAKE && e != 0 && ERR_GET_LIB(e) == ERR_LIB_SSL) {
                 s->error = e;
@@ -218,15 +232,15 @@ static int set_suites(const Security *s, SSL *ssl) {
 }
 
 static int set_own_key(const Security *s, SSL *ssl) {
-        SSL_set_psk_client_callback(ssl, s->key ? NULL : on_psk);
-        if (!s->key)
+        SSL_set_psk_client_callback(ssl, s->material.key ? NULL : on_psk);
+        if (!s->material.key)
                 return 0;
-        if (s->chain && SSL_use_certificate(ssl, sk_X509_value(s->chain, 0)) != 1)
+        if (s->material.chain && SSL_use_certificate(ssl, sk_X509_value(s->material.chain, 0)) != 1)
                 return -EINVAL;
-        if (SSL_use_PrivateKey(ssl, s->key) != 1)
+        if (SSL_use_PrivateKey(ssl, s->material.key) != 1)
                 return -EINVAL;
-        for (int i = 1; s->chain && i < sk_X509_num(s->chain); i++)
-                if (SSL_add1_chain_cert(ssl, sk_X509_value(s->chain, i)) != 1)
+        for (int i = 1; s->material.chain && i < sk_X509_num(s->material.chain); i++)
+                if (SSL_add1_chain_cert(ssl, sk_X509_value(s->material.chain, i)) != 1)
                         return -EINVAL;
         return 0;
 }
@@ -277,9 +291,10 @@ static int set_expectations(const Security *s, SSL *ssl) {
             SSL_dane_enable(ssl, "peer.invalid") != 1)
                 return -EINVAL;
         SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
-        for (guint i = 0; i < s->records->len; i++) {
+        for (guint i = 0; i < s->material.records->len; i++) {
                 gsize n;
-                const uint8_t *data = g_bytes_get_data(g_ptr_array_index(s->records, i), &n);
+                const uint8_t *data =
+                        g_bytes_get_data(g_ptr_array_index(s->material.records, i), &n);
 
                 if (SSL_dane_tlsa_add(ssl, rpk ? USAGE_DOMAIN_ISSUED : c->usage, selector(s),
                                       c->matching, data, n) <= 0)
@@ -331,7 +346,7 @@ static int apply(const Security *s, SSL *ssl) {
                 SSL_set_max_proto_version(ssl, TLS1_2_VERSION);
         }
         r = set_suites(s, ssl);
-        if (r >= 0 && s->records->len > 0)
+        if (r >= 0 && s->material.records->len > 0)
                 r = set_expectations(s, ssl);
         if (r >= 0)
                 r = set_name(s, ssl);
@@ -417,95 +432,6 @@ static int check_psk(const Security *s, char **ret_error) {
         return 0;
 }
 
-/* "0/x/5: not a private key …" */
-static int name_resource(char **text, int error, const char *resource) {
-        char *why = *text;
-
-        *text = g_strdup_printf("%s: %s", resource, why ? why : g_strerror(-error));
-        g_free(why);
-        return error;
-}
-
-static int read_own(Security *s, const SecurityConfig *config, char **ret_error) {
-        const Credentials *c = s->credentials;
-        g_autoptr(GBytes) secret = NULL, certificate = NULL;
-        int r;
-
-        r = credentials_read(c->secret, config->secrets_directory, true, &secret, ret_error);
-        if (r >= 0)
-                r = material_private_key(secret, &s->key, ret_error);
-        if (r < 0)
-                return name_resource(ret_error, r, "0/x/5");
-        if (c->mode == SECURITY_MODE_RPK)
-                return 0;
-        r = credentials_read(c->identity, config->secrets_directory, false, &certificate,
-                             ret_error);
-        if (r >= 0)
-                r = material_certificates(certificate, &s->chain, ret_error);
-        if (r < 0)
-                return name_resource(ret_error, r, "0/x/3");
-        if (X509_check_private_key(sk_X509_value(s->chain, 0), s->key) == 1)
-                return 0;
-        ERR_clear_error();
-        return complain(ret_error, -EINVAL,
-                        "the private key (0/x/5) is not that of the "
-                        "certificate (0/x/3)");
-}
-
-static void add_record(Security *s, uint8_t *der, int n) {
-        if (n > 0)
-                g_ptr_array_add(s->records, g_bytes_new(der, (gsize) n));
-        OPENSSL_free(der);
-}
-
-static int add_key_record(Security *s, GBytes *bytes, char **ret_error) {
-        g_autoptr(EVP_PKEY) key = NULL;
-        uint8_t *der = NULL;
-        int r;
-
-        r = material_public_key(bytes, &key, ret_error);
-        if (r >= 0)
-                add_record(s, der, i2d_PUBKEY(key, &der));
-        return r;
-}
-
-static int add_certificate_records(Security *s, GBytes *bytes, char **ret_error) {
-        STACK_OF(X509) *list = NULL;
-        int r;
-
-        r = material_certificates(bytes, &list, ret_error);
-        if (r < 0)
-                return r;
-        for (int i = 0; i < sk_X509_num(list); i++) {
-                uint8_t *der = NULL;
-                int n = i2d_X509(sk_X509_value(list, i), &der);
-
-                add_record(s, der, n);
-        }
-        sk_X509_pop_free(list, X509_free);
-        return 0;
-}
-
-static int read_peer(Security *s, const SecurityConfig *config, char **ret_error) {
-        static const size_t digests[] = { 0, 32, 48, 64 };
-        const Credentials *c = s->credentials;
-        g_autoptr(GBytes) bytes = NULL;
-        int r;
-
-        r = credentials_read(c->peer, config->secrets_directory, false, &bytes, ret_error);
-        if (r >= 0 && c->matching != MATCHING_EXACT) {
-                if (g_bytes_get_size(bytes) == digests[c->matching])
-                        g_ptr_array_add(s->records, g_bytes_ref(bytes));
-                else
-                        r = complain(ret_error, -EINVAL, "a digest of %zu bytes expected",
-                                     digests[c->matching]);
-        } else if (r >= 0 && c->mode == SECURITY_MODE_RPK)
-                r = add_key_record(s, bytes, ret_error);
-        else if (r >= 0)
-                r = add_certificate_records(s, bytes, ret_error);
-        return r < 0 ? name_resource(ret_error, r, "0/x/4") : 0;
-}
-
 /* What goes wrong in the handshake's first step is better known now. */
 static int rehearse(const Security *s, char **ret_error) {
         g_autoptr(SSL_CTX) context = SSL_CTX_new(DTLS_client_method());
@@ -536,11 +462,8 @@ static int read_all(Security *s, const SecurityConfig *config, char **ret_error)
                                 "OpenSSL has none of the cipher suites wanted (0/x/16)");
         if (s->credentials->mode == SECURITY_MODE_PSK)
                 r = check_psk(s, ret_error);
-        else {
-                r = read_own(s, config, ret_error);
-                if (r >= 0)
-                        r = read_peer(s, config, ret_error);
-        }
+        else
+                r = security_material_read(&s->material, config, ret_error);
         return r < 0 ? r : rehearse(s, ret_error);
 }
 
@@ -559,7 +482,7 @@ int security_new(const SecurityConfig *config, Security **ret, char **ret_error)
         s->host = g_strdup(config->host);
         s->trust_store = g_strdup(config->trust_store);
         s->suites = g_string_new(NULL);
-        s->records = g_ptr_array_new_with_free_func((GDestroyNotify) g_bytes_unref);
+        security_material_init(&s->material);
         s->resume = config->session ? g_bytes_ref(config->session) : NULL;
         s->ignore_dates = config->ignore_dates;
         s->connected = config->connected;
@@ -583,12 +506,11 @@ Security *security_free(Security *s) {
                 SSL_set_ex_data(s->ssl, ssl_index, NULL);
         SSL_free(s->own);
         credentials_free(s->credentials);
-        EVP_PKEY_free(s->key);
-        sk_X509_pop_free(s->chain, X509_free);
-        g_ptr_array_unref(s->records);
+        security_material_clear(&s->material);
         g_string_free(s->suites, TRUE);
         g_clear_pointer(&s->resume, g_bytes_unref);
         g_clear_pointer(&s->session, g_bytes_unref);
+        g_free(s->token_error);
         g_free(s->host);
         g_free(s->trust_store);
         g_free(s);
@@ -831,6 +753,7 @@ int security_failure(const Security *s, bool silent, char **ret_text) {
                                                 .silent = silent,
                                                 .heard = s->heard,
                                                 .finished = s->finished,
-                                                .psk = !s->key },
+                                                .psk = !s->material.key,
+                                                .own_key = s->token_error },
                                ret_text);
 }

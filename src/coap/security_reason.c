@@ -118,6 +118,10 @@ static int explain_rest(const HandshakeEnd *end, char **ret_text) {
 int security_reason(const HandshakeEnd *end, char **ret_text) {
         const Reason *r = NULL;
 
+        if (end->own_key) {
+                *ret_text = g_strdup_printf("our private key cannot sign: %s", end->own_key);
+                return -EKEYREJECTED;
+        }
         if (end->verify != X509_V_OK)
                 r = explain_verdict(end);
         else if (end->alert >= 0)

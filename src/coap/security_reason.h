@@ -14,6 +14,7 @@ typedef struct HandshakeEnd {
         bool heard;          /* the server has answered at all */
         bool finished;       /* our last flight is out */
         bool psk;
+        const char *own_key; /* why our private key could not sign; NULL */
 } HandshakeEnd;
 
 /* A negative errno as LinkEvents.down() has it; the text is g_free()d. */

@@ -106,15 +106,21 @@ static int append_account(sd_bus_message *m, const NewAccount *n) {
 }
 
 /* Files are opened here, with the rights of who runs this, and read by the daemon: secrets stand
- * neither on a command line nor in a message. */
+ * neither on a command line nor in a message. The URI of a key in a token is for the daemon. */
 static CtlExit append_file(sd_bus_message *m, const Args *a, const char *option, const char *key) {
         const char *file = args_get(a, option);
+        g_autofree char *name = NULL;
         autoclose int fd = -1;
         CtlExit code;
         int r;
 
         if (!file)
                 return CTL_OK;
+        if (g_str_has_prefix(file, "store:") || g_str_has_prefix(file, "pkcs11:")) {
+                name = g_strconcat(key, "_file", NULL);
+                r = sd_bus_message_append(m, "{sv}", name, "s", file);
+                return r < 0 ? ctl_protocol_fail(r, "AddServer") : CTL_OK;
+        }
         code = verb_file_open(file, &fd);
         if (code != CTL_OK)
                 return code;

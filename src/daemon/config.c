@@ -92,6 +92,10 @@ static const Key keys[] = {
         { "Client", "BootstrapFile", AT(bootstrap_file), 0, 0, 0, KEY_TEXT },
         { "Client", "BootstrapFormat", AT(bootstrap_format), 0, 0, 0, KEY_FORMAT },
         { "Client", "BootstrapPort", AT(bootstrap_port), 5683, 1, UINT16_MAX, KEY_COUNT },
+        { "Security", "Providers", AT(providers), 0, 0, 0, KEY_TEXT },
+        { "Security", "PinFile", AT(pin_file), 0, 0, 0, KEY_TEXT },
+        { "Security", "Pkcs11Module", AT(pkcs11_module), 0, 0, 0, KEY_TEXT },
+        { "Security", "Tcti", AT(tcti), 0, 0, 0, KEY_TEXT },
         { "Limits", "Instances", AT(instances), 1000000, 1, U32, KEY_COUNT },
         { "Limits", "ValueBytes", AT(value_bytes), 256U << 20, 1024, UINT64_MAX / 2, KEY_SIZE },
         { "Limits", "Body", AT(body_bytes), 16U << 20, 1024, VALUE_LENGTH_MAX, KEY_SIZE },
@@ -493,15 +497,16 @@ static void read_group(Reading *in, const char *group) {
         g_auto(GStrv) names = g_key_file_get_keys(in->file->keyfile, group, NULL, NULL);
         static const char *const groups[] = { "Client",  "Limits",        "Persist",
                                               "Objects", "Values",        "AccessControl",
-                                              "Cache",   "SendScheduler", NULL };
+                                              "Cache",   "SendScheduler", "Security",
+                                              NULL };
         ServerConfig *server = NULL;
 
         if (g_str_has_prefix(group, "Server ") && group[strlen("Server ")])
                 server = get_server(in->config, group + strlen("Server "));
         else if (!g_strv_contains(groups, group)) {
                 complain(in, group, NULL,
-                         "unknown group (known: Client, Server NAME, Objects, Values, Limits, "
-                         "Persist, Cache, AccessControl, SendScheduler)");
+                         "unknown group (known: Client, Server NAME, Security, Objects, Values, "
+                         "Limits, Persist, Cache, AccessControl, SendScheduler)");
                 return;
         }
         if (strcmp(group, "AccessControl") == 0 && !in->config->access)
@@ -579,6 +584,7 @@ static void check_whole(const Config *c, GString *errors) {
         bool bootstrap = false;
 
         check_queue("Client", c->queue_socket, c->queue_at_once, errors);
+        config_security_check(c->providers, c->pkcs11_module, errors);
         for (guint i = 0; i < c->servers_list->len; i++) {
                 ServerConfig *a = g_ptr_array_index(c->servers_list, i);
                 g_autofree char *group = g_strconcat("Server ", a->name, NULL);
@@ -650,6 +656,10 @@ Config *config_free(Config *c) {
         g_free(c->sms);
         g_free(c->bootstrap_file);
         g_free(c->trust_store);
+        g_free(c->providers);
+        g_free(c->pin_file);
+        g_free(c->pkcs11_module);
+        g_free(c->tcti);
         g_free(c->bind);
         g_free(c->interface);
         g_ptr_array_unref(c->servers_list);

@@ -69,6 +69,8 @@ typedef struct Config {
         uint64_t bootstrap_port;
         uint64_t handshake_usec, tcp_ping_usec;
         bool dates_need_clock;
+        /* [Security] */
+        char *providers, *pin_file, *pkcs11_module, *tcti;
         /* [Limits] */
         uint64_t bootstrap_paths, bootstrap_bytes, bootstrap_time_usec;
         uint64_t instances, value_bytes, body_bytes, transfers, exchanges, separate_after_usec;

@@ -88,3 +88,33 @@ int config_security_build(const SecurityTexts *t, const char *directory, Credent
         spec.key = key;
         return credentials_build(&spec, directory, ret, ret_error);
 }
+
+char **config_security_providers(const char *text) {
+        g_auto(GStrv) words = text ? g_strsplit_set(text, ";, ", -1) : NULL;
+        g_autoptr(GPtrArray) names = NULL;
+
+        if (!words)
+                return NULL;
+        names = g_ptr_array_new_with_free_func(g_free);
+        for (size_t i = 0; words[i]; i++)
+                if (*words[i])
+                        g_ptr_array_add(names, g_strdup(words[i]));
+        g_ptr_array_add(names, NULL);
+        return (char **) g_ptr_array_steal(names, NULL);
+}
+
+/* A name, not a path: OpenSSL looks for it in its own folder of modules. */
+void config_security_check(const char *providers, const char *pkcs11_module, GString *errors) {
+        g_auto(GStrv) names = config_security_providers(providers);
+
+        for (size_t i = 0; names && names[i]; i++)
+                if (strspn(names[i], G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-") !=
+                    strlen(names[i]))
+                        g_string_append_printf(errors,
+                                               "[Security] Providers: '%s' is not the name of a "
+                                               "provider of OpenSSL (pkcs11, tpm2, ...)\n",
+                                               names[i]);
+        if (pkcs11_module && !g_path_is_absolute(pkcs11_module))
+                g_string_append_printf(errors, "[Security] Pkcs11Module: '%s' is not a path\n",
+                                       pkcs11_module);
+}

@@ -14,4 +14,8 @@ int config_security_set(SecurityTexts *t, const char *name, const char *text);
  * key it is about where that is known. */
 int config_security_build(const SecurityTexts *t, const char *directory, Credentials **ret,
                           char **ret_error);
+/* The names in [Security] Providers=; NULL for none. g_strfreev() */
+char **config_security_providers(const char *text);
+/* What is wrong with [Security] is added to errors, a line each. */
+void config_security_check(const char *providers, const char *pkcs11_module, GString *errors);
 void config_security_clear(SecurityTexts *t); /* wipes */

@@ -91,11 +91,24 @@ static char *secrets_directory(const Arguments *arguments) {
         return g_build_filename(arguments->state_dir, "secrets", NULL);
 }
 
+/* OpenSSL's providers for keys in tokens, which read their settings from the environment. */
+static char **providers_of(const Config *config) {
+        if (config->pkcs11_module)
+                g_setenv("PKCS11_PROVIDER_MODULE", config->pkcs11_module, TRUE);
+        if (config->tcti)
+                g_setenv("TPM2OPENSSL_TCTI", config->tcti, TRUE);
+        return config_security_providers(config->providers);
+}
+
 /* The accounts, and the values in a tree of their own, as the first start would make them. */
 static int check_account(const Arguments *arguments, const Config *config, const ServerConfig *s,
                          char **ret_error) {
         g_autofree char *secrets = secrets_directory(arguments);
-        CoapConfig cc = { .secrets_directory = secrets, .trust_store = config->trust_store };
+        g_auto(GStrv) providers = providers_of(config);
+        CoapConfig cc = { .secrets_directory = secrets,
+                          .trust_store = config->trust_store,
+                          .providers = (const char *const *) providers,
+                          .pin_file = config->pin_file };
         g_autoptr(Credentials) c = NULL;
         int r;
 
@@ -255,7 +268,10 @@ static int open_caches(Daemon *d, const Config *config) {
 
 static int make_transport(Daemon *d, const Config *config) {
         g_autofree char *secrets = secrets_directory(d->arguments);
+        g_auto(GStrv) providers = providers_of(config);
         CoapConfig cc = {
+                .providers = (const char *const *) providers,
+                .pin_file = config->pin_file,
                 .handshake_usec = config->handshake_usec,
                 .ping_usec = config->tcp_ping_usec,
                 .secrets_directory = secrets,

@@ -488,6 +488,8 @@ static void test_refused_writes(void **state) {
                 { "/1/x", "[]", FORMAT_SENML_JSON, CODE(4, 4) },
                 { "/bs", "[]", FORMAT_SENML_JSON, CODE(4, 5) },
                 { "/0/1/5", "file:/etc/shadow", FORMAT_OPAQUE, CODE(4, 0) },
+                { "/0/1/5", "store:handle:0x81000001", FORMAT_OPAQUE, CODE(4, 0) },
+                { "/0/1/3", "store:pkcs11:object=gw", FORMAT_OPAQUE, CODE(4, 0) },
                 { "/0/1", "[{\"n\":\"/0/1/3\",\"vd\":\"ZmlsZTp4\"}]", FORMAT_SENML_JSON,
                   CODE(4, 0) },
         };

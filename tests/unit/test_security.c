@@ -930,6 +930,38 @@ static void test_files(void **state) {
         fails(f, c, -EINVAL, "not a regular file");
 }
 
+static void store(Fixture *f, GBytes **where, const char *file) {
+        g_autofree char *text = g_strconcat("store:file:", pki_path(f->pki, file), NULL);
+
+        set_bytes(where, g_bytes_new(text, strlen(text)));
+}
+
+/* Everything in OpenSSL's stores, through the scheme it has itself; the key signs in there. */
+static void test_stores(void **state) {
+        Fixture *f = *state;
+        g_autoptr(Credentials) c = NULL;
+
+        make_certificates(f);
+        serve_x509(f, "server", "ca.pem");
+        c = credentials_new(SECURITY_MODE_X509);
+        c->usage = USAGE_TRUST_ANCHOR;
+        store(f, &c->identity, "client.pem");
+        store(f, &c->secret, "client.key");
+        store(f, &c->peer, "ca.pem");
+        connects(f, c);
+        /* Some of it may be elsewhere. */
+        set_bytes(&c->identity, pki_der(f->pki, "client.pem"));
+        connects(f, c);
+        store(f, &c->secret, "server.key");
+        fails(f, c, -EINVAL, "the private key (0/x/5) is not that of the certificate (0/x/3)");
+        store(f, &c->secret, "missing.key");
+        fails(f, c, -ENOKEY, "0/x/5: 'file:/");
+        store(f, &c->secret, "client.pem");
+        fails(f, c, -ENOKEY, "there is no such private key");
+        set_bytes(&c->secret, g_bytes_new_static("store:handle:0x81000001", 23));
+        fails(f, c, -ENOPKG, "no provider knows such URIs (Providers of [Security]: none)");
+}
+
 static void test_x509_resumption(void **state) {
         Fixture *f = *state;
         g_autoptr(Credentials) c = NULL;
@@ -978,6 +1010,12 @@ static void test_rpk(void **state) {
         c->matching = MATCHING_SHA256;
         set_bytes(&c->peer, pki_digest(f->pki, "server.pub", "SHA256"));
         connects(f, c);
+        /* Out of OpenSSL's stores. */
+        c->matching = MATCHING_EXACT;
+        store(f, &c->secret, "client.key");
+        store(f, &c->peer, "server.pub");
+        connects(f, c);
+        asks(f);
 }
 
 #define UNIT(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1012,6 +1050,7 @@ int main(void) {
                 UNIT(test_no_certificate_at_all),
                 UNIT(test_bad_material),
                 UNIT(test_files),
+                UNIT(test_stores),
                 UNIT(test_x509_resumption),
                 UNIT(test_rpk),
         };

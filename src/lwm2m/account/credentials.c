@@ -58,11 +58,38 @@ GBytes *credentials_bytes(const void *data, size_t n) {
         return g_bytes_new_with_free_func(w->bytes, n, wipe, w);
 }
 
-bool credentials_is_reference(const Value *v) {
-        const size_t n = strlen(CREDENTIALS_REFERENCE);
+static bool begins(const void *data, size_t n, const char *with) {
+        const size_t n_with = strlen(with);
 
-        return v->type == VALUE_OPAQUE && v->length >= n &&
-               memcmp(v->data, CREDENTIALS_REFERENCE, n) == 0;
+        return n >= n_with && memcmp(data, with, n_with) == 0;
+}
+
+bool credentials_is_reference(const Value *v) {
+        return v->type == VALUE_OPAQUE && (begins(v->data, v->length, CREDENTIALS_REFERENCE) ||
+                                           begins(v->data, v->length, CREDENTIALS_STORE));
+}
+
+char *credentials_store_uri(GBytes *value) {
+        const size_t n_prefix = strlen(CREDENTIALS_STORE);
+        gsize n;
+        const char *data = g_bytes_get_data(value, &n);
+
+        if (!data || !begins(data, n, CREDENTIALS_STORE))
+                return NULL;
+        return g_strndup(data + n_prefix, MIN(n - n_prefix, CREDENTIALS_URI_MAX));
+}
+
+static bool is_stored(GBytes *value) {
+        gsize n;
+        const char *data = g_bytes_get_data(value, &n);
+
+        return data && begins(data, n, CREDENTIALS_STORE);
+}
+
+bool credentials_use_store(const Credentials *c) {
+        return (c->mode == SECURITY_MODE_RPK || c->mode == SECURITY_MODE_X509) &&
+               (is_stored(c->secret) || is_stored(c->peer) ||
+                (c->mode == SECURITY_MODE_X509 && is_stored(c->identity)));
 }
 
 static int decode_base64(const char *text, size_t n, GBytes **ret) {
@@ -252,6 +279,21 @@ static int complain(char **ret_error, int error, const char *text) {
         return error;
 }
 
+static bool is_bad_uri(GBytes *value) {
+        g_autofree char *uri = is_stored(value) ? credentials_store_uri(value) : NULL;
+        const char *colon;
+
+        if (!uri)
+                return false;
+        if (strlen(uri) + strlen(CREDENTIALS_STORE) != g_bytes_get_size(value))
+                return true;
+        for (const char *p = uri; *p; p++)
+                if (!g_ascii_isgraph(*p))
+                        return true;
+        colon = strchr(uri, ':');
+        return !colon || colon == uri || colon[1] == '\0';
+}
+
 static int check_keys(const Credentials *c, char **ret_error) {
         const bool psk = c->mode == SECURITY_MODE_PSK;
 
@@ -262,6 +304,10 @@ static int check_keys(const Credentials *c, char **ret_error) {
                                 psk ? "no pre-shared key (0/x/5)" : "no private key (0/x/5)");
         if (psk)
                 return 0;
+        if (is_bad_uri(c->identity) || is_bad_uri(c->peer) || is_bad_uri(c->secret))
+                return complain(ret_error, -EINVAL,
+                                "store: needs a URI behind it, of printable characters without "
+                                "space (blanks are %20)");
         if (c->mode == SECURITY_MODE_X509 && is_empty(c->identity))
                 return complain(ret_error, -ENOKEY, "no certificate of our own (0/x/3)");
         if (is_empty(c->peer))

@@ -2,8 +2,10 @@
 #pragma once
 /* What proves us to a server and the server to us: resources 2-5 and 13-16 of one instance of
  * object 0 (TS Core 1.1.1, appendix E.1), and their place in the tree. Bytes are kept as they are
- * given, DER or PEM; "file:NAME" in place of a certificate or key is a file that is read at each
- * connect (see security.h). The bytes are wiped when the last owner lets go. */
+ * given, DER or PEM. In place of a certificate or key stands, for the owner of the device alone,
+ * "file:NAME", a file that is read at each connect (see security.h), or "store:URI", what OpenSSL
+ * finds under that URI at each connect, in a TPM or a smart card (see coap/token.h). The bytes are
+ * wiped when the last owner lets go. */
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +37,8 @@ typedef enum CertificateUsage { /* 0/x/15, as in RFC 6698 */
 #define CREDENTIALS_SUITES_MAX 16u
 #define CREDENTIALS_BYTES_MAX (256U << 10) /* of one certificate, bundle or key */
 #define CREDENTIALS_REFERENCE "file:"
+#define CREDENTIALS_STORE "store:"
+#define CREDENTIALS_URI_MAX 2048u /* bytes of a URI behind store: */
 
 typedef struct Credentials {
         int64_t mode;
@@ -53,7 +57,11 @@ Credentials *credentials_free(Credentials *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Credentials, credentials_free)
 /* Bytes that are wiped when nobody holds them any more. */
 GBytes *credentials_bytes(const void *data, size_t n);
-bool credentials_is_reference(const Value *v); /* file:NAME in place of a key */
+bool credentials_is_reference(const Value *v); /* file:NAME or store:URI in place of a key */
+/* The URI behind store:, g_free()d; NULL for anything else. */
+char *credentials_store_uri(GBytes *value);
+/* Whether certificates or a private key are to be had from a store: never of a pre-shared key. */
+bool credentials_use_store(const Credentials *c);
 /* Text, hex:… or base64:… (keys in configuration files and on the command line); -EINVAL. */
 int credentials_parse(const char *text, size_t n, GBytes **ret);
 

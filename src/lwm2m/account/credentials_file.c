@@ -95,9 +95,14 @@ int credentials_read(GBytes *value, const char *directory, bool secret, GBytes *
 }
 
 GBytes *credentials_reference(const char *name) {
-        g_autofree char *text = g_strconcat(CREDENTIALS_REFERENCE, name, NULL);
+        const char *prefix = g_str_has_prefix(name, CREDENTIALS_STORE) ? ""
+                             : g_str_has_prefix(name, "pkcs11:")       ? CREDENTIALS_STORE
+                                                                       : CREDENTIALS_REFERENCE;
+        g_autofree char *text = g_strconcat(prefix, name, NULL);
+        GBytes *bytes = credentials_bytes(text, strlen(text));
 
-        return credentials_bytes(text, strlen(text));
+        explicit_bzero(text, strlen(text)); /* a URI may have a PIN */
+        return bytes;
 }
 
 /* --- what an owner gives --- */
@@ -173,11 +178,16 @@ static int build_numbers(const CredentialsSpec *spec, Credentials *c, char **ret
 /* The text of a file, which an editor has ended with a new line. */
 static int read_psk(const CredentialsSpec *spec, const char *directory, Credentials *c,
                     char **ret_error) {
+        g_autofree char *uri = spec->key ? credentials_store_uri(spec->key) : NULL;
         g_autoptr(GBytes) file = NULL, key = NULL;
         const char *text;
         gsize n;
         int r;
 
+        if (uri)
+                return complain(ret_error, -EINVAL,
+                                "a pre-shared key cannot be left in a store: OpenSSL wants its "
+                                "bytes");
         if (!spec->key || !is_reference(spec->key)) {
                 put(&c->secret, spec->key);
                 return 0;

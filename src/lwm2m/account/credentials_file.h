@@ -11,7 +11,8 @@ int credentials_read(GBytes *value, const char *directory, bool secret, GBytes *
                      char **ret_error);
 /* The whole of a regular file or memfd, from its beginning. name is for messages. */
 int credentials_read_fd(int fd, const char *name, GBytes **ret, char **ret_error);
-/* "file:NAME" for a name as an owner writes it. */
+/* "file:NAME" for a name as an owner writes it; store:URI as it is, and store: before a URI of
+ * PKCS#11 (RFC 7512). */
 GBytes *credentials_reference(const char *name);
 
 typedef struct CredentialsSpec {

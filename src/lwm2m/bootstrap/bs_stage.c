@@ -207,7 +207,8 @@ static int check_record(const Path *base, const ObjectDef *def, Record *r, char 
                             k == -ERANGE ? "out of range" : "not a value of its type");
         /* Only the owner of the device may name files of it as keys. */
         if (r->path.id[0] == OBJECT_SECURITY && credentials_is_reference(&converted))
-                return fail(ret_error, -EINVAL, &r->path, "the name of a file is no key");
+                return fail(ret_error, -EINVAL, &r->path,
+                            "the name of a file or of a key in a token is no key");
         value_clear(&r->value);
         r->value = value_steal(&converted);
         return 0;
