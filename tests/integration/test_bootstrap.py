@@ -358,6 +358,31 @@ def test_fall_back(make_boot, bs, server, make_server):
     server.wait_registered(EP)
 
 
+def test_kill_leaves_one_account_or_the_other(make_daemon, bs, server, make_server, ctl):
+    """kill -9 while the accounts are exchanged: what is there after it is the whole of one."""
+    other = make_server()
+    servers = {101: (server.uri, 300), 102: (other.uri, 400)}
+    daemon = make_daemon({**boot_config(bs), "main": {"Uri": server.uri, "Lifetime": 300, "ShortId": 101}})
+    server.wait_registered(EP)
+    seen = set()
+    for n in range(12):
+        ssid = 102 - n % 2
+        ctl("bootstrap", "--no-wait")
+        bs.wait_event("bootstrap")
+        assert bs.delete("/0").code == bs.delete("/1").code == "2.02"
+        give(bs, "/0", security(servers[ssid][0], ssid))
+        give(bs, "/1", server_object(ssid, servers[ssid][1]))
+        bs.start("finish", timeout_ms=300, retransmit=False)
+        time.sleep(n * 0.0007)  # somewhere in it
+        daemon.kill()
+        daemon.start()
+        found = [s for s in ctl.json("server", "list") if s["Name"] != "bootstrap"]
+        assert len(found) == 1 and (found[0]["Uri"], found[0]["Lifetime"]) == servers[found[0]["ShortId"]]
+        seen.add(found[0]["ShortId"] == ssid)
+        bs.take_events()
+    assert True in seen or len(seen) == 1
+
+
 def test_no_fall_back_where_16_forbids_it(make_boot, bs, client, make_server):
     old = make_server()
     old.rule("register", code="4.03")

@@ -557,6 +557,33 @@ static void test_limit_of_bytes(void **state) {
         assert_int_equal(ask(b, METHOD_PUT, "/3/0/1", big, FORMAT_TEXT, -1), CODE(2, 4));
 }
 
+/* --- one of two servers fails for good --- */
+
+static bool falls_back(Bed *b) {
+        bed_add(b, 1, "coap://a.example", 86400);
+        bed_add(b, 2, "coap://b.example", 86400);
+        add_bootstrap(b, 0, 0);
+        bed_start(b);
+        bed_register(b, 1);
+        while (!strstr(b->log->str, "network-error@2")) {
+                Link *l = bed_link(b, 2);
+
+                if (l)
+                        l->events.down(l->owner, -ENETUNREACH, "no route", b->now);
+                bed_advance(b, 10 * SEC);
+        }
+        bed_advance(b, SEC);
+        return bed_link(b, BS_SSID);
+}
+
+static void test_one_of_two_1_0(void **state) {
+        assert_false(falls_back(*state));
+}
+
+static void test_one_of_two(void **state) {
+        assert_true(falls_back(*state));
+}
+
 /* --- Delete --- */
 
 static void test_delete_spares(void **state) {
@@ -589,6 +616,20 @@ static void test_delete_spares(void **state) {
         assert_true(there(b, "/0/0"));
         assert_true(there(b, "/3/0"));
         assert_true(there(b, "/0/1"));
+}
+
+/* Whose an instance of object 21 is, is told as for objects 0 and 1. */
+static void test_discover_oscore(void **state) {
+        Bed *b = *state;
+
+        bed_create(b, "/21/3");
+        bed_create(b, "/21/4");
+        bed_set(b, "/0/0/17", (Value){ .type = VALUE_OBJLNK, .link = { 21, 3 } });
+        give_account(b);
+        assert_int_equal(put(b, "/0/1/17", "[{\"n\":\"/0/1/17\",\"vlo\":\"21:4\"}]"), CODE(2, 4));
+        assert_non_null(strstr(discover(b, "/21"), ",</21/3>,</21/4>;ssid=101"));
+        assert_non_null(
+                strstr(discover(b, "/0"), ",</0/0>,</0/1>;ssid=101;uri=\"coap://a.example\""));
 }
 
 static void test_delete_object_and_instance(void **state) {
@@ -1036,7 +1077,10 @@ int main(void) {
                 IN_SESSION(test_write_is_all_or_nothing),
                 IN_SESSION(test_limits),
                 IN_SESSION(test_limit_of_bytes),
+                T(test_one_of_two),
+                cmocka_unit_test_setup_teardown(test_one_of_two_1_0, setup_1_0, teardown),
                 IN_SESSION(test_delete_spares),
+                IN_SESSION(test_discover_oscore),
                 IN_SESSION(test_delete_object_and_instance),
                 IN_SESSION(test_delete_then_write),
                 IN_SESSION(test_discover),

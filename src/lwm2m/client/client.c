@@ -25,6 +25,16 @@ static void arm_now(Client *c, Timer *t) {
 
 /* --- the client's own state --- */
 
+static bool is_registered_anywhere(const Client *c) {
+        for (guint i = 0; i < c->servers->len; i++) {
+                RdState s = rd_state(server_rd(client_at(c->servers, i)));
+
+                if (s == RD_REGISTERED || s == RD_UPDATING || s == RD_ASLEEP)
+                        return true;
+        }
+        return false;
+}
+
 const char *client_state(const Client *c) {
         bool registering = false, disabled = c->servers->len > 0;
 
@@ -35,11 +45,11 @@ const char *client_state(const Client *c) {
         if (bs_control_is_active(c->bootstrap) ||
             (bs_control_is_waiting(c->bootstrap) && c->servers->len == 0))
                 return "bootstrapping";
+        if (is_registered_anywhere(c))
+                return "online";
         for (guint i = 0; i < c->servers->len; i++) {
                 RdState s = rd_state(server_rd(client_at(c->servers, i)));
 
-                if (s == RD_REGISTERED || s == RD_UPDATING || s == RD_ASLEEP)
-                        return "online";
                 if (s == RD_CONNECTING || s == RD_REGISTERING || s == RD_DELAYED || s == RD_HELD)
                         registering = true;
                 if (s != RD_DISABLED)
@@ -161,8 +171,14 @@ static void on_server_changed(void *userdata, Server *s, uint64_t now_usec) {
                 bs_control_registered(c->bootstrap, now_usec);
 }
 
+/* Since 1.1 each server has a word of its own on it (1/x/16); LwM2M 1.0 (section 5.2.3, step 4)
+ * asks for a bootstrap when all have failed. */
 static void on_server_exhausted(void *userdata, Server *s, uint64_t now_usec) {
-        bs_control_exhausted(((Client *) userdata)->bootstrap, s, now_usec);
+        Client *c = userdata;
+        const bool first_version = c->config.version.major == 1 && c->config.version.minor == 0;
+
+        if (!first_version || !is_registered_anywhere(c))
+                bs_control_exhausted(c->bootstrap, s, now_usec);
 }
 
 /* --- following the accounts in the tree --- */
