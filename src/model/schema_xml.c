@@ -6,6 +6,7 @@
 
 #include "model/objectdef.h"
 #include "model/ranges.h"
+#include "model/xml.h"
 #include "util/parse.h"
 
 /* Where the parser stands. What lies below an element that is none of these is skipped. */
@@ -61,7 +62,7 @@ static const FieldInfo fields[] = {
 };
 
 typedef struct Loader {
-        GMarkupParseContext *context;
+        XmlReader xml;
         GPtrArray *objects;
         ObjectDef *object;
         ResourceDef item;
@@ -69,129 +70,117 @@ typedef struct Loader {
         const FieldInfo *field;
         GString *text;
         unsigned seen_object, seen_item; /* bits of Field */
-        unsigned line;                   /* which is being read */
-        unsigned item_line, object_line;
-        unsigned depth, skip; /* elements open; of those, the ones in a part that is skipped */
-        bool has_root, has_resources;
-        int error;
+        const char *item_at, *object_at; /* where their tags end */
+        unsigned skip;                   /* elements open in a part that is skipped */
+        bool has_resources;
         unsigned error_line;
         char *reason;
 } Loader;
 
-/* GMarkup stops at a GError; ours carries nothing, the loader knows more. */
-__attribute__((format(printf, 5, 6))) static void fail(Loader *l, GError **error, int code,
-                                                       unsigned line, const char *format, ...) {
+/* at NULL: where the reader stands. */
+__attribute__((format(printf, 4, 5))) static int fail(Loader *l, int code, const char *at,
+                                                      const char *format, ...) {
         va_list ap;
 
-        if (l->error != 0)
-                return;
         va_start(ap, format);
         l->reason = g_strdup_vprintf(format, ap);
         va_end(ap);
-        l->error = code;
-        l->error_line = line;
-        g_set_error_literal(error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "refused");
+        l->error_line = xml_line(&l->xml, at ? at : l->xml.pos);
+        return code;
 }
 
-static const char *attribute(const char **names, const char **values, const char *name) {
-        for (size_t i = 0; names[i]; i++)
-                if (strcmp(names[i], name) == 0)
-                        return values[i];
-        return NULL;
+/* The value of an attribute stands in l->text then, which is empty if there is none. */
+static int take_attribute(Loader *l, const XmlToken *token, const char *name) {
+        int r;
+
+        g_string_truncate(l->text, 0);
+        r = xml_attribute(token, name, l->text);
+        return r < 0 ? fail(l, r, NULL, "%s has a reference that is none", name) : r;
 }
 
-static void object_begin(Loader *l, const char *type, GError **error) {
-        if (type && strcmp(type, "MODefinition") != 0) {
-                fail(l, error, -EBADMSG, l->line, "ObjectType '%s' does not define an object",
-                     type);
-                return;
-        }
-        if (l->objects->len >= SCHEMA_XML_OBJECTS_MAX) {
-                fail(l, error, -E2BIG, l->line, "more than %d objects", SCHEMA_XML_OBJECTS_MAX);
-                return;
-        }
+static int object_begin(Loader *l, const XmlToken *token) {
+        int r = take_attribute(l, token, "ObjectType");
+
+        if (r < 0)
+                return r;
+        if (r > 0 && strcmp(l->text->str, "MODefinition") != 0)
+                return fail(l, -EBADMSG, NULL, "ObjectType '%s' does not define an object",
+                            l->text->str);
+        if (l->objects->len >= SCHEMA_XML_OBJECTS_MAX)
+                return fail(l, -E2BIG, NULL, "more than %d objects", SCHEMA_XML_OBJECTS_MAX);
         l->object = object_def_new();
-        l->object_line = l->line;
+        l->object_at = l->xml.pos;
         l->seen_object = 0;
         l->has_resources = false;
         l->place = PLACE_OBJECT;
+        return 0;
 }
 
-static void item_begin(Loader *l, const char *id, GError **error) {
-        if (l->object->n_resources >= SCHEMA_RESOURCES_MAX) {
-                fail(l, error, -E2BIG, l->line, "more than %d resources", SCHEMA_RESOURCES_MAX);
-                return;
-        }
-        if (!id || parse_u16(id, &l->item.id) < 0 || l->item.id == ID_RESERVED) {
-                fail(l, error, -EBADMSG, l->line, "resource ID '%s' is not a number from 0 to %d",
-                     id ? id : "", ID_MAX);
-                return;
-        }
-        l->item_line = l->line;
+static int item_begin(Loader *l, const XmlToken *token) {
+        int r;
+
+        if (l->object->n_resources >= SCHEMA_RESOURCES_MAX)
+                return fail(l, -E2BIG, NULL, "more than %d resources", SCHEMA_RESOURCES_MAX);
+        r = take_attribute(l, token, "ID");
+        if (r < 0)
+                return r;
+        if (parse_u16(l->text->str, &l->item.id) < 0 || l->item.id == ID_RESERVED)
+                return fail(l, -EBADMSG, NULL, "resource ID '%s' is not a number from 0 to %d",
+                            l->text->str, ID_MAX);
+        l->item_at = l->xml.pos;
         l->seen_item = 0;
         l->place = PLACE_ITEM;
+        return 0;
 }
 
-static const FieldInfo *find_field(Place place, const char *element) {
+static const FieldInfo *find_field(Place place, const XmlToken *token) {
         for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
-                if (fields[i].place == place && strcmp(fields[i].element, element) == 0)
+                if (fields[i].place == place && xml_is(token, fields[i].element))
                         return &fields[i];
         return NULL;
 }
 
-static void field_begin(Loader *l, const FieldInfo *info, GError **error) {
+static int field_begin(Loader *l, const FieldInfo *info) {
         unsigned *seen = info->place == PLACE_OBJECT ? &l->seen_object : &l->seen_item;
 
-        if (*seen & 1U << info->field) {
-                fail(l, error, -EBADMSG, l->line, "second %s", info->element);
-                return;
-        }
+        if (*seen & 1U << info->field)
+                return fail(l, -EBADMSG, NULL, "second %s", info->element);
         *seen |= 1U << info->field;
         l->field = info;
         l->place = PLACE_FIELD;
         g_string_truncate(l->text, 0);
+        return 0;
 }
 
-static void on_start(GMarkupParseContext *context, const char *element, const char **names,
-                     const char **values, void *userdata, GError **error) {
-        Loader *l = userdata;
+static int on_open(Loader *l, const XmlToken *token) {
         const FieldInfo *info;
 
-        if (++l->depth > SCHEMA_XML_DEPTH_MAX) {
-                fail(l, error, -E2BIG, l->line, "more than %d elements inside each other",
-                     SCHEMA_XML_DEPTH_MAX);
-                return;
-        }
         if (l->skip > 0) {
                 l->skip++;
         } else if (l->place == PLACE_TOP) {
-                if (strcmp(element, "LWM2M") != 0 || l->has_root) {
-                        fail(l, error, -EBADMSG, l->line, "the root element is '%s', not 'LWM2M'",
-                             element);
-                        return;
-                }
-                l->has_root = true;
+                if (!xml_is(token, "LWM2M"))
+                        return fail(l, -EBADMSG, NULL, "the root element is '%.*s', not 'LWM2M'",
+                                    (int) MIN(token->n, 64), token->text);
                 l->place = PLACE_ROOT;
-        } else if (l->place == PLACE_ROOT && strcmp(element, "Object") == 0) {
-                object_begin(l, attribute(names, values, "ObjectType"), error);
-        } else if (l->place == PLACE_OBJECT && strcmp(element, "Resources") == 0) {
+        } else if (l->place == PLACE_ROOT && xml_is(token, "Object")) {
+                return object_begin(l, token);
+        } else if (l->place == PLACE_OBJECT && xml_is(token, "Resources")) {
                 l->has_resources = true;
                 l->place = PLACE_RESOURCES;
-        } else if (l->place == PLACE_RESOURCES && strcmp(element, "Item") == 0) {
-                item_begin(l, attribute(names, values, "ID"), error);
-        } else if ((info = find_field(l->place, element))) {
-                field_begin(l, info, error);
+        } else if (l->place == PLACE_RESOURCES && xml_is(token, "Item")) {
+                return item_begin(l, token);
+        } else if ((info = find_field(l->place, token))) {
+                return field_begin(l, info);
         } else {
                 l->skip = 1;
         }
+        return 0;
 }
 
-static void on_text(GMarkupParseContext *context, const char *text, size_t n, void *userdata,
-                    GError **error) {
-        Loader *l = userdata;
-
-        if (l->skip == 0 && l->place == PLACE_FIELD)
-                g_string_append_len(l->text, text, (gssize) n);
+static int on_text(Loader *l, const XmlToken *token) {
+        if (l->skip > 0 || l->place != PLACE_FIELD || xml_append(token, l->text) >= 0)
+                return 0;
+        return fail(l, -EBADMSG, NULL, "%s has a reference that is none", l->field->element);
 }
 
 static int parse_version(const char *text, Version *ret) {
@@ -312,7 +301,7 @@ static int item_field(ResourceDef *def, Field field, const char *text) {
         return 0;
 }
 
-static void field_end(Loader *l, GError **error) {
+static int field_end(Loader *l) {
         const FieldInfo *info = g_steal_pointer(&l->field);
         const char *text = g_strstrip(l->text->str);
         int r;
@@ -321,12 +310,11 @@ static void field_end(Loader *l, GError **error) {
         r = info->place == PLACE_OBJECT ? object_field(l->object, info->field, text)
                                         : item_field(&l->item, info->field, text);
         if (r >= 0)
-                return;
+                return 0;
         if (info->place == PLACE_ITEM)
-                fail(l, error, -EBADMSG, l->line, "resource %u: bad %s '%.64s'", l->item.id,
-                     info->element, text);
-        else
-                fail(l, error, -EBADMSG, l->line, "bad %s '%.64s'", info->element, text);
+                return fail(l, -EBADMSG, NULL, "resource %u: bad %s '%.64s'", l->item.id,
+                            info->element, text);
+        return fail(l, -EBADMSG, NULL, "bad %s '%.64s'", info->element, text);
 }
 
 static const char *missing_field(Place place, unsigned seen) {
@@ -337,119 +325,90 @@ static const char *missing_field(Place place, unsigned seen) {
         return NULL;
 }
 
-static void item_end(Loader *l, GError **error) {
+static int item_end(Loader *l) {
         const char *missing = missing_field(PLACE_ITEM, l->seen_item);
 
         l->place = PLACE_RESOURCES;
-        if (missing) {
-                fail(l, error, -EBADMSG, l->item_line, "resource %u: no %s", l->item.id, missing);
-                return;
-        }
-        if (l->item.operations & OPERATION_EXECUTE) {
+        if (missing)
+                return fail(l, -EBADMSG, l->item_at, "resource %u: no %s", l->item.id, missing);
+        if (l->item.operations & OPERATION_EXECUTE)
                 l->item.type = VALUE_NONE;
-        } else if (l->item.type == VALUE_NONE) {
-                fail(l, error, -EBADMSG, l->item_line,
-                     "resource %u: a type is missing and it is not executable", l->item.id);
-                return;
-        }
+        else if (l->item.type == VALUE_NONE)
+                return fail(l, -EBADMSG, l->item_at,
+                            "resource %u: a type is missing and it is not executable", l->item.id);
         l->item.n_ranges = (uint16_t) ranges_parse(l->item.range_text, (ValueType) l->item.type,
                                                    &l->item.ranges);
-        if (object_def_add_resource(l->object, &l->item) < 0) {
-                fail(l, error, -EBADMSG, l->item_line, "resource %u: defined twice", l->item.id);
-                resource_def_clear(&l->item);
-        }
+        if (object_def_add_resource(l->object, &l->item) < 0)
+                return fail(l, -EBADMSG, l->item_at, "resource %u: defined twice", l->item.id);
+        return 0;
 }
 
-static void object_end(Loader *l, GError **error) {
+static int object_end(Loader *l) {
         const char *missing = missing_field(PLACE_OBJECT, l->seen_object);
 
         l->place = PLACE_ROOT;
-        if (missing || !l->has_resources) {
-                fail(l, error, -EBADMSG, l->object_line, "no %s", missing ? missing : "Resources");
-                return;
-        }
+        if (missing || !l->has_resources)
+                return fail(l, -EBADMSG, l->object_at, "no %s", missing ? missing : "Resources");
         for (size_t i = 0; i < l->objects->len; i++) {
                 const ObjectDef *other = l->objects->pdata[i];
 
                 if (other->id == l->object->id &&
-                    version_compare(other->version, l->object->version) == 0) {
-                        fail(l, error, -EBADMSG, l->object_line,
-                             "object %u version %u.%u defined twice", other->id,
-                             other->version.major, other->version.minor);
-                        return;
-                }
+                    version_compare(other->version, l->object->version) == 0)
+                        return fail(l, -EBADMSG, l->object_at,
+                                    "object %u version %u.%u defined twice", other->id,
+                                    other->version.major, other->version.minor);
         }
         g_ptr_array_add(l->objects, g_steal_pointer(&l->object));
+        return 0;
 }
 
-static void on_end(GMarkupParseContext *context, const char *element, void *userdata,
-                   GError **error) {
-        Loader *l = userdata;
-
-        l->depth--;
+static int on_close(Loader *l) {
         if (l->skip > 0) {
                 l->skip--;
-                return;
+                return 0;
         }
         switch (l->place) {
         case PLACE_FIELD:
-                field_end(l, error);
-                break;
+                return field_end(l);
         case PLACE_ITEM:
-                item_end(l, error);
-                break;
+                return item_end(l);
         case PLACE_RESOURCES:
                 l->place = PLACE_OBJECT;
                 break;
         case PLACE_OBJECT:
-                object_end(l, error);
-                break;
+                return object_end(l);
         case PLACE_ROOT:
         case PLACE_TOP:
                 l->place = PLACE_TOP;
                 break;
         }
+        return 0;
 }
 
-/* GLib's own text begins with "Error on line N char M: ". */
-static const char *without_position(const char *message) {
-        const char *p = g_str_has_prefix(message, "Error on line ") ? strstr(message, ": ") : NULL;
-
-        return p ? p + 2 : message;
-}
-
-/* GMarkup's own count of lines is wrong after some newlines; so it gets one line at a time. */
-static bool parse_lines(Loader *l, const char *xml, size_t n) {
-        const char *end = xml + n;
-
-        for (l->line = 1; xml < end; l->line++) {
-                const char *newline = memchr(xml, '\n', (size_t) (end - xml));
-                const char *next = newline ? newline + 1 : end;
-
-                if (!g_markup_parse_context_parse(l->context, xml, next - xml, NULL))
-                        return false;
-                xml = next;
+static int on_token(Loader *l, const XmlToken *token) {
+        switch (token->kind) {
+        case XML_OPEN:
+                return on_open(l, token);
+        case XML_CLOSE:
+                return on_close(l);
+        case XML_TEXT:
+                break;
         }
-        l->line -= l->line > 1; /* the last one */
-        return g_markup_parse_context_end_parse(l->context, NULL);
-}
-
-/* GMarkup sometimes finds a second error behind the first, and warns if both go to one GError; it
- * tells them here first. */
-static void on_error(GMarkupParseContext *context, GError *error, void *userdata) {
-        Loader *l = userdata;
-
-        if (l->error != 0)
-                return;
-        l->error = -EBADMSG;
-        l->error_line = l->line;
-        l->reason = g_strdup(without_position(error->message));
+        return on_text(l, token);
 }
 
 static int loader_run(Loader *l, const char *xml, size_t n) {
-        if (parse_lines(l, xml, n) && l->objects->len == 0)
-                fail(l, NULL, -EBADMSG, l->line, "no Object");
-        return l->error;
+        XmlToken token;
+        int r = xml_init(&l->xml, xml, n);
+
+        while (r >= 0 && (r = xml_next(&l->xml, &token)) > 0) {
+                r = on_token(l, &token);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return fail(l, r, NULL, "%s", l->xml.error);
+        return l->objects->len > 0 ? 0 : fail(l, -EBADMSG, NULL, "no Object");
 }
 
 static void unref_def(void *def) {
@@ -458,9 +417,6 @@ static void unref_def(void *def) {
 
 int schema_xml_parse(const char *xml, size_t n, GPtrArray *ret, unsigned *ret_line,
                      char **ret_reason) {
-        static const GMarkupParser parser = {
-                .start_element = on_start, .end_element = on_end, .error = on_error, .text = on_text
-        };
         Loader l = { 0 };
         int r;
 
@@ -469,11 +425,6 @@ int schema_xml_parse(const char *xml, size_t n, GPtrArray *ret, unsigned *ret_li
                 *ret_reason = g_strdup_printf("more than %u bytes", SCHEMA_XML_BYTES_MAX);
                 return -E2BIG;
         }
-        if (n >= 3 && memcmp(xml, "\xef\xbb\xbf", 3) == 0) {
-                xml += 3; /* GMarkup knows no byte order mark */
-                n -= 3;
-        }
-        l.context = g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, &l, NULL);
         l.objects = g_ptr_array_new_with_free_func(unref_def);
         l.text = g_string_new(NULL);
         r = loader_run(&l, xml, n);
@@ -491,6 +442,5 @@ int schema_xml_parse(const char *xml, size_t n, GPtrArray *ret, unsigned *ret_li
         object_def_unref(l.object);
         resource_def_clear(&l.item);
         g_string_free(l.text, TRUE);
-        g_markup_parse_context_free(l.context);
         return r;
 }

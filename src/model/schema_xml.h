@@ -11,7 +11,6 @@
 #define SCHEMA_XML_BYTES_MAX (1U << 20)
 #define SCHEMA_XML_OBJECTS_MAX 256 /* in one text */
 #define SCHEMA_RESOURCES_MAX 2000  /* of one object */
-#define SCHEMA_XML_DEPTH_MAX 16
 
 /* Appends an ObjectDef, owned once, to ret for every object of the text, in its order. -EBADMSG,
  * -E2BIG; ret is then as before and *ret_line and *ret_reason, owned by the caller, say why. */

@@ -14,6 +14,7 @@
 #include "model/schema.h"
 #include "model/schema_xml.h"
 #include "model/tree.h"
+#include "model/xml.h"
 
 #define HEAD "<LWM2M><Object ObjectType=\"MODefinition\">"
 #define OBJECT(id, version, name)                                                                  \
@@ -38,7 +39,6 @@ static void assert_refused(const char *xml, int expected, const char *text) {
         g_autofree char *error = NULL;
         int r = add(s, xml, &error);
 
-        /* The words of GLib's own messages are not ours. */
         if (r != expected || strncmp(error, text, strcspn(text, "*")) != 0 ||
             (!strchr(text, '*') && strlen(error) != strlen(text)))
                 fail_msg("%d '%s' instead of %d '%s'", r, r < 0 ? error : "", expected, text);
@@ -176,7 +176,7 @@ static void test_limits(void **state) {
         assert_int_equal(add(s, text->str, &error2), -E2BIG);
         assert_string_equal(error2, "x.xml:2001: more than 2000 resources");
         g_string_assign(text, "<LWM2M>");
-        for (int i = 0; i < SCHEMA_XML_DEPTH_MAX; i++)
+        for (int i = 0; i < XML_DEPTH_MAX; i++)
                 g_string_append(text, "<a>");
         assert_int_equal(add(s, text->str, &error3), -E2BIG);
         assert_string_equal(error3, "x.xml:1: more than 16 elements inside each other");
