@@ -41,7 +41,7 @@ struct Security {
         void *userdata;
 
         bool heard, finished; /* of the handshake: an answer came; our last flight is out */
-        bool resumed, cid;
+        bool resumed, cid, was_established;
         const char *cipher;
         GBytes *session;
         int alert_in, alert_out; /* the last ones; -1 */
@@ -135,6 +135,7 @@ static void note_done(Security *s, SSL *ssl) {
         const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
 
         s->state = SECURITY_ESTABLISHED;
+        s->was_established = true;
         s->resumed = SSL_session_reused(ssl);
         s->cipher = cipher ? SSL_CIPHER_standard_name(cipher) : "";
         g_clear_pointer(&s->session, g_bytes_unref);
@@ -754,6 +755,7 @@ int security_failure(const Security *s, bool silent, char **ret_text) {
                                                 .heard = s->heard,
                                                 .finished = s->finished,
                                                 .psk = !s->material.key,
-                                                .own_key = s->token_error },
+                                                .own_key = s->token_error,
+                                                .established = s->was_established },
                                ret_text);
 }

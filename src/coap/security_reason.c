@@ -17,27 +17,61 @@ static const Reason *find_reason(const Reason *table, size_t n, long code) {
         return NULL;
 }
 
+/* Numbers that OpenSSL has no name for: RFC 5246, section 7.2; RFC 8446, section 6; and
+ * reserved ones of older versions, which a server may still send. */
+#define ALERT_DECRYPTION_FAILED 21
+#define ALERT_NO_CERTIFICATE 41
+#define ALERT_EXPORT_RESTRICTION 60
+#define ALERT_INAPPROPRIATE_FALLBACK 86
+#define ALERT_MISSING_EXTENSION 109
+#define ALERT_NO_APPLICATION_PROTOCOL 120
+
+#define ANOTHER_KEY "the server has another key"
+#define OUR_FAULT "the server cannot make sense of what we say"
+
 static const Reason alerts[] = {
         { SSL_AD_CLOSE_NOTIFY, -ECONNRESET, "the server has closed the session" },
-        { SSL_AD_BAD_RECORD_MAC, -EKEYREJECTED, "the server has another key" },
+        { SSL_AD_UNEXPECTED_MESSAGE, -EPROTO, OUR_FAULT " (unexpected message)" },
+        { SSL_AD_BAD_RECORD_MAC, -EKEYREJECTED, ANOTHER_KEY },
+        { ALERT_DECRYPTION_FAILED, -EKEYREJECTED, ANOTHER_KEY },
+        { SSL_AD_RECORD_OVERFLOW, -EPROTO, OUR_FAULT " (a record too long)" },
+        { SSL_AD_DECOMPRESSION_FAILURE, -EPROTO, OUR_FAULT " (compression)" },
         { SSL_AD_HANDSHAKE_FAILURE, -EKEYREJECTED,
           "the server refuses the handshake: no cipher suite or no kind of credentials in common" },
+        { ALERT_NO_CERTIFICATE, -EKEYREJECTED, "the server has no certificate" },
         { SSL_AD_BAD_CERTIFICATE, -EKEYREJECTED, "the server finds our certificate bad" },
         { SSL_AD_UNSUPPORTED_CERTIFICATE, -EKEYREJECTED,
           "the server does not take certificates like ours" },
         { SSL_AD_CERTIFICATE_REVOKED, -EKEYREJECTED, "our certificate was revoked" },
         { SSL_AD_CERTIFICATE_EXPIRED, -EKEYEXPIRED, "our certificate has expired" },
         { SSL_AD_CERTIFICATE_UNKNOWN, -EKEYREJECTED, "the server does not accept our certificate" },
+        { SSL_AD_ILLEGAL_PARAMETER, -EPROTO, OUR_FAULT " (an illegal parameter)" },
         { SSL_AD_UNKNOWN_CA, -EKEYREJECTED,
           "the server does not know the authority that issued our certificate" },
         { SSL_AD_ACCESS_DENIED, -EKEYREJECTED, "the server denies us access" },
-        { SSL_AD_DECRYPT_ERROR, -EKEYREJECTED, "the server has another key" },
+        { SSL_AD_DECODE_ERROR, -EPROTO, OUR_FAULT " (a length is wrong)" },
+        { SSL_AD_DECRYPT_ERROR, -EKEYREJECTED, ANOTHER_KEY },
+        { ALERT_EXPORT_RESTRICTION, -EPROTO, "the server follows export rules of old" },
         { SSL_AD_PROTOCOL_VERSION, -EPROTO, "the server has no (D)TLS 1.2" },
         { SSL_AD_INSUFFICIENT_SECURITY, -EPROTO, "the server wants stronger cipher suites" },
         { SSL_AD_INTERNAL_ERROR, -EPROTO, "the server has an internal error" },
+        { ALERT_INAPPROPRIATE_FALLBACK, -EPROTO,
+          "the server takes us for somebody forced to an older version" },
+        { SSL_AD_USER_CANCELLED, -EPROTO, "the server has broken off the handshake" },
+        { SSL_AD_NO_RENEGOTIATION, -EPROTO, "the server makes no second handshake in a session" },
+        { ALERT_MISSING_EXTENSION, -EPROTO, "the server misses an extension of TLS 1.3" },
+        { SSL_AD_UNSUPPORTED_EXTENSION, -EPROTO, "the server does not like an extension of ours" },
+        { SSL_AD_CERTIFICATE_UNOBTAINABLE, -EPROTO,
+          "the server cannot fetch our certificate from its URL" },
         { SSL_AD_UNRECOGNIZED_NAME, -EPROTO, "the server does not know its name (SNI)" },
+        { SSL_AD_BAD_CERTIFICATE_STATUS_RESPONSE, -EPROTO,
+          "the server finds the status of a certificate bad (OCSP)" },
+        { SSL_AD_BAD_CERTIFICATE_HASH_VALUE, -EKEYREJECTED,
+          "the server was given another certificate than its hash says" },
         { SSL_AD_UNKNOWN_PSK_IDENTITY, -EKEYREJECTED, "the server does not know our identity" },
         { SSL_AD_CERTIFICATE_REQUIRED, -EKEYREJECTED, "the server wants a certificate of ours" },
+        { ALERT_NO_APPLICATION_PROTOCOL, -EPROTO,
+          "the server has no application protocol in common with us (ALPN)" },
 };
 
 static const Reason verdicts[] = {
@@ -115,12 +149,22 @@ static int explain_rest(const HandshakeEnd *end, char **ret_text) {
         return -EPROTO;
 }
 
+/* Of what it means in a handshake nothing is true any more. */
+static bool is_end_of_session(const HandshakeEnd *end) {
+        return end->established && end->alert >= 0 && end->alert != SSL_AD_CLOSE_NOTIFY;
+}
+
 int security_reason(const HandshakeEnd *end, char **ret_text) {
         const Reason *r = NULL;
 
         if (end->own_key) {
                 *ret_text = g_strdup_printf("our private key cannot sign: %s", end->own_key);
                 return -EKEYREJECTED;
+        }
+        if (is_end_of_session(end)) {
+                *ret_text = g_strdup_printf("the server has broken off the session (alert %d, %s)",
+                                            end->alert, SSL_alert_desc_string_long(end->alert));
+                return -ECONNRESET;
         }
         if (end->verify != X509_V_OK)
                 r = explain_verdict(end);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Why a (D)TLS handshake came to nothing, in words: from what OpenSSL and the server have said, or
- * from the point at which the server fell silent. */
+/* Why a (D)TLS handshake came to nothing, or a session ended, in words: from what OpenSSL and the
+ * server have said, or from the point at which the server fell silent. */
 #include <glib.h>
 #include <stdbool.h>
 
@@ -15,6 +15,7 @@ typedef struct HandshakeEnd {
         bool finished;       /* our last flight is out */
         bool psk;
         const char *own_key; /* why our private key could not sign; NULL */
+        bool established;    /* the handshake was over, and good */
 } HandshakeEnd;
 
 /* A negative errno as LinkEvents.down() has it; the text is g_free()d. */
