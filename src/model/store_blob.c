@@ -14,7 +14,7 @@ int store_put_blob(Store *s, const char *name, const void *data, size_t n) {
         if (n > STORE_BLOB_MAX)
                 return -E2BIG;
         if (data)
-                blob = g_bytes_new(data, n);
+                blob = bytes_private(data, n);
         if (old ? blob && g_bytes_equal(old, blob) : !blob)
                 return 0;
         if (blob)

@@ -294,3 +294,24 @@ void bytes_wipe(GByteArray *bytes) {
                 explicit_bzero(bytes->data, bytes->len);
         g_byte_array_set_size(bytes, 0);
 }
+
+typedef struct Private {
+        size_t n;
+        uint8_t data[];
+} Private;
+
+static void free_private(void *data) {
+        Private *p = data;
+
+        explicit_bzero(p->data, p->n);
+        g_free(p);
+}
+
+GBytes *bytes_private(const void *data, size_t n) {
+        Private *p = g_malloc(sizeof(*p) + n);
+
+        p->n = n;
+        if (n > 0)
+                memcpy(p->data, data, n);
+        return g_bytes_new_with_free_func(p->data, n, free_private, p);
+}

@@ -62,3 +62,5 @@ int entry_seq(Reader *payload, uint64_t *ret_seq);
 /* Room for n more bytes, so that secrets are not left behind in memory the array grew out of. */
 void bytes_reserve(GByteArray *bytes, size_t n);
 void bytes_wipe(GByteArray *bytes); /* empties it */
+/* A copy that is wiped with its last owner: a blob may hold keys, such as those of a session. */
+GBytes *bytes_private(const void *data, size_t n);

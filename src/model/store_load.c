@@ -85,7 +85,7 @@ static void apply_blob(Store *s, const StoreOp *op) {
                 g_free(name);
                 return;
         }
-        g_hash_table_insert(s->blobs, name, g_bytes_new(op->value.data, op->value.length));
+        g_hash_table_insert(s->blobs, name, bytes_private(op->value.data, op->value.length));
 }
 
 /* --- files of units --- */
