@@ -186,9 +186,9 @@ void link_secure_note_dropped(Link *l, uint64_t now_usec) {
 
         if (n > 0)
                 log_with(LOG_LEVEL_WARNING, &(LogFields){ .ssid = l->ssid },
-                         "server %u: %" PRIu64 " datagrams from its address were forged, repeated "
-                         "or out of place, and ignored",
-                         l->ssid, n);
+                         "%" PRIu64 " datagrams from its address were forged, repeated or out of "
+                         "place, and ignored",
+                         n);
 }
 
 void link_secure_note_refused(Link *l) {

@@ -94,6 +94,32 @@ def test_resumed_after_a_restart(make_daemon, make_dtls, server, tmp_path, ctl):
     assert not server.take_events("registered")
 
 
+def test_session_on_a_damaged_disk(make_daemon, make_dtls, server, tmp_path, ctl):
+    """The session lies where keys do, for us alone; what is left of it after damage is no session,
+    and costs a full handshake."""
+    dtls = make_dtls(server, psk=PSK)
+    daemon = make_daemon({"main": psk_keys(dtls.uri(), tmp_path)})
+    server.wait_registered(EP)
+    dtls.wait_handshake()
+    ctl("wait", "registered", "--server=101")
+    ctl("sync")
+    kept = [f for f in daemon.state.rglob("*") if f.is_file() and b"session" in f.read_bytes()]
+    assert kept
+    for file in kept:
+        assert file.stat().st_mode & 0o077 == 0, file
+        assert file.parent.stat().st_mode & 0o077 == 0, file.parent
+    for damage in (lambda data: data[:len(data) // 2], lambda data: bytes(len(data)),
+                   lambda data: bytes(b ^ 0x55 for b in data), lambda data: b""):
+        daemon.kill()
+        for file in kept:
+            file.write_bytes(damage(file.read_bytes()))
+        daemon.start()
+        assert not dtls.wait_handshake().resumed
+        server.wait_event(None, lambda e: e["event"] in ("registered", "updated"))
+        ctl("wait", "registered", "--server=101")
+        ctl("sync")
+
+
 def test_server_that_lost_the_session(make_daemon, make_dtls, server, tmp_path, ctl):
     dtls = make_dtls(server, psk=PSK)
     make_daemon({"main": psk_keys(dtls.uri(), tmp_path)}, values={"/3303/0/5700": "21.5"})

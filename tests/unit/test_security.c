@@ -473,6 +473,40 @@ static void test_resumption(void **state) {
         assert_false(f->resumed);
 }
 
+/* What the disk has made of a session: cut, and each time with another bit turned. Whatever OpenSSL
+ * reads in it, the link comes up or says that it has failed, and the next one without it is up. */
+static void test_damaged_sessions(void **state) {
+        Fixture *f = *state;
+        g_autoptr(Credentials) c = psk_credentials();
+        g_autoptr(GBytes) good = NULL;
+        const uint8_t *data;
+        unsigned n_up = 0;
+        gsize n;
+
+        /* With another secret than ours the server says nothing. */
+        open_transport(f, &(CoapConfig){ .handshake_usec = 300 * USEC_PER_MSEC });
+        serve_psk(f, NULL);
+        connects(f, c);
+        good = g_bytes_ref(f->session);
+        data = g_bytes_get_data(good, &n);
+        for (gsize i = 0; i < 2 * n; i += i < n ? 3 : 1) {
+                g_autoptr(GBytes) bad = NULL;
+                g_autofree uint8_t *copy = g_memdup2(data, n);
+                unsigned up = f->n_up, down = f->n_down;
+
+                copy[i % n] ^= (uint8_t) (1 << i % 8);
+                bad = g_bytes_new(copy, i < n ? n : i - n);
+                open_with(f, c, bad, false);
+                for (unsigned t = 0; t < WAIT_MSEC && f->n_up == up && f->n_down == down; t++)
+                        run_for(f, 1, &f->n_up);
+                assert_true(f->n_up > up || f->n_down > down);
+                n_up += f->n_up > up;
+        }
+        assert_true(n_up > n); /* most are no sessions at all */
+        connects(f, c);
+        asks(f);
+}
+
 static void test_lost_session_is_noticed(void **state) {
         Fixture *f = *state;
         g_autoptr(Credentials) c = psk_credentials();
@@ -1034,6 +1068,7 @@ int main(void) {
                 UNIT(test_resumption),
                 UNIT(test_sleep),
                 UNIT(test_socket_options),
+                UNIT(test_damaged_sessions),
                 UNIT(test_lost_session_is_noticed),
                 UNIT(test_closed_by_server),
                 UNIT(test_peek),
