@@ -65,12 +65,21 @@ static int method_released(sd_bus_message *m, void *userdata, sd_bus_error *erro
 /* Unprivileged: the daemon runs as another user than root. */
 static const sd_bus_vtable handler_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("Execute", "sa(ys)a{sv}", "", method_execute, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD("Read", "asa{sv}", "a(svx)", method_read, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD("Prepare", "ta(ssv)a{sv}", "", method_prepare, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD("Commit", "t", "", method_commit, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD("Abort", "t", "", method_abort, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD("Released", "us", "", method_released, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Execute",
+                                SD_BUS_ARGS("s", path, "a(ys)", arguments, "a{sv}", context),
+                                SD_BUS_NO_RESULT, method_execute, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Read", SD_BUS_ARGS("as", paths, "a{sv}", context),
+                                SD_BUS_RESULT("a(svx)", values), method_read,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "Prepare", SD_BUS_ARGS("t", transaction, "a(ssv)", operations, "a{sv}", context),
+                SD_BUS_NO_RESULT, method_prepare, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Commit", SD_BUS_ARGS("t", transaction), SD_BUS_NO_RESULT,
+                                method_commit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Abort", SD_BUS_ARGS("t", transaction), SD_BUS_NO_RESULT,
+                                method_abort, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Released", SD_BUS_ARGS("u", claim, "s", reason), SD_BUS_NO_RESULT,
+                                method_released, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 

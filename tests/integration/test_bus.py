@@ -54,6 +54,23 @@ def test_contract_is_what_the_daemon_offers(daemon, client, name):
     assert offered[contract.get("name")] == shape(contract)
 
 
+def test_contract_is_what_lwm2mctl_implements(kit, client, ctl):
+    running = ctl.start("handle", "/26241/0/22", "--", "true")
+    try:
+        end = time.monotonic() + 10
+        while not (claims := client.call("Claims", "List")):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        _, owner, path, *_ = claims[0]
+        text = client.call("org.freedesktop.DBus.Introspectable", "Introspect", name=owner, path=path)
+    finally:
+        running.terminate()
+        running.wait(10)
+    offered = {i.get("name"): shape(i) for i in ET.fromstring(text).findall("interface")}
+    contract = ET.parse(CONTRACT / f"{NAME}.Handler.xml").getroot().find("interface")
+    assert offered[f"{NAME}.Handler"] == shape(contract)
+
+
 def test_servers_are_objects(daemon, client):
     nodes = client.call("org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
     server = nodes[f"{ROOT}/server/101"][f"{NAME}.Server"]

@@ -72,13 +72,30 @@ static int refuse(OpError *error, int r, const Path *p, const char *format, ...)
         return r;
 }
 
+/* For people: 2026-11-28T08:00:00.250Z */
+typedef struct TimeText {
+        char text[40];
+} TimeText;
+
+static TimeText time_text(int64_t ns) {
+        const time_t s = (time_t) (ns / NS_PER_S);
+        const int ms = (int) (ns % NS_PER_S / 1000000);
+        TimeText t = { .text = "" };
+        struct tm tm;
+        size_t n;
+
+        n = gmtime_r(&s, &tm) ? strftime(t.text, sizeof(t.text), "%Y-%m-%dT%H:%M:%S", &tm) : 0;
+        g_snprintf(t.text + n, (gulong) (sizeof(t.text) - n), ".%03dZ", MAX(ms, 0));
+        return t;
+}
+
 static int check_boot_time(const Path *p, int64_t time_ns, int64_t wall, int64_t boot, int64_t *ret,
                            OpError *error) {
         if (time_ns < 0 || time_ns > boot + SAMPLE_AHEAD_NS)
                 return refuse(error, -ERANGE, p,
-                              "boot time %" PRId64 " ns is in the future, at most %" PRId64
-                              " ns (60 s ahead of the clock) is taken",
-                              time_ns, boot + SAMPLE_AHEAD_NS);
+                              "%.3f s after the boot is in the future: the boot was %.3f s ago, "
+                              "and at most 60 s ahead of the clock is taken",
+                              (double) time_ns / NS_PER_S, (double) boot / NS_PER_S);
         *ret = wall >= CLOCK_SET_NS ? time_ns + (wall - boot) : time_ns;
         return 0;
 }
@@ -96,14 +113,15 @@ static int check_time(const Path *p, int64_t time_ns, bool boot, int64_t wall, i
                 return check_boot_time(p, time_ns, wall, now_boot, ret, error);
         if (time_ns < SERIES_TIME_MIN_NS)
                 return refuse(error, -ERANGE, p,
-                              "time %" PRId64 " ns is before 2000-01-01 (%" PRId64
-                              " ns); times count nanoseconds since 1970",
-                              time_ns, SERIES_TIME_MIN_NS);
+                              "time %s is before 2000 (in nanoseconds since 1970: %" PRId64 ")",
+                              time_text(time_ns).text, time_ns);
         if (time_ns > latest)
                 return refuse(error, -ERANGE, p,
-                              "time %" PRId64 " ns is in the future, at most %" PRId64
-                              " ns (60 s ahead of the clock) is taken",
-                              time_ns, latest);
+                              is_set ? "time %s is in the future: it is %s, and at most 60 s "
+                                       "ahead of the clock is taken"
+                                     : "time %s is in the future: the clock is not set (it says "
+                                       "%s), until then nothing after 2099 is taken",
+                              time_text(time_ns).text, time_text(wall).text);
         *ret = time_ns;
         return 0;
 }
