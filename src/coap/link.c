@@ -61,7 +61,9 @@ void link_leave(Link *l) {
 
 /* What the next link to a server of this name can use. */
 static void note_address(Link *l) {
-        if (!l->host || l->noted || !l->heard || l->address.n == 0)
+        const bool works = l->tcp ? link_tcp_is_up(l) : l->heard; /* not just a handshake */
+
+        if (!l->host || l->noted || !works || l->address.n == 0)
                 return;
         l->noted = true;
         hosts_heard(l->transport->hosts, l->host, &l->address, l->unanswered);
@@ -69,7 +71,7 @@ static void note_address(Link *l) {
 
 static void note_end(Link *l) {
         note_address(l);
-        if (l->host && !l->heard && l->address.n > 0)
+        if (l->host && !l->noted && l->address.n > 0)
                 hosts_silent(l->transport->hosts, l->host);
 }
 

@@ -478,6 +478,31 @@ static void test_tcp(void **state) {
         bed_free(b);
 }
 
+/* One that takes the connection and says nothing is not the one to begin with the next time. */
+static void test_tcp_that_is_of_no_use(void **state) {
+        Bed *b = bed_new(NOBODY, NOBODY, SILENT);
+        static const char *const peers[] = { "127.0.0.2:", "127.0.0.3:", "127.0.0.2:" };
+        Listener first, second;
+        uint16_t port = 0;
+        g_autofree char *uri = NULL;
+        LinkConfig config = { .ssid = 1 };
+
+        (void) listen_at(&first, 0, &port, false);
+        (void) listen_at(&second, 1, &port, false);
+        config.uri = uri = g_strdup_printf("coap+tcp://2.test:%u", port);
+        for (unsigned i = 0; i < G_N_ELEMENTS(peers); i++) {
+                close_link(b);
+                assert_int_equal(b->f->ops->open(b->f->transport, &config, &fixture_events, b->f,
+                                                 &b->f->link),
+                                 0);
+                run_until(b->f, b->f->link->peer);
+                assert_true(g_str_has_prefix(b->f->link->peer, peers[i]));
+        }
+        listener_close(&first);
+        listener_close(&second);
+        bed_free(b);
+}
+
 /* --- what is remembered --- */
 
 static unsigned order(const Hosts *h, const char *host, unsigned n, char *text) {
@@ -555,6 +580,7 @@ int main(void) {
                 cmocka_unit_test(test_options),
                 cmocka_unit_test(test_dtls),
                 cmocka_unit_test(test_tcp),
+                cmocka_unit_test(test_tcp_that_is_of_no_use),
                 cmocka_unit_test(test_hosts),
         };
 
