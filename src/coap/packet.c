@@ -13,6 +13,7 @@ enum {
         OPTION_LOCATION_PATH = 8,
         OPTION_URI_PATH = 11,
         OPTION_FORMAT = 12,
+        OPTION_MAX_AGE = 14,
         OPTION_URI_QUERY = 15,
         OPTION_ACCEPT = 17,
         OPTION_BLOCK2 = 23,
@@ -61,7 +62,7 @@ void packet_begin(Packet *p, uint8_t type, uint8_t code, uint16_t mid, const uin
         p->code = code;
         p->mid = mid;
         p->format = p->accept = p->observe = p->no_response = -1;
-        p->size1 = p->size2 = -1;
+        p->size1 = p->size2 = p->max_age = -1;
         p->token.n = (uint8_t) MIN(n_token, PACKET_TOKEN_MAX);
         if (p->token.n > 0)
                 memcpy(p->token.v, token, p->token.n);
@@ -210,6 +211,9 @@ void packet_option(Packet *p, uint16_t number, const uint8_t *value, size_t n) {
                 if (!take_int(p, value, n, 2, &p->accept, 0xffff))
                         refuse(p, CODE(4, 2));
                 break;
+        case OPTION_MAX_AGE:
+                take_uint(p, value, n, 4, &p->max_age, UINT32_MAX);
+                break;
         case OPTION_BLOCK2:
                 take_block(p, value, n, &p->has_block2, &p->block2);
                 break;
@@ -262,6 +266,7 @@ Message packet_message(const Packet *p, GBytes *token, GBytes *payload) {
                 .format = p->format,
                 .accept = p->accept,
                 .observe = p->observe,
+                .max_age = p->max_age,
                 .path = p->n_path > 0 ? p->path : NULL,
                 .query = p->n_query > 0 ? p->query : NULL,
                 .token = token,

@@ -33,7 +33,7 @@ typedef struct Packet {
         uint8_t refusal; /* 0, or the code to answer a request with; a response with it is unusable
                           */
         int format, accept, observe;
-        int64_t size1, size2; /* -1 without the option */
+        int64_t size1, size2, max_age; /* -1 without the option */
         int no_response;      /* RFC 7967; -1 without the option */
         bool has_block1, has_block2;
         Block block1, block2;

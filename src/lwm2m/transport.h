@@ -27,6 +27,9 @@ typedef struct Message {
         int format,
                 accept; /* Content-Format and Accept numbers as received; -1 without the option */
         int observe;    /* Observe value; -1 without the option */
+        int64_t max_age; /* of a response received: Max-Age in seconds; -1 without the option */
+        size_t answer_max; /* of a request: the largest body of its answer, more is -EFBIG; 0: what
+                              the transport takes */
         const char *const *path; /* Uri-Path (request) or Location-Path (response), NULL-terminated;
                                     NULL = none */
         const char *const *query; /* Uri-Query, NULL-terminated; NULL = none */
@@ -38,7 +41,12 @@ typedef struct Message {
 } Message;
 
 #define MESSAGE_INIT(c)                                                                            \
-        ((Message){ .code = (c), .confirmable = true, .format = -1, .accept = -1, .observe = -1 })
+        ((Message){ .code = (c),                                                                   \
+                    .confirmable = true,                                                           \
+                    .format = -1,                                                                  \
+                    .accept = -1,                                                                  \
+                    .observe = -1,                                                                 \
+                    .max_age = -1 })
 
 typedef struct Link Link;
 typedef struct Exchange Exchange; /* a request received and not yet answered */

@@ -175,6 +175,30 @@ static void test_refusals(void **state) {
 }
 
 /* A datagram that fills libcoap's buffer may have been longer. */
+/* Elective: of two, or of one that is too long, nothing is refused for it. */
+static void test_max_age(void **state) {
+        static const struct {
+                uint8_t bytes[16];
+                size_t n;
+                int64_t expected;
+        } cases[] = {
+                { { 0x40, 0xa3, 0, 1 }, 4, -1 },
+                { { 0x40, 0xa3, 0, 1, 0xd0, 1 }, 6, 0 },
+                { { 0x40, 0xa3, 0, 1, 0xd2, 1, 0x0e, 0x10 }, 8, 3600 },
+                { { 0x40, 0xa3, 0, 1, 0xd1, 1, 7, 0x01, 9 }, 9, 7 },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+                coap_pdu_t *pdu;
+                Packet p;
+
+                read_bytes(cases[i].bytes, cases[i].n, &p, &pdu);
+                assert_int_equal(p.refusal, 0);
+                assert_int_equal(packet_message(&p, NULL, NULL).max_age, cases[i].expected);
+                coap_delete_pdu(pdu);
+        }
+}
+
 static void test_cut(void **state) {
         static const uint8_t payload[PACKET_IN_MAX];
         Packet p;
@@ -230,7 +254,8 @@ static void test_keys(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_exact_bytes), cmocka_unit_test(test_round_trip),
-                cmocka_unit_test(test_refusals),    cmocka_unit_test(test_cut),
+                cmocka_unit_test(test_refusals),    cmocka_unit_test(test_max_age),
+                cmocka_unit_test(test_cut),
                 cmocka_unit_test(test_keys),
         };
 
