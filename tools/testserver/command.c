@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "est.h"
 #include "field.h"
 #include "observe.h"
 #include "registry.h"
@@ -138,10 +139,12 @@ static const Command commands[] = {
         { "cancel", COMMON " by ", request_run_cancel },
         { "datagram", TARGET PAYLOAD " copies delay_ms ", run_datagram },
         { "rule",
-          " on match times drop silent rst separate code delay_ms copies payload format location ",
+          " on match times drop silent rst separate code delay_ms copies payload format location "
+          "max_age ",
           run_rule },
         { "rules_clear", "", run_rules_clear },
         { "set", " location ack_timeout_ms max_retransmit reset_unknown ", run_set },
+        { "est", " authority key answer attributes valid_s from_s ", est_run },
         { "peers", "", run_peers },
         { "forget", " ep token ", run_forget },
         { "quit", "", run_quit },
@@ -182,6 +185,13 @@ static const struct {
         { "stop_after", 'n', 1, 1e6 },
         { "observe", 'n', 0, 16777215 },
         { "times", 'n', 1, 1e6 },
+        { "max_age", 'n', 0, 1e6 },
+        { "authority", 's' },
+        { "key", 's' },
+        { "answer", 's' },
+        { "attributes", 's' },
+        { "valid_s", 'n', -1e9, 1e9 },
+        { "from_s", 'n', -1e9, 1e9 },
         { "ack_timeout_ms", 'n', 1, 60000 },
         { "max_retransmit", 'n', 0, 16 },
         { "retransmit", 'b' },

@@ -87,6 +87,8 @@ static Message *reply_message(Server *s, const Message *m, const Reply *reply, c
         }
         if (rule && rule->format >= 0)
                 options_add_uint(answer->options, OPTION_CONTENT_FORMAT, (uint32_t) rule->format);
+        if (rule && rule->max_age >= 0)
+                options_add_uint(answer->options, OPTION_MAX_AGE, (uint32_t) rule->max_age);
         if (rule && rule->payload)
                 answer->payload = g_bytes_new(rule->payload, strlen(rule->payload));
         else if (reply->payload)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "est.h"
 #include "exchange.h"
 #include "inbound.h"
 #include "observe.h"
@@ -87,6 +88,7 @@ static void server_clear(Server *s) {
         g_clear_pointer(&s->rules, g_ptr_array_unref);
         registry_clear(s);
         inbound_clear(s);
+        est_free(s->est);
         g_queue_clear_full(&s->late, g_free);
         g_clear_pointer(&s->location, g_free);
         g_clear_pointer(&s->loop, g_main_loop_unref);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "est.h"
 #include "field.h"
 #include "inbound.h"
 #include "report.h"
@@ -273,18 +274,27 @@ static void on_other(Server *s, const Address *from, const Message *m, GBytes *b
         Reply reply = { .code = known ? WIRE_CODE(2, 4) : WIRE_CODE(4, 4), .options = options };
         cJSON *event = request_event(kind, from, m, body);
         const char *ep = field_string(params, "ep");
+        bool rest;
+        Block b;
         uint8_t code;
 
         if (block)
                 options_add_uint(options, OPTION_BLOCK1, block->num << 4 | block->szx);
+        if (!rule || rule->code < 0)
+                (void) est_answer(s, from, m, field_string(params, "path"), body, &reply, event);
         code = inbound_reply(s, from, m, &reply, rule);
         if (ep)
                 cJSON_AddStringToObject(event, "ep", ep);
         if (g_str_equal(kind, "bootstrap") && WIRE_CLASS(code) == 2)
                 (void) add_registration(s, from, params, NULL);
+        g_clear_pointer(&reply.payload, g_bytes_unref);
         if (code != 0)
                 report_code(event, "code_sent", code);
-        report_print(event);
+        rest = message_block(m, OPTION_BLOCK2, &b) >= 0 && b.num > 0;
+        if (rest) /* of an answer that was reported */
+                cJSON_Delete(event);
+        else
+                report_print(event);
 }
 
 static Upload *find_upload(Server *s, const Address *from, const char *path) {

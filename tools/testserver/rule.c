@@ -57,6 +57,7 @@ int rule_parse(const cJSON *command, Rule **ret, char **ret_error) {
         rule->copies = (unsigned) field_number(command, "copies", 1);
         rule->payload = g_strdup(field_string(command, "payload"));
         rule->location = g_strdup(field_string(command, "location"));
+        rule->max_age = (int) field_number(command, "max_age", -1);
         rule->format = (int) field_number(command, "format", -1);
         *ret = g_steal_pointer(&rule);
         return 0;

@@ -15,6 +15,7 @@ typedef struct Rule {
         bool separate; /* empty ACK now, the answer confirmable after delay_ms */
         int code;      /* -1: the usual one */
         unsigned delay_ms, copies;
+        int max_age; /* seconds; -1 for none */
         char *payload;
         int format; /* -1 for none */
         char *location;

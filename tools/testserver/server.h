@@ -35,6 +35,7 @@ typedef struct Server {
         GPtrArray *observations;
         GPtrArray *rules;
         GPtrArray *uploads;
+        struct Est *est; /* est.h; NULL until the command has come */
         GQueue seen;
         GQueue late;
 } Server;
