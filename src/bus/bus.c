@@ -145,7 +145,8 @@ static void server_changed(Bus *b, uint16_t ssid) {
         server_path(ssid, path);
         sd_bus_emit_properties_changed(b->bus, path, BUS_NAME ".Server", "State", "Location",
                                        "LastError", "LastRegistered", "NextUpdate", "QueueMode",
-                                       "QueuedNotifications", "SendMuted", "LwM2MVersion", NULL);
+                                       "QueuedNotifications", "SendMuted", "LwM2MVersion",
+                                       "Enrolment", "EnrolledUntil", "EnrolledBy", NULL);
 }
 
 static void on_changed(void *userdata, uint16_t ssid) {

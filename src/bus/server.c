@@ -111,6 +111,8 @@ static int property_get(sd_bus *bus, const char *path, const char *interface, co
                 return sd_bus_message_append(reply, "u", s.queued_notifications);
         if (strcmp(property, "DroppedNotifications") == 0)
                 return sd_bus_message_append(reply, "u", s.dropped_notifications);
+        if (strcmp(property, "EnrolledUntil") == 0)
+                return sd_bus_message_append(reply, "x", s.enrolled_until_ns);
         if (strcmp(property, "SendMuted") == 0)
                 return sd_bus_message_append(reply, "b", s.send_muted);
         if (strcmp(property, "Resumed") == 0)
@@ -118,15 +120,17 @@ static int property_get(sd_bus *bus, const char *path, const char *interface, co
         if (strcmp(property, "ConnectionId") == 0)
                 return sd_bus_message_append(reply, "b", s.cid);
         return sd_bus_message_append(reply, "s",
-                                     or_empty(strcmp(property, "Uri") == 0         ? s.uri
-                                              : strcmp(property, "Security") == 0  ? s.security
-                                              : strcmp(property, "Cipher") == 0    ? s.cipher
-                                              : strcmp(property, "Binding") == 0   ? s.binding
-                                              : strcmp(property, "State") == 0     ? s.state
-                                              : strcmp(property, "Location") == 0  ? s.location
-                                              : strcmp(property, "Peer") == 0      ? s.peer
-                                              : strcmp(property, "QueueMode") == 0 ? s.queue
-                                                                                   : version));
+                                     or_empty(strcmp(property, "Uri") == 0          ? s.uri
+                                              : strcmp(property, "Security") == 0   ? s.security
+                                              : strcmp(property, "Cipher") == 0     ? s.cipher
+                                              : strcmp(property, "Binding") == 0    ? s.binding
+                                              : strcmp(property, "State") == 0      ? s.state
+                                              : strcmp(property, "Location") == 0   ? s.location
+                                              : strcmp(property, "Peer") == 0       ? s.peer
+                                              : strcmp(property, "EnrolledBy") == 0 ? s.enrolled_by
+                                              : strcmp(property, "Enrolment") == 0  ? s.enrolling
+                                              : strcmp(property, "QueueMode") == 0  ? s.queue
+                                                                                    : version));
 }
 
 static int begin(sd_bus_message *m, Bus *b, ServerInfo *ret, sd_bus_error *error) {
@@ -218,6 +222,28 @@ static int method_enable(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return r < 0 ? refused(&s, "enable", r, error) : reply_ok(m);
 }
 
+static int method_enroll(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        ServerInfo s;
+        int r;
+
+        r = options_read(m, NULL, error);
+        if (r >= 0)
+                r = begin_registering(m, b, &s, error);
+        if (r < 0)
+                return r;
+        r = client_enrol(b->client, s.ssid, bus_now(b));
+        if (r == -ENOTSUP)
+                return bus_error(error, r,
+                                 "Server %u: its certificate does not come by EST: the "
+                                 "security mode is %s",
+                                 s.ssid, s.security);
+        return r == -EALREADY
+                       ? bus_error(error, -EBUSY, "Server %u: an enrolment is under way", s.ssid)
+               : r < 0 ? refused(&s, "enroll", r, error)
+                       : reply_ok(m);
+}
+
 static int method_test(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         ServerInfo s;
@@ -279,6 +305,9 @@ const sd_bus_vtable server_vtable[] = {
         SD_BUS_PROPERTY("Cipher", "s", property_get, 0, 0),
         SD_BUS_PROPERTY("Resumed", "b", property_get, 0, 0),
         SD_BUS_PROPERTY("ConnectionId", "b", property_get, 0, 0),
+        SD_BUS_PROPERTY("Enrolment", "s", property_get, 0, EMITS),
+        SD_BUS_PROPERTY("EnrolledUntil", "x", property_get, 0, EMITS),
+        SD_BUS_PROPERTY("EnrolledBy", "s", property_get, 0, EMITS),
         SD_BUS_PROPERTY("Binding", "s", property_get, 0, 0),
         SD_BUS_PROPERTY("Lifetime", "u", property_get, 0, 0),
         SD_BUS_PROPERTY("LwM2MVersion", "s", property_get, 0, EMITS),
@@ -301,6 +330,8 @@ const sd_bus_vtable server_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Disable", SD_BUS_ARGS("u", seconds, "a{sv}", options),
                                 SD_BUS_NO_RESULT, method_disable, 0),
         SD_BUS_METHOD_WITH_ARGS("Enable", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_enable, 0),
+        SD_BUS_METHOD_WITH_ARGS("Enroll", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                method_enroll, 0),
         SD_BUS_METHOD_WITH_ARGS("Test", SD_BUS_ARGS("a{sv}", options),
                                 SD_BUS_RESULT("a(sss)", steps), method_test, 0),
         SD_BUS_METHOD_WITH_ARGS("ListObservations", SD_BUS_NO_ARGS,

@@ -34,7 +34,7 @@ typedef struct Packet {
                           */
         int format, accept, observe;
         int64_t size1, size2, max_age; /* -1 without the option */
-        int no_response;      /* RFC 7967; -1 without the option */
+        int no_response;               /* RFC 7967; -1 without the option */
         bool has_block1, has_block2;
         Block block1, block2;
         uint8_t etag[PACKET_ETAG_MAX];

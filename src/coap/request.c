@@ -247,7 +247,8 @@ static int take_block(Call *c, const Packet *p) {
         if (!block_holds(&p->block2, p->n_payload))
                 return -EBADMSG;
         if (!r->reading) {
-                r->answer = spool_new(c->link->transport->spool_directory, r->message.answer_max ?: config->body_max);
+                r->answer = spool_new(c->link->transport->spool_directory,
+                                      r->message.answer_max ?: config->body_max);
                 r->n_etag = p->n_etag;
                 memcpy(r->etag, p->etag, sizeof(r->etag));
         } else if (r->n_etag != p->n_etag || memcmp(r->etag, p->etag, r->n_etag) != 0)

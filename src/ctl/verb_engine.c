@@ -68,6 +68,11 @@ static void print_security(const cJSON *manager, const cJSON *server) {
                    *cipher = json_string(server, "Cipher", "");
 
         print_field("security", mode);
+        if (json_integer(server, "EnrolledUntil", 0) > 0) {
+                print_time("certificate to", json_integer(server, "EnrolledUntil", 0));
+                print_field("issued by", json_string(server, "EnrolledBy", ""));
+        }
+        print_field("enrolment", json_string(server, "Enrolment", ""));
         if (!*cipher)
                 return;
         print_field("cipher", cipher);

@@ -296,6 +296,14 @@ static void print_session(const cJSON *server) {
                        json_bool(server, "ConnectionId") ? " cid" : "");
 }
 
+static void print_certificate(const cJSON *server) {
+        int64_t until = json_integer(server, "EnrolledUntil", 0);
+        g_autofree char *text = until > 0 ? time_text(until) : NULL;
+
+        if (text)
+                printf(", enrolled until %s by %s", text, json_string(server, "EnrolledBy", "?"));
+}
+
 int verb_server_list(Ctl *c, const Args *a) {
         g_autoptr(cJSON) servers = NULL;
         const cJSON *server;
@@ -312,6 +320,7 @@ int verb_server_list(Ctl *c, const Args *a) {
                 printf("%-10s %-12s %s", json_string(server, "Name", "?"),
                        json_string(server, "State", "?"), json_string(server, "Uri", "?"));
                 print_session(server);
+                print_certificate(server);
                 putchar('\n');
         }
         return CTL_OK;
@@ -338,6 +347,10 @@ int verb_server_register(Ctl *c, const Args *a) {
 
 int verb_server_deregister(Ctl *c, const Args *a) {
         return call_server(c, a, "Deregister");
+}
+
+int verb_server_enroll(Ctl *c, const Args *a) {
+        return call_server(c, a, "Enroll");
 }
 
 int verb_server_disable(Ctl *c, const Args *a) {

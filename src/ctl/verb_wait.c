@@ -23,7 +23,7 @@ static CtlExit check_state(const char *wanted, bool of_server) {
         static const char *const server[] = { "idle",        "resolving",  "connecting",
                                               "registering", "registered", "updating",
                                               "disabled",    "failed",     "bootstrapping",
-                                              NULL };
+                                              "enrolling",   NULL };
         const char *const *states = of_server ? server : client;
         g_autofree char *known = NULL;
 

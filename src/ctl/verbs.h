@@ -68,6 +68,7 @@ int verb_server_register(Ctl *c, const Args *a);
 int verb_server_deregister(Ctl *c, const Args *a);
 int verb_server_disable(Ctl *c, const Args *a);
 int verb_server_enable(Ctl *c, const Args *a);
+int verb_server_enroll(Ctl *c, const Args *a);
 /* verb_bootstrap.c */
 int verb_bootstrap(Ctl *c, const Args *a);
 int verb_server_test(Ctl *c, const Args *a);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/config_est.h"
 #include "daemon/config_local.h"
 #include "daemon/keyfile.h"
 #include "daemon/rights.h"
@@ -96,6 +97,12 @@ static const Key keys[] = {
         { "Security", "PinFile", AT(pin_file), 0, 0, 0, KEY_TEXT },
         { "Security", "Pkcs11Module", AT(pkcs11_module), 0, 0, 0, KEY_TEXT },
         { "Security", "Tcti", AT(tcti), 0, 0, 0, KEY_TEXT },
+        { "Est", "Uri", AT(est_uri), 0, 0, 0, KEY_TEXT },
+        { "Est", "RenewAt", AT(est_renew_percent), 66, 1, 95, KEY_COUNT },
+        { "Est", "RenewInterval", AT(est_renew_min_usec), 60 * USEC_PER_SEC, USEC_PER_SEC,
+          86400 * USEC_PER_SEC, KEY_DURATION },
+        { "Est", "Curve", AT(est_curve), 0, 0, 0, KEY_TEXT },
+        { "Est", "IgnoreAttributes", AT(est_ignore_attributes), 0, 0, 0, KEY_BOOL },
         { "Limits", "Instances", AT(instances), 1000000, 1, U32, KEY_COUNT },
         { "Limits", "ValueBytes", AT(value_bytes), 256U << 20, 1024, UINT64_MAX / 2, KEY_SIZE },
         { "Limits", "Body", AT(body_bytes), 16U << 20, 1024, VALUE_LENGTH_MAX, KEY_SIZE },
@@ -125,6 +132,7 @@ static const Key keys[] = {
           KEY_SIZE },
         { "Limits", "BootstrapTime", AT(bootstrap_time_usec), 600 * USEC_PER_SEC, USEC_PER_SEC,
           86400 * USEC_PER_SEC, KEY_DURATION },
+        { "Limits", "EstBody", AT(est_body), 64U << 10, 1024, 1U << 20, KEY_SIZE },
         { "Limits", "ClaimsPerUser", AT(claims_per_user), 64, 1, 65536, KEY_COUNT },
         { "Limits", "SubscriptionsPerUser", AT(subscriptions_per_user), 64, 1, 65536, KEY_COUNT },
         { "Limits", "FdsPerUser", AT(fds_per_user), 16, 1, 1024, KEY_COUNT },
@@ -320,6 +328,8 @@ static char *known_keys(const char *group) {
         for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
                 if (strcmp(keys[i].group, group) == 0)
                         g_string_append_printf(s, "%s%s", s->len ? ", " : "", keys[i].name);
+        if (strcmp(group, "Est") == 0)
+                g_string_append(s, ", and what [Server NAME] has about security");
         return g_string_free(g_steal_pointer(&s), FALSE);
 }
 
@@ -384,7 +394,7 @@ static void check_security_key(Reading *in, const char *group, const char *name,
         int64_t mode;
 
         if (strcmp(name, "SecurityMode") == 0 && credentials_mode_parse(text, &mode) < 0)
-                complain(in, group, name, "'%s' is no security mode (nosec, psk, rpk or x509)",
+                complain(in, group, name, "'%s' is no security mode (nosec, psk, rpk, x509 or est)",
                          text);
         if (strcmp(name, "Key") == 0 && stat(in->file->file, &st) == 0 && st.st_mode & 07)
                 complain(in, group, name,
@@ -479,6 +489,9 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
                 config_add_cache(in, name, text);
         else if (strcmp(group, "AccessControl") == 0)
                 config_add_access(in, name, text);
+        else if (strcmp(group, "Est") == 0 &&
+                 config_security_set(&in->config->est_security, name, text) >= 0)
+                check_security_key(in, group, name, text);
         else if (strcmp(group, "SendScheduler") == 0)
                 config_add_schedule(in, name, text);
         else if (strcmp(group, "Objects") == 0 && strcmp(name, "Path") == 0) {
@@ -495,18 +508,18 @@ static void read_entry(Reading *in, const char *group, const char *name, const c
 
 static void read_group(Reading *in, const char *group) {
         g_auto(GStrv) names = g_key_file_get_keys(in->file->keyfile, group, NULL, NULL);
-        static const char *const groups[] = { "Client",  "Limits",        "Persist",
-                                              "Objects", "Values",        "AccessControl",
-                                              "Cache",   "SendScheduler", "Security",
-                                              NULL };
+        static const char *const groups[] = {
+                "Client", "Limits",        "Persist",  "Objects", "Values", "AccessControl",
+                "Cache",  "SendScheduler", "Security", "Est",     NULL
+        };
         ServerConfig *server = NULL;
 
         if (g_str_has_prefix(group, "Server ") && group[strlen("Server ")])
                 server = get_server(in->config, group + strlen("Server "));
         else if (!g_strv_contains(groups, group)) {
                 complain(in, group, NULL,
-                         "unknown group (known: Client, Server NAME, Security, Objects, Values, "
-                         "Limits, Persist, Cache, AccessControl, SendScheduler)");
+                         "unknown group (known: Client, Server NAME, Security, Est, Objects, "
+                         "Values, Limits, Persist, Cache, AccessControl, SendScheduler)");
                 return;
         }
         if (strcmp(group, "AccessControl") == 0 && !in->config->access)
@@ -575,6 +588,10 @@ static void check_server(const ServerConfig *s, bool *bootstrap, GString *errors
         if (s->bootstrap && s->given & QUEUE_KEYS)
                 g_string_append_printf(
                         errors, "[Server %s]: a bootstrap server knows no queue mode\n", s->name);
+        if (s->bootstrap && g_strcmp0(s->security.mode, "est") == 0)
+                g_string_append_printf(
+                        errors, "[Server %s]: a bootstrap server cannot be in security mode est\n",
+                        s->name);
         if (s->bootstrap && *bootstrap)
                 g_string_append_printf(errors, "[Server %s]: a second bootstrap server\n", s->name);
         *bootstrap = *bootstrap || s->bootstrap;
@@ -585,6 +602,7 @@ static void check_whole(const Config *c, GString *errors) {
 
         check_queue("Client", c->queue_socket, c->queue_at_once, errors);
         config_security_check(c->providers, c->pkcs11_module, errors);
+        config_est_check(c, errors);
         for (guint i = 0; i < c->servers_list->len; i++) {
                 ServerConfig *a = g_ptr_array_index(c->servers_list, i);
                 g_autofree char *group = g_strconcat("Server ", a->name, NULL);
@@ -660,6 +678,9 @@ Config *config_free(Config *c) {
         g_free(c->pin_file);
         g_free(c->pkcs11_module);
         g_free(c->tcti);
+        g_free(c->est_uri);
+        g_free(c->est_curve);
+        config_security_clear(&c->est_security);
         g_free(c->bind);
         g_free(c->interface);
         g_ptr_array_unref(c->servers_list);

@@ -71,11 +71,16 @@ typedef struct Config {
         bool dates_need_clock;
         /* [Security] */
         char *providers, *pin_file, *pkcs11_module, *tcti;
+        /* [Est] */
+        char *est_uri, *est_curve; /* NULL = the bootstrap server's; P-256 */
+        uint64_t est_renew_percent, est_renew_min_usec;
+        bool est_ignore_attributes;
+        SecurityTexts est_security;
         /* [Limits] */
         uint64_t bootstrap_paths, bootstrap_bytes, bootstrap_time_usec;
         uint64_t instances, value_bytes, body_bytes, transfers, exchanges, separate_after_usec;
         uint64_t tcp_message_bytes;
-        uint64_t stored_memory, stored_file;
+        uint64_t stored_memory, stored_file, est_body;
         uint64_t observations, observations_per_server, operations, composite_paths, records, depth;
         uint64_t sends, send_bytes, send_body_bytes, send_timeout_usec;
         uint64_t servers, events, claims_per_user, subscriptions_per_user, bus_queue, cache_bytes,

@@ -7,8 +7,10 @@
 
 #include "bus/bus.h"
 #include "coap/coap_transport.h"
+#include "coap/est_openssl.h"
 #include "daemon/bootstrap_file.h"
 #include "daemon/caches.h"
+#include "daemon/config_est.h"
 #include "daemon/endpoint.h"
 #include "daemon/notify.h"
 #include "daemon/seed.h"
@@ -17,7 +19,7 @@
 #include "util/log.h"
 
 #define ATTRIBUTES_BLOB "attributes"
-#define FEATURES_MAX 6 /* of the transport */
+#define FEATURES_MAX 7 /* of the transport */
 
 struct Daemon {
         const Arguments *arguments;
@@ -76,99 +78,6 @@ void daemon_log_lines(const char *text) {
 
         for (char **line = lines; *line; line++)
                 log_error("%s", *line);
-}
-
-static void count_bad(void *userdata, const char *text) {
-        log_error("Object definition refused: %s", text);
-        (*(int *) userdata)++;
-}
-
-static void look(void *userdata, const ObjectDef *def) {
-}
-
-/* Where keys are that accounts name without a path. */
-static char *secrets_directory(const Arguments *arguments) {
-        return g_build_filename(arguments->state_dir, "secrets", NULL);
-}
-
-/* OpenSSL's providers for keys in tokens, which read their settings from the environment. */
-static char **providers_of(const Config *config) {
-        if (config->pkcs11_module)
-                g_setenv("PKCS11_PROVIDER_MODULE", config->pkcs11_module, TRUE);
-        if (config->tcti)
-                g_setenv("TPM2OPENSSL_TCTI", config->tcti, TRUE);
-        return config_security_providers(config->providers);
-}
-
-/* The accounts, and the values in a tree of their own, as the first start would make them. */
-static int check_account(const Arguments *arguments, const Config *config, const ServerConfig *s,
-                         char **ret_error) {
-        g_autofree char *secrets = secrets_directory(arguments);
-        g_auto(GStrv) providers = providers_of(config);
-        CoapConfig cc = { .secrets_directory = secrets,
-                          .trust_store = config->trust_store,
-                          .providers = (const char *const *) providers,
-                          .pin_file = config->pin_file };
-        g_autoptr(Credentials) c = NULL;
-        int r;
-
-        r = config_security_build(&s->security, secrets, &c, ret_error);
-        if (r >= 0)
-                r = account_check_security(s->uri, c, ret_error);
-        if (r >= 0 && account_uri_is_secure(s->uri))
-                r = coap_transport_try(&cc, s->uri, c, ret_error);
-        return r;
-}
-
-static int check_values(const Arguments *arguments, const Config *config, Schema *schema) {
-        g_autoptr(Tree) tree = tree_new(schema);
-        g_autofree char *why = NULL;
-        int n_bad = 0;
-
-        for (guint i = 0; i < config->servers_list->len; i++) {
-                const ServerConfig *s = g_ptr_array_index(config->servers_list, i);
-                g_autofree char *bad = NULL;
-
-                if (account_check_uri(s->uri, &bad) < 0) {
-                        log_error("[Server %s] Uri: %s", s->name, bad);
-                        n_bad++;
-                } else if (check_account(arguments, config, s, &bad) < 0) {
-                        log_error("[Server %s]: %s", s->name, bad);
-                        n_bad++;
-                }
-        }
-        tree_set_limits(tree, (uint32_t) config->instances, config->value_bytes);
-        if (config->bootstrap_file) {
-                const BsLimits limits = { .paths = (uint32_t) config->bootstrap_paths,
-                                          .bytes = config->bootstrap_bytes };
-                g_autofree char *bad = NULL;
-
-                if (bootstrap_file_apply(config->bootstrap_file, tree, &limits, &bad) < 0) {
-                        log_error("[Client] BootstrapFile: %s", bad);
-                        n_bad++;
-                }
-        }
-        if (seed_apply(config, tree, &why) < 0) {
-                daemon_log_lines(why ? why : "[Values]: cannot be used");
-                n_bad++;
-        }
-        return n_bad;
-}
-
-int daemon_check(const Arguments *arguments, const Config *config) {
-        g_autoptr(Schema) s = schema_new();
-        int n_bad = 0;
-
-        schema_set_release(s, config->version.major > 0 ? config->version : (Version){ 1, 1 });
-        schema_add_directory(s, OBJECTS_DIR, count_bad, &n_bad);
-        schema_add_directory(s, SYSCONF_DIR "/objects.d", count_bad, &n_bad);
-        for (char **path = config->object_paths; path && *path; path++)
-                if (**path && schema_add_directory(s, *path, count_bad, &n_bad) < 0) {
-                        log_error("[Objects] Path: cannot read '%s'", *path);
-                        n_bad++;
-                }
-        schema_foreach(s, look, NULL); /* definitions are read when they are asked for */
-        return n_bad + check_values(arguments, config, s);
 }
 
 static void load_kept_definition(void *userdata, const char *name, GBytes *blob) {
@@ -267,8 +176,8 @@ static int open_caches(Daemon *d, const Config *config) {
 /* --- the parts --- */
 
 static int make_transport(Daemon *d, const Config *config) {
-        g_autofree char *secrets = secrets_directory(d->arguments);
-        g_auto(GStrv) providers = providers_of(config);
+        g_autofree char *secrets = daemon_secrets_directory(d->arguments);
+        g_auto(GStrv) providers = daemon_providers(config);
         CoapConfig cc = {
                 .providers = (const char *const *) providers,
                 .pin_file = config->pin_file,
@@ -299,8 +208,10 @@ static void list_features(const char *ret[static FEATURES_MAX + 1]) {
         ret[n++] = g_intern_string(library);
         ret[n++] = "coaps";
         ret[n++] = "psk";
-        if (coap_transport_has_x509())
+        if (coap_transport_has_x509()) {
                 ret[n++] = "x509";
+                ret[n++] = "est";
+        }
         if (coap_transport_has_rpk())
                 ret[n++] = "rpk";
         if (coap_transport_has_cid())
@@ -308,7 +219,7 @@ static void list_features(const char *ret[static FEATURES_MAX + 1]) {
 }
 
 static int make_bus(Daemon *d, const Config *config) {
-        g_autofree char *secrets = secrets_directory(d->arguments);
+        g_autofree char *secrets = daemon_secrets_directory(d->arguments);
         const char *features[FEATURES_MAX + 1] = { NULL };
         BusConfig bc = {
                 .features = features,
@@ -431,7 +342,9 @@ static GArray *server_options(const Config *config) {
 
 static int make_client(Daemon *d, const Config *config) {
         g_autofree char *endpoint = g_strdup(config->endpoint);
+        g_autofree char *secrets = daemon_secrets_directory(d->arguments), *why = NULL;
         g_autoptr(GArray) options = server_options(config);
+        g_autoptr(EstConfig) est = NULL;
         ClientParts parts = {
                 .tree = d->tree,
                 .store = d->store,
@@ -439,6 +352,7 @@ static int make_client(Daemon *d, const Config *config) {
                 .timers = loop_timers(d->loop),
                 .transport = coap_transport_ops(),
                 .transport_userdata = d->transport,
+                .est = coap_transport_has_x509() ? &est_openssl_ops : NULL,
         };
         ClientConfig cc = {
                 .version = config->version,
@@ -482,6 +396,10 @@ static int make_client(Daemon *d, const Config *config) {
                                                   "address nor a machine-id; "
                                                   "set [Client] Endpoint=");
         }
+        r = config_est_build(config, secrets, &est, NULL, &why);
+        if (r < 0)
+                return log_error_errno(r, "[Est]: %s", why);
+        cc.est = est;
         cc.endpoint = endpoint;
         d->stop_keeps = config->stop_keeps;
         d->client = client_new(&cc, &parts);
@@ -491,7 +409,7 @@ static int make_client(Daemon *d, const Config *config) {
 }
 
 static int add_accounts(Daemon *d, const Config *config) {
-        g_autofree char *secrets = secrets_directory(d->arguments);
+        g_autofree char *secrets = daemon_secrets_directory(d->arguments);
 
         for (guint i = 0; i < config->servers_list->len; i++) {
                 const ServerConfig *s = g_ptr_array_index(config->servers_list, i);

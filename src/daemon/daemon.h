@@ -23,6 +23,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Daemon, daemon_free)
 /* --check-config: reads every definition the configuration leads to, and tries its accounts and
  * values on them. What is bad is logged; returns 0 when nothing is. */
 int daemon_check(const Arguments *arguments, const Config *config);
+/* Where keys are that accounts name without a path; g_free(). */
+char *daemon_secrets_directory(const Arguments *arguments);
+/* OpenSSL's providers for keys in tokens, and what they read of the environment; g_strfreev(). */
+char **daemon_providers(const Config *config);
 void daemon_log_lines(const char *text); /* each line as an error of its own */
 int daemon_start(Daemon *d);
 /* De-registers within the configured bound, saves, and quits the loop with 0. */

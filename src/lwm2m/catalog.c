@@ -22,6 +22,9 @@ static const struct {
         { "bootstrap-reg-failure", "34fd11320c76418caba8d1e4677515a8" },
         { "bootstrap-reg-complete", "2fce904941564dc0aae95f201cd8b571" },
         { "bootstrap-transfer-complete", "02b6f26405ae4a7ebf2d85d8d67db908" },
+        { "est-enrolled", "0afa20dd43ca4b2e928c25c524892785" },
+        { "est-failed", "4138b71dc7fe44cd82dd4573692d36e3" },
+        { "est-delayed", "f655981ebd4d4bc88d6b8347d5118fb7" },
 };
 
 const char *catalog_id(const char *event) {

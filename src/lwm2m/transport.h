@@ -25,8 +25,8 @@ typedef struct Message {
         uint8_t code;     /* METHOD_… or CODE(2, 5) … */
         bool confirmable; /* requests: CON or NON; a response follows its request */
         int format,
-                accept; /* Content-Format and Accept numbers as received; -1 without the option */
-        int observe;    /* Observe value; -1 without the option */
+                accept;  /* Content-Format and Accept numbers as received; -1 without the option */
+        int observe;     /* Observe value; -1 without the option */
         int64_t max_age; /* of a response received: Max-Age in seconds; -1 without the option */
         size_t answer_max; /* of a request: the largest body of its answer, more is -EFBIG; 0: what
                               the transport takes */

@@ -33,7 +33,8 @@ PARTS = {
     "send": MACHINE,
     "server": MACHINE,
     "bootstrap": MACHINE | {"server"},
-    "client": MACHINE | {"server", "bootstrap"},
+    "est": MACHINE | {"server", "bootstrap"},
+    "client": MACHINE | {"server", "bootstrap", "est"},
 }
 # What is included or named, and the places that may: a folder, or a file without its suffix.
 # util/cleanup has macros for the types of every library; it names them only if they were included.

@@ -129,7 +129,9 @@ static void test_checks(void **state) {
                 { SECURITY_MODE_X509, true, "i", -ENOKEY },
                 { SECURITY_MODE_X509, true, "p", -ENOKEY },
                 { SECURITY_MODE_X509, true, "s", -ENOKEY },
-                { SECURITY_MODE_EST, true, "", -EPROTONOSUPPORT },
+                { SECURITY_MODE_EST, true, "", 0 },
+                { SECURITY_MODE_EST, true, "ips", 0 },
+                { SECURITY_MODE_EST, false, "", -EINVAL },
                 { 17, true, "", -EINVAL },
         };
 

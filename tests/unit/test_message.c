@@ -255,8 +255,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_exact_bytes), cmocka_unit_test(test_round_trip),
                 cmocka_unit_test(test_refusals),    cmocka_unit_test(test_max_age),
-                cmocka_unit_test(test_cut),
-                cmocka_unit_test(test_keys),
+                cmocka_unit_test(test_cut),         cmocka_unit_test(test_keys),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

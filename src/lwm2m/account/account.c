@@ -13,8 +13,23 @@ Account *account_free(Account *a) {
         g_free(a->uri);
         g_free(a->binding);
         credentials_free(a->credentials);
+        credentials_free(a->enrolled);
         g_free(a);
         return NULL;
+}
+
+int account_link_credentials(const Account *a, const Credentials **ret, char **ret_error) {
+        int r;
+
+        r = account_check_security(a->uri, a->credentials, ret_error);
+        if (r < 0)
+                return r;
+        if (a->credentials->mode == SECURITY_MODE_EST && !a->enrolled) {
+                *ret_error = g_strdup("no certificate that is valid was enrolled yet (EST)");
+                return -ENOKEY;
+        }
+        *ret = a->enrolled ? a->enrolled : a->credentials;
+        return 0;
 }
 
 /* --- reading single resources --- */

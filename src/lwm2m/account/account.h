@@ -60,6 +60,7 @@ typedef struct Account {
         uint16_t ssid, security_instance, server_instance;
         char *uri, *binding;
         Credentials *credentials;
+        Credentials *enrolled; /* in mode EST, for the link: what was enrolled; NULL: nothing yet */
         uint32_t lifetime_sec; /* 0: for ever */
         uint32_t disable_timeout_sec;
         uint32_t initial_delay_sec;
@@ -71,6 +72,9 @@ typedef struct Account {
 } Account;
 
 Account *account_free(Account *a);
+/* What its link is made with; *ret_error (g_free()). As account_check_security(), and -ENOKEY when
+ * its certificate is still to come. */
+int account_link_credentials(const Account *a, const Credentials **ret, char **ret_error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Account, account_free)
 
 /* Every management server, by Short Server ID; at most max of them. Instances that make no account

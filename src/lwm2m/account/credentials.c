@@ -297,9 +297,11 @@ static bool is_bad_uri(GBytes *value) {
 static int check_keys(const Credentials *c, char **ret_error) {
         const bool psk = c->mode == SECURITY_MODE_PSK;
 
+        const bool est = c->mode == SECURITY_MODE_EST;
+
         if (psk && is_empty(c->identity))
                 return complain(ret_error, -ENOKEY, "no PSK identity (0/x/3)");
-        if (is_empty(c->secret))
+        if (!est && is_empty(c->secret))
                 return complain(ret_error, -ENOKEY,
                                 psk ? "no pre-shared key (0/x/5)" : "no private key (0/x/5)");
         if (psk)
@@ -310,7 +312,8 @@ static int check_keys(const Credentials *c, char **ret_error) {
                                 "space (blanks are %20)");
         if (c->mode == SECURITY_MODE_X509 && is_empty(c->identity))
                 return complain(ret_error, -ENOKEY, "no certificate of our own (0/x/3)");
-        if (is_empty(c->peer))
+        /* The authorities of the EST server are trusted then. */
+        if (!est && is_empty(c->peer))
                 return complain(ret_error, -ENOKEY,
                                 c->mode == SECURITY_MODE_RPK
                                         ? "no public key of the server (0/x/4)"
@@ -336,13 +339,12 @@ int credentials_check(const Credentials *c, bool secure, char **ret_error) {
         case SECURITY_MODE_PSK:
         case SECURITY_MODE_RPK:
         case SECURITY_MODE_X509:
+        case SECURITY_MODE_EST: /* 0/x/3 and 0/x/5 are not used: TS Transport 1.1.1, section 5.2.9
+                                 */
                 break;
         case SECURITY_MODE_NOSEC:
                 return complain(ret_error, -EINVAL,
                                 "the URI says coaps://, but the security mode is nosec");
-        case SECURITY_MODE_EST:
-                return complain(ret_error, -EPROTONOSUPPORT,
-                                "security mode EST is not in this build");
         default:
                 return complain(ret_error, -EINVAL, "unknown security mode (0/x/2)");
         }

@@ -133,8 +133,8 @@ static int find_mode(const CredentialsSpec *spec, int64_t *ret, char **ret_error
         }
         if (credentials_mode_parse(spec->mode, ret) >= 0)
                 return 0;
-        return complain(ret_error, -EINVAL, "'%s' is no security mode (nosec, psk, rpk or x509)",
-                        spec->mode);
+        return complain(ret_error, -EINVAL,
+                        "'%s' is no security mode (nosec, psk, rpk, x509 or est)", spec->mode);
 }
 
 static int find_word(const char *word, const char *const *words, const char *what, uint8_t *ret,
@@ -229,6 +229,9 @@ int credentials_build(const CredentialsSpec *spec, const char *directory, Creden
                 return complain(ret_error, -EINVAL,
                                 "keys are given, but the security mode is "
                                 "nosec");
+        if (c->mode == SECURITY_MODE_EST && (spec->identity || spec->key || spec->certificate))
+                return complain(ret_error, -EINVAL,
+                                "keys are given, but in mode est they are made here and enrolled");
         if (spec->trust && spec->server)
                 return complain(ret_error, -EINVAL,
                                 "either the server's own certificate or an authority, not both");

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* It is the EST server itself: TS Transport 1.1.1, section 5.2.9. */
+#define NO_EST "a bootstrap server cannot be in security mode est"
+
 /* --- reading --- */
 
 static const Value *get(const Tree *tree, uint16_t object, uint16_t instance, uint16_t resource) {
@@ -123,6 +126,10 @@ int bs_account_add(Tree *tree, const ServerAccount *account, char **ret_error) {
         r = account_check_security(account->uri, account->credentials, ret_error);
         if (r < 0)
                 return r;
+        if (account->credentials && account->credentials->mode == SECURITY_MODE_EST) {
+                *ret_error = g_strdup(NO_EST);
+                return -EPROTONOSUPPORT;
+        }
         tree_begin(tree, ORIGIN_APP, 0);
         if ((r = tree_free_instance_id(tree, OBJECT_SECURITY, &instance)) < 0 ||
             (r = add(tree, instance, account)) < 0)
@@ -217,6 +224,8 @@ static int check_security(const Tree *tree, const Path *p, bool *ret_bootstrap, 
         if (bs_account_is_one(tree, i)) {
                 if (*ret_bootstrap)
                         return inconsistent(ret_error, "/0/%u: a second bootstrap server", i);
+                if (credentials->mode == SECURITY_MODE_EST)
+                        return inconsistent(ret_error, "/0/%u: " NO_EST, i);
                 *ret_bootstrap = true;
                 return 0;
         }

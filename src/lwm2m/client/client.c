@@ -55,6 +55,8 @@ const char *client_state(const Client *c) {
                 if (s != RD_DISABLED)
                         disabled = false;
         }
+        if (est_control_is_active(c->est))
+                registering = true;
         return registering ? "registering" : disabled ? "disabled" : "offline";
 }
 
@@ -107,7 +109,7 @@ static void on_turns(void *userdata, uint64_t now_usec) {
 }
 
 void client_start_server(Client *c, Server *s, uint64_t now_usec) {
-        if (!bs_control_holds(c->bootstrap))
+        if (!bs_control_holds(c->bootstrap) && !est_control_holds(c->est, server_account(s)))
                 server_start(s, server_account(s)->has_priority, now_usec);
 }
 
@@ -250,10 +252,24 @@ static void register_again(Client *c, Server *s, uint64_t now_usec) {
         }
 }
 
+static void release_enrolled(Client *c, Server *s, uint64_t now_usec) {
+        RdState state = rd_state(server_rd(s));
+        EstRelease release;
+
+        if (c->run != RUNNING || c->paused)
+                return;
+        release = est_control_releases(c->est, server_account(s));
+        if (release == EST_RELEASE_START && state == RD_IDLE)
+                client_start_server(c, s, now_usec);
+        else if (release != EST_RELEASE_NOTHING && (state == RD_RETRYING || state == RD_GIVEN_UP))
+                server_restart(s, server_account(s)->has_priority, now_usec);
+}
+
 static void follow_accounts(Client *c, uint64_t now_usec) {
         g_autoptr(GPtrArray) accounts = accounts_load(c->parts.tree, c->config.lifetime_sec,
                                                       c->config.servers_max, on_problem, c);
 
+        est_control_follow(c->est, accounts, now_usec);
         for (guint i = c->servers->len; i > 0; i--) {
                 Server *s = client_at(c->servers, i - 1);
                 g_autoptr(Account) a = take_account(accounts, server_account(s)->ssid);
@@ -262,6 +278,7 @@ static void follow_accounts(Client *c, uint64_t now_usec) {
                         server_set_account(s, g_steal_pointer(&a), now_usec);
                         if (c->register_anew && c->run == RUNNING && !c->paused)
                                 register_again(c, s, now_usec);
+                        release_enrolled(c, s, now_usec);
                         events_changed(c->events, server_account(s)->ssid);
                         continue;
                 }
@@ -368,6 +385,26 @@ static const BsControlOps bootstrap_ops = {
         .released = on_released,
         .changed = on_bootstrap_changed,
 };
+
+/* --- enrolment --- */
+
+static void on_renewed(void *userdata, uint64_t now_usec) {
+        timer_arm(((Client *) userdata)->accounts_timer, now_usec);
+}
+
+static void on_enrolment_changed(void *userdata, uint16_t ssid, uint64_t now_usec) {
+        Client *c = userdata;
+
+        c->now_usec = now_usec;
+        events_changed(c->events, ssid);
+        client_tell_state(c);
+}
+
+static const EstControlOps est_ops = { .renewed = on_renewed, .changed = on_enrolment_changed };
+
+void client_add_enrolled(const Client *c, Account *account) {
+        est_control_fill(c->est, account);
+}
 
 /* --- object 1 --- */
 
@@ -488,6 +525,7 @@ Client *client_new(const ClientConfig *config, const ClientParts *parts) {
                               .exhausted = on_server_exhausted,
                               .userdata = c };
         c->bootstrap = bs_control_new(&c->env, &bootstrap_ops, c);
+        c->est = est_control_new(&c->env, config->est, &est_ops, c);
         add_behaviours(c);
         dm_on_doubt(parts->dm, on_doubt, c);
         tree_on_commit(parts->tree, on_commit, c);
@@ -500,6 +538,7 @@ Client *client_free(Client *c) {
                 return NULL;
         dm_on_doubt(c->parts.dm, NULL, NULL);
         bs_control_free(c->bootstrap);
+        est_control_free(c->est);
         g_ptr_array_unref(c->servers);
         g_ptr_array_unref(c->retired);
         timer_free(c->accounts_timer);
@@ -563,6 +602,7 @@ static int start(Client *c, const char *endpoint, bool bootstrap, uint64_t now_u
         if (r < 0)
                 log_warning_errno(r, "Cannot fill the Device object, going on without: %m");
         bs_control_start(c->bootstrap, bootstrap, now_usec);
+        est_control_start(c->est, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
                 client_start_server(c, client_at(c->servers, i), now_usec);
         bs_control_follow(c->bootstrap, c->servers->len, now_usec);
@@ -604,6 +644,7 @@ int client_stop(Client *c, bool force, void (*done)(void *userdata), void *userd
         if (done)
                 g_array_append_vals(c->stops, &(Stop){ done, userdata }, 1);
         bs_control_stop(c->bootstrap, now_usec);
+        est_control_stop(c->est, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
                 (void) rd_input(server_rd(client_at(c->servers, i)), force ? RD_FORCE : RD_STOP,
                                 now_usec);

@@ -75,6 +75,11 @@ int client_register(Client *c, uint16_t ssid, uint64_t now_usec);
 int client_deregister(Client *c, uint16_t ssid, uint64_t now_usec);
 int client_disable(Client *c, uint16_t ssid, uint32_t seconds, uint64_t now_usec);
 int client_enable(Client *c, uint16_t ssid, uint64_t now_usec);
+/* Asks the EST server for another certificate for that server, in security mode 4. -ENOTSUP in
+ * another mode, -EALREADY under way. */
+int client_enrol(Client *c, uint16_t ssid, uint64_t now_usec);
+/* What was enrolled for an account that is not the client's own copy. */
+void client_add_enrolled(const Client *c, Account *account);
 /* Queue mode: a download, say, keeps awake who is awake, until it is given back. ssid 0: all, also
  * those that come later. They nest. */
 int client_hold_awake(Client *c, uint16_t ssid);

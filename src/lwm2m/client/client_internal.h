@@ -4,6 +4,7 @@
  * client_servers.c (the verbs for one server) share. */
 #include "lwm2m/account/account.h"
 #include "lwm2m/bootstrap/bs_control.h"
+#include "lwm2m/est/est_control.h"
 #include "lwm2m/client/client.h"
 #include "lwm2m/client/device.h"
 #include "lwm2m/events.h"
@@ -31,6 +32,7 @@ struct Client {
         GPtrArray *servers; /* by Short Server ID */
         GPtrArray *retired; /* de-registering, then freed */
         BsControl *bootstrap;
+        EstControl *est;
         bool register_anew; /* a bootstrap has changed the accounts */
         Timer *accounts_timer, *retired_timer, *turns_timer, *stop_timer;
         RunState run;

@@ -25,6 +25,7 @@ static void pause_all(Client *c, const char *reason, uint64_t now_usec) {
         c->paused = true;
         dm_suspend_notifications(c->parts.dm);
         bs_control_pause(c->bootstrap, now_usec);
+        est_control_pause(c->est, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
                 (void) rd_input(server_rd(client_at(c->servers, i)), RD_PAUSE, now_usec);
         client_emit(c, "engine-suspended", 0, details);
@@ -68,6 +69,8 @@ int client_resume(Client *c, uint64_t now_usec) {
         c->now_usec = now_usec;
         c->paused = c->sleeping = false;
         log_info("Resumed");
+        if (est_control_resume(c->est, now_usec) > 0)
+                client_follow_accounts(c, now_usec);
         for (guint i = 0; i < c->servers->len; i++)
                 if (server_is_started(client_at(c->servers, i)))
                         (void) rd_input(server_rd(client_at(c->servers, i)), RD_RESUME, now_usec);

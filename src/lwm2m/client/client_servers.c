@@ -29,6 +29,7 @@ int client_server_info(const Client *c, uint16_t ssid, ServerInfo *ret) {
         if (!s)
                 return -ENOENT;
         server_info(s, ret);
+        est_control_info(c->est, ssid, server_is_started(s), ret);
         return 0;
 }
 
@@ -88,6 +89,21 @@ int client_disable(Client *c, uint16_t ssid, uint32_t seconds, uint64_t now_usec
 
 int client_enable(Client *c, uint16_t ssid, uint64_t now_usec) {
         return command(c, ssid, RD_ENABLE, now_usec);
+}
+
+int client_enrol(Client *c, uint16_t ssid, uint64_t now_usec) {
+        const Server *s = client_find(c, ssid);
+
+        if (!s)
+                return -ENOENT;
+        if (c->run != RUNNING)
+                return -ESHUTDOWN;
+        if (c->paused)
+                return -ENOTCONN;
+        if (server_account(s)->credentials->mode != SECURITY_MODE_EST)
+                return -ENOTSUP;
+        c->now_usec = now_usec;
+        return est_control_now(c->est, ssid, now_usec);
 }
 
 int client_hold_awake(Client *c, uint16_t ssid) {

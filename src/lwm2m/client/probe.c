@@ -237,12 +237,11 @@ static void open_link(Probe *p, uint64_t now_usec) {
                               .socket = client_config_socket(client_config(p->client), p->ssid),
                               .aside = true,
                               .ignore_dates = session_ignores_dates(
-                                      wall_ns(p), client_config(p->client)->dates_need_clock),
-                              .credentials = p->account->credentials };
+                                      wall_ns(p), client_config(p->client)->dates_need_clock) };
         g_autofree char *why = NULL;
         int r;
 
-        r = account_check_security(p->account->uri, p->account->credentials, &why);
+        r = account_link_credentials(p->account, &config.credentials, &why);
         if (r < 0) {
                 fail(p, g_steal_pointer(&why), now_usec);
                 return;
@@ -297,6 +296,7 @@ int probe_start(Client *c, uint16_t ssid, ProbeDone done, void *userdata, uint64
         p->parts = client_parts(c);
         p->ssid = ssid;
         p->account = account;
+        client_add_enrolled(c, account);
         p->done = done;
         p->userdata = userdata;
         p->timer = timer_new(p->parts->timers, on_timer, p);

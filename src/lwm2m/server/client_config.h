@@ -41,6 +41,8 @@ typedef struct ClientConfig {
         uint32_t bootstrap_paths;    /* deleted and written in one bootstrap session; 0 = 4096 */
         uint64_t bootstrap_bytes;    /* of values in one; 0 = 1 MiB */
         uint64_t bootstrap_max_usec; /* how long one may take; 0 = 10 min */
+
+        const struct EstConfig *est; /* lwm2m/est/est_place.h; NULL: its presets; copied */
 } ClientConfig;
 
 /* For a link to the server; ssid 0: to the bootstrap server. */
@@ -58,4 +60,6 @@ typedef struct ClientParts { /* borrowed, outlive the client */
         const TransportOps *transport;
         void *transport_userdata;
         int64_t (*wall_clock_ns)(void); /* for tests; NULL = the system's */
+        const struct EstCryptoOps *est; /* lwm2m/est/est_crypto.h; NULL: security mode 4 is not had
+                                         */
 } ClientParts;

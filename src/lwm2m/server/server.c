@@ -131,7 +131,7 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
         if (s->known)
                 config.place = s->known->place;
         config.socket = client_config_socket(s->env->config, s->account->ssid);
-        r = account_check_security(s->account->uri, s->account->credentials, &why);
+        r = account_link_credentials(s->account, &config.credentials, &why);
         if (r < 0) {
                 g_free(s->reason);
                 *ret_text = s->reason = g_steal_pointer(&why);
@@ -361,6 +361,7 @@ void server_set_account(Server *s, Account *account, uint64_t now_usec) {
 
         account_free(s->account);
         s->account = account;
+        session_follow(s->session, account);
         if (s->owner_lifetime)
                 server_set_owner_lifetime(s, account->lifetime_sec);
         s->owner_lifetime = false;

@@ -10,7 +10,7 @@ typedef struct ServerInfo {
         uint16_t ssid;
         const char *uri, *security, *binding, *state; /* idle resolving connecting registering
                                                          registered updating disabled failed
-                                                         bootstrapping */
+                                                         bootstrapping enrolling */
         const char *queue; /* queue mode: "none", "awake", "asleep" until next_update_usec or until
                               something is to be sent */
         const char *queue_socket; /* while asleep: "stop-polling", "listen", "close" */
@@ -24,4 +24,7 @@ typedef struct ServerInfo {
         uint32_t lifetime_sec, queued_notifications;
         uint32_t dropped_notifications; /* of those stored while it was away, since the start */
         bool send_muted;
+        const char *enrolling;     /* how it stands with its certificate, in mode est; else NULL */
+        int64_t enrolled_until_ns; /* wall clock; 0: not enrolled */
+        const char *enrolled_by;   /* the authority; NULL */
 } ServerInfo;

@@ -35,9 +35,9 @@ static void digest_bytes(GChecksum *sum, const void *data, size_t n) {
                 g_checksum_update(sum, data, (gssize) n);
 }
 
-static void bind_to(Session *s, const Account *a) {
+static void digest_account(const Account *a, uint8_t ret[static DIGEST]) {
         g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-        const Credentials *c = a->credentials;
+        const Credentials *c = a->enrolled ? a->enrolled : a->credentials;
         GBytes *const bytes[] = { c->identity, c->peer, c->secret };
         const uint8_t kinds[] = { (uint8_t) c->mode, c->matching, c->usage };
         gsize n = DIGEST;
@@ -48,7 +48,7 @@ static void bind_to(Session *s, const Account *a) {
         digest_bytes(sum, c->suites, c->n_suites * sizeof(c->suites[0]));
         for (size_t i = 0; i < G_N_ELEMENTS(bytes); i++)
                 digest_bytes(sum, g_bytes_get_data(bytes[i], NULL), g_bytes_get_size(bytes[i]));
-        g_checksum_get_digest(sum, s->digest, &n);
+        g_checksum_get_digest(sum, ret, &n);
 }
 
 static void save(Session *s) {
@@ -103,7 +103,7 @@ Session *session_new(Store *store, const Account *account) {
         s->certificates = account->credentials->mode != SECURITY_MODE_PSK;
         s->cipher = g_strdup("");
         if (account->credentials->mode != SECURITY_MODE_NOSEC) {
-                bind_to(s, account);
+                digest_account(account, s->digest);
                 load(s);
         }
         return s;
@@ -125,6 +125,18 @@ static void drop(Session *s) {
         save(s);
 }
 
+void session_follow(Session *s, const Account *account) {
+        uint8_t digest[DIGEST];
+
+        if (account->credentials->mode == SECURITY_MODE_NOSEC)
+                return;
+        digest_account(account, digest);
+        if (memcmp(digest, s->digest, DIGEST) == 0)
+                return;
+        memcpy(s->digest, digest, DIGEST);
+        drop(s);
+}
+
 GBytes *session_to_resume(Session *s, int64_t wall_ns) {
         int64_t age = wall_ns / NSEC_PER_SEC - s->since_sec;
 
@@ -143,7 +155,7 @@ LinkConfig session_link_config(Session *s, const Account *account, int64_t wall_
         return (LinkConfig){
                 .uri = account->uri,
                 .ssid = account->ssid,
-                .credentials = account->credentials,
+                .credentials = account->enrolled ? account->enrolled : account->credentials,
                 .session = session_to_resume(s, wall_ns),
                 .ignore_dates = session_ignores_dates(wall_ns, clockless),
         };

@@ -17,6 +17,8 @@ typedef struct Session Session;
 Session *session_new(Store *store /* borrowed; NULL: memory only */, const Account *account);
 Session *session_free(Session *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Session, session_free)
+/* The account may have another certificate: the session of the former one is not taken up again. */
+void session_follow(Session *s, const Account *account);
 
 /* For the next link; borrows from both. clockless: dates of certificates do not count before the
  * clock was set. */
