@@ -72,9 +72,9 @@ static int load(Est *e, const cJSON *c, char **ret_error) {
 }
 
 int est_run(Server *s, const cJSON *command, cJSON *answer, char **ret_error) {
-        static const char *const answers[] = { "good",  "single", "other-key", "stranger", "past",
-                                               "future", "garbage", "many", "big", "empty",
-                                               "no-authorities", NULL };
+        static const char *const answers[] = { "good", "single", "other-key",      "stranger",
+                                               "past", "future", "garbage",        "many",
+                                               "big",  "empty",  "no-authorities", NULL };
         const char *how = field_string(command, "answer"),
                    *attributes = field_string(command, "attributes");
         Est *e = s->est ? s->est : g_new0(Est, 1);
