@@ -92,6 +92,20 @@ void hosts_heard(Hosts *h, const char *host, const Address *at, bool mute) {
         *get(h, host) = (Host){ .last = *at, .mute = mute };
 }
 
+void hosts_suggest(Hosts *h, const char *host, const char *address) {
+        static const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST,
+                                               .ai_socktype = SOCK_DGRAM };
+        struct addrinfo *list;
+        Address at;
+
+        if (find(h, host) || getaddrinfo(address, NULL, &hints, &list) != 0)
+                return;
+        at = (Address){ .n = MIN(list->ai_addrlen, (socklen_t) sizeof(at.v)) };
+        memcpy(&at.v, list->ai_addr, at.n);
+        hosts_heard(h, host, &at, false);
+        freeaddrinfo(list);
+}
+
 void hosts_silent(Hosts *h, const char *host) {
         get(h, host)->n_silent++;
 }

@@ -27,5 +27,8 @@ unsigned hosts_order(const Hosts *h, const char *host, const struct addrinfo *li
  * were sent before. */
 void hosts_heard(Hosts *h, const char *host, const Address *at, bool mute);
 void hosts_silent(Hosts *h, const char *host);
+/* It was met at that address (text, without a port) before this process: begin there. Of one that
+ * is known this says nothing new; nor does what is no address. */
+void hosts_suggest(Hosts *h, const char *host, const char *address);
 /* The server has answered before, but probes never: these only cost time. */
 bool hosts_is_mute(const Hosts *h, const char *host);

@@ -397,6 +397,8 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         l->ssid = config->ssid;
         l->aside = config->aside;
         local_take_place(l, &config->place);
+        if (config->place.address[0])
+                hosts_suggest(t->hosts, host, config->place.address);
         local_set(l, &config->socket);
         l->szx = block_szx(size);
         l->epoll_fd = l->socket_fd = -1;

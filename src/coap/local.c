@@ -246,9 +246,17 @@ static bool has_place(const Link *l) {
 }
 
 LinkPlace local_place(const Link *l) {
-        return has_place(l) ? (LinkPlace){ .port = ntohs(local_port(l)),
-                                           .mid = coap_new_message_id(l->session) }
-                            : (LinkPlace){ 0 };
+        LinkPlace place = { 0 };
+
+        if (has_place(l)) {
+                place.port = ntohs(local_port(l));
+                place.mid = coap_new_message_id(l->session);
+        }
+        if (l->host && l->address.n > 0 &&
+            getnameinfo((const struct sockaddr *) &l->address.v, l->address.n, place.address,
+                        sizeof(place.address), NULL, 0, NI_NUMERICHOST) != 0)
+                place.address[0] = 0;
+        return place;
 }
 
 /* What the other process has sent since it was noted is not known: far away from that, and from

@@ -62,12 +62,15 @@ typedef struct SocketOptions {
         uint8_t dscp;          /* of the IP header: RFC 2474; 0..63 */
 } SocketOptions;
 
+#define LINK_ADDRESS_MAX 64
+
 /* Where a server without security knows us: from another port it would take us for somebody else,
- * and drop what it observes. Links of one process to the same server follow each other there by
- * themselves. All 0: nowhere in particular. */
+ * and drop what it observes. And which of its addresses it was met at. Links of one process to the
+ * same server follow each other there by themselves. All 0: nowhere in particular. */
 typedef struct LinkPlace {
-        uint16_t port; /* of our socket */
-        uint16_t mid;  /* a message id used there of late */
+        uint16_t port;                  /* of our socket */
+        uint16_t mid;                   /* a message id used there of late */
+        char address[LINK_ADDRESS_MAX]; /* of a server that is a name; "" */
 } LinkPlace;
 
 typedef struct LinkConfig {

@@ -162,7 +162,7 @@ def test_silent_over_dtls(server, make_dtls, make_named, tmp_path):
 
 
 def test_who_answered_last_is_asked_first(server, silent, make_named, ctl):
-    make_named({"main": f"coap://localhost:{server.port}"})
+    daemon = make_named({"main": f"coap://localhost:{server.port}"})
     server.wait_registered(EP)
     received(silent)
     for _ in range(2):
@@ -170,4 +170,8 @@ def test_who_answered_last_is_asked_first(server, silent, make_named, ctl):
         server.wait_event("deregistered")
         ctl("start")
         server.wait_registered(EP)
+    ctl("wait", "registered", "--server=101")  # it is on disk
+    daemon.kill()
+    daemon.start()
+    server.wait_event("updated")
     assert received(silent) == []

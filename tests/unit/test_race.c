@@ -259,6 +259,20 @@ static void test_remembered(void **state) {
         bed_free(b);
 }
 
+/* … also when that was in another process. */
+static void test_place(void **state) {
+        Bed *b = bed_new(ANSWERS, ANSWERS, ANSWERS);
+        g_autofree char *uri = g_strdup_printf("coap://3.test:%u", b->port);
+        LinkConfig config = { .ssid = 1, .uri = uri, .place = { .address = "127.0.0.4" } };
+
+        assert_int_equal(
+                b->f->ops->open(b->f->transport, &config, &fixture_events, b->f, &b->f->link), 0);
+        assert_peer(b, "127.0.0.4:");
+        assert_string_equal(b->f->ops->place(b->f->link).address, "127.0.0.4");
+        assert_int_equal(b->ears[0].n_probes + b->ears[1].n_probes, 0);
+        bed_free(b);
+}
+
 /* Pings are answered, messages are not: the next link begins elsewhere. */
 static void test_deaf(void **state) {
         Bed *b = bed_new(PINGS, ANSWERS, SILENT);
@@ -552,6 +566,15 @@ static void test_hosts(void **state) {
         assert_int_equal(order(h, "a", 12, text), ADDRESSES_MAX);
         assert_int_equal(order(h, NULL, 1, text), 1);
 
+        hosts_suggest(h, "c", "127.0.0.3");
+        hosts_suggest(h, "c", "127.0.0.4"); /* known already */
+        hosts_suggest(h, "d", "c.example");
+        hosts_suggest(h, "d", "");
+        order(h, "c", 3, text);
+        assert_string_equal(text, "324");
+        order(h, "d", 3, text);
+        assert_string_equal(text, "234");
+
         hosts_heard(h, "a", &heard, true);
         assert_true(hosts_is_mute(h, "a"));
         hosts_silent(h, "a");
@@ -568,19 +591,13 @@ static void test_hosts(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_refused_goes_on),
-                cmocka_unit_test(test_silent),
-                cmocka_unit_test(test_first),
-                cmocka_unit_test(test_remembered),
-                cmocka_unit_test(test_deaf),
-                cmocka_unit_test(test_mute),
-                cmocka_unit_test(test_forged),
-                cmocka_unit_test(test_closed_meanwhile),
-                cmocka_unit_test(test_options),
-                cmocka_unit_test(test_dtls),
-                cmocka_unit_test(test_tcp),
-                cmocka_unit_test(test_tcp_that_is_of_no_use),
+                cmocka_unit_test(test_refused),    cmocka_unit_test(test_refused_goes_on),
+                cmocka_unit_test(test_silent),     cmocka_unit_test(test_first),
+                cmocka_unit_test(test_remembered), cmocka_unit_test(test_place),
+                cmocka_unit_test(test_deaf),       cmocka_unit_test(test_mute),
+                cmocka_unit_test(test_forged),     cmocka_unit_test(test_closed_meanwhile),
+                cmocka_unit_test(test_options),    cmocka_unit_test(test_dtls),
+                cmocka_unit_test(test_tcp),        cmocka_unit_test(test_tcp_that_is_of_no_use),
                 cmocka_unit_test(test_hosts),
         };
 
