@@ -8,6 +8,10 @@
 
 void server_security_clear(ServerSecurity *s) {
         g_clear_pointer(&s->identity, g_bytes_unref);
+        g_clear_pointer(&s->oscore_sender_id, g_bytes_unref);
+        g_clear_pointer(&s->oscore_recipient_id, g_bytes_unref);
+        g_clear_pointer(&s->oscore_salt, g_bytes_unref);
+        g_clear_pointer(&s->oscore_id_context, g_bytes_unref);
         g_clear_pointer(&s->suites, g_strfreev);
 }
 
@@ -23,16 +27,16 @@ static int take(const char *what, const char *file, int fd, GBytes **ret, char *
 }
 
 /* As in a file: text, hex:… or base64:…, perhaps with a new line behind. */
-static int take_psk(const ServerSecurity *s, GBytes **ret, char **ret_error) {
+static int take_text(const char *what, const char *file, int fd, GBytes **ret, char **ret_error) {
         g_autoptr(GBytes) content = NULL;
         const char *text;
         gsize n;
         int r;
 
-        r = take("psk", s->psk_file, s->psk, &content, ret_error);
+        r = take(what, file, fd, &content, ret_error);
         if (r < 0 || !content)
                 return r;
-        if (s->psk_file) {
+        if (file) {
                 *ret = g_steal_pointer(&content);
                 return 0;
         }
@@ -41,22 +45,31 @@ static int take_psk(const ServerSecurity *s, GBytes **ret, char **ret_error) {
                 n--;
         r = credentials_parse(text, n, ret);
         if (r < 0)
-                *ret_error = g_strdup("psk: neither text nor hex:… nor base64:…");
+                *ret_error = g_strdup_printf("%s: neither text nor hex:… nor base64:…", what);
         return r;
 }
 
 int server_security_build(const ServerSecurity *s, const char *directory, Credentials **ret,
                           char **ret_error) {
-        g_autoptr(GBytes) psk = NULL, key = NULL, certificate = NULL, trust = NULL, server = NULL;
+        g_autoptr(GBytes) psk = NULL, key = NULL, certificate = NULL, trust = NULL, server = NULL,
+                          secret = NULL;
         CredentialsSpec spec = { .mode = s->mode,
                                  .identity = s->identity,
                                  .usage = s->usage,
                                  .matching = s->matching,
                                  .sni = s->sni,
-                                 .suites = (const char *const *) s->suites };
+                                 .suites = (const char *const *) s->suites,
+                                 .oscore = { .sender_id = s->oscore_sender_id,
+                                             .recipient_id = s->oscore_recipient_id,
+                                             .salt = s->oscore_salt,
+                                             .id_context = s->oscore_id_context,
+                                             .aead = s->oscore_aead,
+                                             .hkdf = s->oscore_hkdf } };
         int r;
 
-        if ((r = take_psk(s, &psk, ret_error)) < 0 ||
+        if ((r = take_text("psk", s->psk_file, s->psk, &psk, ret_error)) < 0 ||
+            (r = take_text("oscore_secret", s->oscore_secret_file, s->oscore_secret, &secret,
+                           ret_error)) < 0 ||
             (r = take("key", s->key_file, s->key, &key, ret_error)) < 0 ||
             (r = take("certificate", s->certificate_file, s->certificate, &certificate,
                       ret_error)) < 0 ||
@@ -68,6 +81,7 @@ int server_security_build(const ServerSecurity *s, const char *directory, Creden
                 return -EINVAL;
         }
         spec.key = psk ? psk : key;
+        spec.oscore.secret = secret;
         spec.certificate = certificate;
         spec.trust = trust;
         spec.server = server;

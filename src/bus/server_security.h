@@ -11,10 +11,18 @@ typedef struct ServerSecurity {
         int psk, key, certificate, trust, server; /* descriptors of regular files or memfds */
         GBytes *identity;
         char **suites;
+        GBytes *oscore_sender_id, *oscore_recipient_id, *oscore_salt, *oscore_id_context;
+        const char *oscore_secret_file, *oscore_aead, *oscore_hkdf;
+        int oscore_secret; /* as the other descriptors */
 } ServerSecurity;
 
 #define SERVER_SECURITY_INIT                                                                       \
-        ((ServerSecurity){ .psk = -1, .key = -1, .certificate = -1, .trust = -1, .server = -1 })
+        ((ServerSecurity){ .psk = -1,                                                              \
+                           .key = -1,                                                              \
+                           .certificate = -1,                                                      \
+                           .trust = -1,                                                            \
+                           .server = -1,                                                           \
+                           .oscore_secret = -1 })
 /* For a table of Option. */
 #define SERVER_SECURITY_OPTIONS(s)                                                                 \
         { "security", OPTION_TEXT, &(s).mode }, { "usage", OPTION_TEXT, &(s).usage },              \
@@ -27,7 +35,15 @@ typedef struct ServerSecurity {
                 { "trust_file", OPTION_TEXT, &(s).trust_file },                                    \
                 { "trust", OPTION_FD, &(s).trust },                                                \
                 { "server_file", OPTION_TEXT, &(s).server_file },                                  \
-                { "server", OPTION_FD, &(s).server }, {                                            \
+                { "server", OPTION_FD, &(s).server },                                              \
+                { "oscore_sender_id", OPTION_BYTES, &(s).oscore_sender_id },                       \
+                { "oscore_recipient_id", OPTION_BYTES, &(s).oscore_recipient_id },                 \
+                { "oscore_secret_file", OPTION_TEXT, &(s).oscore_secret_file },                    \
+                { "oscore_secret", OPTION_FD, &(s).oscore_secret },                                \
+                { "oscore_salt", OPTION_BYTES, &(s).oscore_salt },                                 \
+                { "oscore_id_context", OPTION_BYTES, &(s).oscore_id_context },                     \
+                { "oscore_aead", OPTION_TEXT, &(s).oscore_aead },                                  \
+                { "oscore_hkdf", OPTION_TEXT, &(s).oscore_hkdf }, {                                \
                 "cipher_suites", OPTION_TEXTS, &(s).suites                                         \
         }
 

@@ -94,7 +94,12 @@ static int transmit_current(Link *l, Call *c) {
                         return n;
         } else {
                 n = (int) g_bytes_get_size(c->bytes);
-                buffer = g_memdup2(g_bytes_get_data(c->bytes, NULL), (gsize) n);
+                buffer = g_malloc((size_t) n + link_oscore_overhead(l));
+                memcpy(buffer, g_bytes_get_data(c->bytes, NULL), (size_t) n);
+                n = link_oscore_seal(l, &c->oscore, buffer, (size_t) n,
+                                     (size_t) n + link_oscore_overhead(l), NULL);
+                if (n < 0)
+                        return n;
         }
         l->current_mid = link_next_mid(l);
         packet_set_mid(buffer, l->current_mid);
@@ -184,10 +189,11 @@ void call_run_finished(Link *l, uint64_t now_usec) {
 
 /* --- separate answers and notifications --- */
 
-int call_send(Link *l, const uint8_t *bytes, size_t n) {
+int call_send(Link *l, const OscoreReply *oscore, const uint8_t *bytes, size_t n) {
         Call *c = call_new(l, CALL_ANSWER, NULL);
         int r;
 
+        c->oscore = *oscore;
         c->bytes = g_bytes_new(bytes, n);
         r = queue(c);
         if (r < 0)
@@ -195,19 +201,20 @@ int call_send(Link *l, const uint8_t *bytes, size_t n) {
         return r;
 }
 
-static void keep_body(Link *l, const Message *m, const uint8_t *etag) {
+static void keep_body(Link *l, const Message *m, GBytes *request_key, const uint8_t *etag) {
         Body body = { .bytes = m->payload, .code = m->code, .format = m->format };
         Block2Key key;
 
-        if (!block2_unpack_key(m->request_key, &key))
+        if (!block2_unpack_key(request_key, &key))
                 return; /* reading on reads again, and the ETag tells */
         memcpy(body.etag, etag, PACKET_ETAG_MAX);
         block2_keep(l->block2, &key, &body, link_now(l));
         link_keep_house(l, link_now(l));
 }
 
-/* Its first message, for g_free(); the server asks for the rest. */
-static int write_notification(Link *l, const Message *m, const Token *token, uint8_t **ret) {
+/* Its first message, for g_free(), with room for what OSCORE adds; the server asks for the rest. */
+static int write_notification(Link *l, const Message *m, GBytes *request_key, const Token *token,
+                              uint8_t **ret) {
         PacketOut o = PACKET_OUT_INIT;
         Block block = { .num = 0 };
         uint8_t etag[PACKET_ETAG_MAX] = { 0 };
@@ -238,22 +245,27 @@ static int write_notification(Link *l, const Message *m, const Token *token, uin
                 o.etag = etag;
                 o.block2 = &block;
                 o.size2 = (int64_t) n_body;
-                keep_body(l, m, etag);
+                keep_body(l, m, request_key, etag);
         }
         *ret = g_malloc(fit.n_message);
-        return packet_write(&o, *ret, fit.n_message);
+        return packet_write(&o, *ret, fit.n_message - link_oscore_overhead(l));
 }
 
-static int send_non(Link *l, const Token *token, uint8_t *bytes, size_t n) {
+/* bytes has room for what OSCORE adds. */
+static int send_non(Link *l, const Token *token, const OscoreReply *oscore, uint8_t *bytes,
+                    size_t n) {
         uint16_t mid = link_next_mid(l);
+        int k = link_oscore_seal(l, oscore, bytes, n, n + link_oscore_overhead(l), NULL);
 
+        if (k < 0)
+                return k;
         if (l->tcp) /* nothing is ever rejected there */
-                return link_transmit(l, bytes, n);
+                return link_transmit(l, bytes, (size_t) k);
         if (!l->non_sent)
                 l->non_sent = g_new0(NonSent, NON_SENT_MAX);
         l->non_sent[mid % NON_SENT_MAX] = (NonSent){ .token = *token, .mid = mid, .used = true };
         packet_set_mid(bytes, mid);
-        return link_transmit(l, bytes, n);
+        return link_transmit(l, bytes, (size_t) k);
 }
 
 int call_notify(Link *l, const Message *m, NotifyFunc done, void *userdata, Call **ret) {
@@ -261,6 +273,8 @@ int call_notify(Link *l, const Message *m, NotifyFunc done, void *userdata, Call
         Token token = { .n = 0 };
         size_t n_token = 0;
         const void *v = m->token ? g_bytes_get_data(m->token, &n_token) : NULL;
+        g_autoptr(GBytes) request_key = NULL;
+        OscoreReply oscore;
         Call *c;
         int n, r;
 
@@ -271,18 +285,22 @@ int call_notify(Link *l, const Message *m, NotifyFunc done, void *userdata, Call
         token.n = (uint8_t) n_token;
         if (n_token > 0)
                 memcpy(token.v, v, n_token);
-        n = write_notification(l, m, &token, &buffer);
+        r = link_oscore_unpack(l, m->request_key, &oscore, &request_key);
+        if (r < 0)
+                return r;
+        n = write_notification(l, m, request_key, &token, &buffer);
         if (n < 0)
                 return n;
 
         c = call_new(l, CALL_NOTIFICATION, userdata);
         c->token = token;
+        c->oscore = oscore;
         c->on_notified = done;
         if (m->confirmable) {
                 c->bytes = g_bytes_new(buffer, (size_t) n);
                 r = queue(c);
         } else {
-                r = send_non(l, &token, buffer, (size_t) n);
+                r = send_non(l, &token, &oscore, buffer, (size_t) n);
                 if (r == 0)
                         call_finish(c, 0);
         }

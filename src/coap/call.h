@@ -2,12 +2,13 @@
 #pragma once
 /* Messages to the server that somebody waits for: requests with their answers, notifications with
  * their acknowledgement, and separate answers. */
-#include "coap/link.h"
+#include "coap/link_oscore.h"
 
 int call_request(Link *l, const Message *request, ResponseFunc done, void *userdata, Call **ret);
 int call_notify(Link *l, const Message *notification, NotifyFunc done, void *userdata, Call **ret);
-/* A confirmable message nobody waits for; its message id is filled in. -ENOBUFS: queue full. */
-int call_send(Link *l, const uint8_t *bytes, size_t n);
+/* A confirmable answer nobody waits for; its message id is filled in, and it is protected when it
+ * goes out. -ENOBUFS: queue full. */
+int call_send(Link *l, const OscoreReply *oscore, const uint8_t *bytes, size_t n);
 void call_cancel(Call *c);
 void call_free_all(Link *l);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A Call as call.c and request.c see it. */
-#include "coap/link.h"
+#include "coap/link_oscore.h"
 #include "coap/spool.h"
 
 typedef enum CallKind { CALL_REQUEST, CALL_NOTIFICATION, CALL_ANSWER } CallKind;
@@ -11,11 +11,13 @@ typedef struct Request {
         Message message; /* points to what follows; token and payload are not used */
         char **path, **query;
         GBytes *payload;
-        uint64_t token; /* of the message under way; a new one for each */
-        bool waiting;   /* token is in the link's table */
-        bool in_blocks; /* Block1 */
-        bool reading;   /* follows the blocks of the answer */
-        bool restarted; /* the body, because the server had lost its beginning */
+        uint64_t token;      /* of the message under way; a new one for each */
+        OscoreNumber number; /* of the same */
+        bool waiting;        /* token is in the link's table */
+        bool in_blocks;      /* Block1 */
+        bool reading;        /* follows the blocks of the answer */
+        bool restarted;      /* the body, because the server had lost its beginning */
+        uint8_t echo[OPTION_ECHO_MAX], n_echo; /* what the server wants to see again */
         uint8_t szx;
         size_t n_bert;         /* in a message with szx 7 */
         size_t offset, n_sent; /* of payload */
@@ -35,8 +37,9 @@ struct Call {
         ResponseFunc on_response;
         NotifyFunc on_notified;
         void *userdata;
-        Token token;   /* of a notification */
-        GBytes *bytes; /* of a notification or an answer */
+        Token token;        /* of a notification */
+        GBytes *bytes;      /* of a notification or an answer */
+        OscoreReply oscore; /* of the same */
         Request *request;
 };
 

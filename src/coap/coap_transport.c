@@ -6,6 +6,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_io.h"
+#include "coap/link_oscore.h"
 #include "coap/local.h"
 #include "coap/security.h"
 #include "coap/sleep.h"
@@ -33,6 +34,7 @@ static CoapConfig with_defaults(const CoapConfig *c) {
         r.trust_store = g_strdup(c->trust_store);
         r.providers = NULL; /* the token loader has a copy, as of … */
         r.pin_file = NULL;
+        r.state_directory = g_strdup(c->state_directory);
         return r;
 }
 
@@ -71,10 +73,12 @@ CoapTransport *coap_transport_free(CoapTransport *t) {
         resolver_free(t->resolver);
         token_loader_free(t->tokens);
         hosts_free(t->hosts);
+        link_oscore_free_all(t);
         local_ports_free(t->ports);
         g_free(t->spool_directory);
         g_free((char *) t->config.secrets_directory);
         g_free((char *) t->config.trust_store);
+        g_free((char *) t->config.state_directory);
         g_free(t);
         return NULL;
 }

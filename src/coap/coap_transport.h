@@ -32,6 +32,7 @@ typedef struct CoapConfig {
         const char *secrets_directory; /* where keys named by file:NAME are (nowhere); copied */
         const char *const *providers;  /* of OpenSSL, for keys in tokens, NULL-terminated (none) */
         const char *pin_file;          /* the PIN for them, as token.h has it (none) */
+        const char *state_directory;   /* for the numbers of OSCORE (none: no OSCORE); copied */
         const char *trust_store;       /* authorities for certificate usages 0 and 1 (the system's);
                                           copied */
 } CoapConfig;

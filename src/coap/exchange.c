@@ -5,6 +5,7 @@
 
 #include "coap/call.h"
 #include "coap/fit.h"
+#include "coap/link_oscore.h"
 #include "coap/link_tcp.h"
 #include "util/log.h"
 
@@ -19,6 +20,7 @@ typedef struct Reply {
         Block block1, block2;
         int no_response;
         const void *owner; /* as dedup_own() has it */
+        OscoreReply oscore;
 } Reply;
 
 struct Exchange {
@@ -98,15 +100,31 @@ static void finish_silently(Link *l, Reply *reply) {
 /* As a message of its own; what a retransmitted request gets from now on is the empty ACK. */
 static void send_separate(Link *l, const Reply *reply, uint8_t *bytes, size_t n) {
         uint8_t ack[4];
+        int k;
 
-        if (reply->type == PACKET_CON && call_send(l, bytes, n) == 0) {
+        if (reply->type == PACKET_CON && call_send(l, &reply->oscore, bytes, n) == 0) {
                 dedup_answer(l->dedup, reply->mid, reply->owner, reply->safe, ack,
                              write_empty_ack(reply, ack));
                 return;
         }
-        packet_set_mid(bytes, link_next_mid(l));
-        send_plain(l, bytes, n);
+        k = link_oscore_seal(l, &reply->oscore, bytes, n, n + link_oscore_overhead(l), NULL);
+        if (k >= 0) {
+                packet_set_mid(bytes, link_next_mid(l));
+                send_plain(l, bytes, (size_t) k);
+        }
         dedup_answer(l->dedup, reply->mid, reply->owner, reply->safe, NULL, 0);
+}
+
+/* In the acknowledgement. What is remembered for a retransmitted request are the same bytes:
+ * nothing is encrypted twice. */
+static int send_piggybacked(Link *l, const Reply *reply, uint8_t *bytes, size_t n) {
+        int k = link_oscore_seal(l, &reply->oscore, bytes, n, n + link_oscore_overhead(l), NULL);
+
+        if (k < 0)
+                return k;
+        send_plain(l, bytes, (size_t) k);
+        dedup_answer(l->dedup, reply->mid, reply->owner, reply->safe, bytes, (size_t) k);
+        return 0;
 }
 
 static void send_reply(Link *l, Reply *reply, PacketOut *o) {
@@ -121,8 +139,10 @@ static void send_reply(Link *l, Reply *reply, PacketOut *o) {
         o->token = reply->token;
         o->type = reply->type == PACKET_CON && !reply->acked ? PACKET_ACK : reply->type;
         o->mid = reply->mid;
+        /* The answer that observes is the first of several. */
+        reply->oscore.own |= o->message && o->message->observe >= 0;
         buffer = g_malloc(size);
-        n = packet_write(o, buffer, size);
+        n = packet_write(o, buffer, size - link_oscore_overhead(l));
         if (n < 0) {
                 log_full(LOG_LEVEL_WARNING, n, &(LogFields){ .ssid = l->ssid },
                          "Cannot write an answer, answering 5.00: %m");
@@ -132,8 +152,8 @@ static void send_reply(Link *l, Reply *reply, PacketOut *o) {
                 return;
         }
         if (o->type == PACKET_ACK) {
-                send_plain(l, buffer, (size_t) n);
-                dedup_answer(l->dedup, reply->mid, reply->owner, reply->safe, buffer, (size_t) n);
+                if (send_piggybacked(l, reply, buffer, (size_t) n) < 0)
+                        finish_silently(l, reply); /* the link has ended */
         } else
                 send_separate(l, reply, buffer, (size_t) n);
 }
@@ -319,7 +339,8 @@ void exchange_respond(Exchange *x, const Message *response) {
 static void hand_up(Link *l, const Reply *reply, const Packet *p, const Block2Key *key,
                     GBytes *body, uint64_t now_usec) {
         g_autoptr(GBytes) token = p->token.n > 0 ? g_bytes_new(p->token.v, p->token.n) : NULL;
-        g_autoptr(GBytes) request_key = p->observe == 0 ? block2_pack_key(key) : NULL;
+        g_autoptr(GBytes) request_key =
+                p->observe == 0 ? link_oscore_pack(l, &reply->oscore, block2_pack_key(key)) : NULL;
         Message m = packet_message(p, token, body);
         Exchange *x = exchange_new(l, reply, p, key);
 
@@ -382,11 +403,13 @@ static bool serve_block(Link *l, const Packet *p, Reply *reply, const Block2Key 
         return true;
 }
 
-static void receive_new(Link *l, Packet *p, uint64_t now_usec) {
+static void receive_opened(Link *l, Packet *p, const OscoreReply *oscore, uint64_t now_usec) {
         g_autoptr(GBytes) body = NULL;
         Reply reply = reply_to(p);
         Block2Key key = { .payload_hash = 0 };
 
+        if (oscore)
+                reply.oscore = *oscore;
         if (p->refusal != 0) {
                 send_code(l, &reply, p->refusal,
                           p->refusal == CODE(4, 13) ? (int64_t) block_size(l->szx) : -1);
@@ -405,6 +428,46 @@ static void receive_new(Link *l, Packet *p, uint64_t now_usec) {
                 return;
         }
         hand_up(l, &reply, p, &key, body, now_usec);
+}
+
+/* Protected if the request was so, and the reason does not forbid it. */
+static void refuse_protected(Link *l, const Packet *p, const OscoreReply *oscore,
+                             const OscoreRefusal *refusal) {
+        PacketOut o = PACKET_OUT_INIT;
+        Reply reply = reply_to(p);
+
+        reply.oscore = *oscore;
+        reply.oscore.sealed = refusal->protect;
+        reply.safe = true;
+        o.code = refusal->code;
+        o.max_age = refusal->protect ? -1 : 0;
+        o.echo = refusal->echo;
+        o.n_echo = refusal->echo ? OSCORE_ECHO : 0;
+        o.payload = (const uint8_t *) refusal->text;
+        o.n_payload = refusal->text ? strlen(refusal->text) : 0;
+        send_reply(l, &reply, &o);
+}
+
+static void receive_protected(Link *l, const Packet *p, uint64_t now_usec) {
+        g_autofree uint8_t *plain = g_malloc(p->n_payload + 1);
+        OscoreRefusal refusal;
+        OscoreReply oscore;
+        Packet inner;
+
+        if (link_oscore_open_request(l, p, plain, &inner, &oscore, &refusal))
+                receive_opened(l, &inner, &oscore, now_usec);
+        else
+                refuse_protected(l, p, &oscore, &refusal);
+}
+
+static void receive_new(Link *l, Packet *p, uint64_t now_usec) {
+        if (l->oscore) {
+                receive_protected(l, p, now_usec);
+                return;
+        }
+        if (p->has_oscore && p->refusal == 0)
+                p->refusal = CODE(4, 2);
+        receive_opened(l, p, NULL, now_usec);
 }
 
 static void receive_again(Link *l, Exchange *x) {

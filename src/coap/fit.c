@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "coap/link_oscore.h"
 #include "coap/link_tcp.h"
 #include "util/log.h"
 
@@ -47,9 +48,12 @@ static int choose_blocks(const Link *l, size_t n_head, Fit *f) {
 
 int fit_body(const Link *l, size_t n_head, size_t n_body, Fit *ret) {
         Fit f = { .n_message = fit_message_max(l) };
-        size_t n = room(f.n_message, n_head), whole = MIN(n, block_size(l->szx));
+        size_t n, whole;
         int r;
 
+        n_head += link_oscore_overhead(l);
+        n = room(f.n_message, n_head);
+        whole = MIN(n, block_size(l->szx));
         if (l->tcp && l->szx == BLOCK_SZX_MAX) { /* no smaller messages are wanted */
                 whole = n;
                 if (link_tcp_has_bert(l))

@@ -7,6 +7,7 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_io.h"
+#include "coap/link_oscore.h"
 #include "coap/link_secure.h"
 #include "coap/link_tcp.h"
 #include "coap/link_token.h"
@@ -34,6 +35,7 @@ static void destroy(Link *l) {
         l->tcp = link_tcp_free(l);
         link_secure_free(l->secure);
         link_token_free(l->token);
+        link_oscore_free(l->oscore);
         timer_free(l->housekeeping);
         timer_free(l->ack_timer);
         dedup_free(l->dedup);
@@ -341,6 +343,20 @@ static void add_parts(Link *l) {
         l->ack_timer = timer_new(timers, exchange_on_ack_timer, l);
 }
 
+static int add_oscore(Link *l, const LinkConfig *config) {
+        const OscoreKeys *oscore = config->credentials ? config->credentials->oscore : NULL;
+
+        if (!oscore)
+                return 0;
+        if (l->secure && !l->tcp && link_secure_is_opaque(l)) {
+                /* libcoap would take its messages for its own, and nothing comes before it there.
+                 */
+                l->refusal_text = g_strdup("OSCORE inside DTLS needs a libcoap with OpenSSL");
+                return -EPROTONOSUPPORT;
+        }
+        return link_oscore_new(l, oscore, &l->refusal_text);
+}
+
 /* An address in the URI needs no look-up; both ways end in on_resolved(), later. */
 static int find_address(Link *l, const char *host, uint16_t port) {
         static const struct addrinfo hints = { .ai_family = AF_UNSPEC,
@@ -358,8 +374,11 @@ static int find_address(Link *l, const char *host, uint16_t port) {
 }
 
 static int secure(Link *l, const LinkConfig *config, const char *host) {
-        return l->tcp ? link_tcp_secure(l, config, host, &l->refusal_text)
-                      : link_secure_new(l, config, host, &l->refusal_text);
+        int r;
+
+        r = l->tcp ? link_tcp_secure(l, config, host, &l->refusal_text)
+                   : link_secure_new(l, config, host, &l->refusal_text);
+        return r < 0 ? r : add_oscore(l, config);
 }
 
 static void on_token(Link *l, int error, const char *text, const LinkConfig *config,
@@ -413,8 +432,7 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
                         *ret = l;
                 return r;
         }
-        if (target.secure)
-                r = secure(l, config, host);
+        r = target.secure ? secure(l, config, host) : add_oscore(l, config);
         if (r < 0) {
                 l->refusal = r;
                 link_defer(l);

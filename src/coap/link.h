@@ -25,12 +25,14 @@ struct CoapTransport {
         struct TokenLoader *tokens; /* token_loader.h */
         struct LocalPorts *ports;   /* local.h */
         Hosts *hosts;
+        GHashTable *oscore; /* link_oscore.c's; NULL without any */
 };
 
-typedef struct Secure Secure;       /* link_secure.h */
-typedef struct Tcp Tcp;             /* link_tcp.h */
-typedef struct Race Race;           /* race.h */
-typedef struct LinkToken LinkToken; /* link_token.h */
+typedef struct Secure Secure;         /* link_secure.h */
+typedef struct Tcp Tcp;               /* link_tcp.h */
+typedef struct Race Race;             /* race.h */
+typedef struct LinkToken LinkToken;   /* link_token.h */
+typedef struct LinkOscore LinkOscore; /* link_oscore.h */
 
 /* What became of the confirmable message that libcoap has. */
 typedef enum Fate {
@@ -73,7 +75,8 @@ struct Link {
         bool noted;               /* hosts knows that the server was heard there */
         SocketOptions socket;     /* texts owned */
         char *host;               /* the name in the URI; NULL for an address */
-        Secure *secure;           /* NULL: without security */
+        Secure *secure;           /* NULL: without (D)TLS */
+        LinkOscore *oscore;       /* NULL: without OSCORE */
         LinkToken *token;         /* NULL: all keys are in the credentials */
         Tcp *tcp; /* NULL: over UDP. Of what follows up to socket_fd nothing is set with it */
         coap_context_t *context;

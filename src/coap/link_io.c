@@ -226,6 +226,8 @@ static int make_context(Link *l) {
         if (l->epoll_fd < 0)
                 return -EOPNOTSUPP; /* a libcoap without epoll */
         coap_context_set_block_mode(l->context, 0);
+        if (l->oscore) /* a critical option, which it would refuse */
+                coap_register_option(l->context, OPTION_OSCORE);
         coap_register_response_handler(l->context, on_response);
         coap_register_nack_handler(l->context, on_nack);
         add_resource(l->context, coap_resource_unknown_init(on_request));

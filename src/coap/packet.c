@@ -3,28 +3,7 @@
 
 #include <string.h>
 
-enum {
-        OPTION_IF_MATCH = 1,
-        OPTION_URI_HOST = 3,
-        OPTION_ETAG = 4,
-        OPTION_IF_NONE_MATCH = 5,
-        OPTION_OBSERVE = 6,
-        OPTION_URI_PORT = 7,
-        OPTION_LOCATION_PATH = 8,
-        OPTION_URI_PATH = 11,
-        OPTION_FORMAT = 12,
-        OPTION_MAX_AGE = 14,
-        OPTION_URI_QUERY = 15,
-        OPTION_ACCEPT = 17,
-        OPTION_BLOCK2 = 23,
-        OPTION_BLOCK1 = 27,
-        OPTION_SIZE2 = 28,
-        OPTION_PROXY_URI = 35,
-        OPTION_PROXY_SCHEME = 39,
-        OPTION_SIZE1 = 60,
-        OPTION_NO_RESPONSE = 258,
-        OPTION_REQUEST_TAG = 292
-};
+#include "coap/option.h"
 
 #define FNV_BASIS UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
@@ -161,16 +140,31 @@ static void take_etag(Packet *p, const uint8_t *value, size_t n) {
         p->n_etag = (uint8_t) n;
 }
 
-/* Critical options that ask for what is not done here must not be passed over in silence. */
-static void take_other(Packet *p, uint16_t number) {
-        static const uint16_t harmless[] = { OPTION_URI_HOST, OPTION_URI_PORT };
+static void take_echo(Packet *p, const uint8_t *value, size_t n) {
+        if (n == 0 || n > sizeof(p->echo))
+                return; /* elective */
+        memcpy(p->echo, value, n);
+        p->n_echo = (uint8_t) n;
+}
 
+static void take_oscore(Packet *p, const uint8_t *value, size_t n) {
+        if (p->has_oscore || n > UINT8_MAX) {
+                refuse(p, CODE(4, 2));
+                return;
+        }
+        p->has_oscore = true;
+        p->oscore = value;
+        p->n_oscore = (uint8_t) n;
+}
+
+/* Critical options, those of an odd number, that ask for what is not done here must not be passed
+ * over in silence (RFC 7252, section 5.4.1). libcoap has looked for them, but not in what was
+ * decrypted, and not over TCP. */
+static void take_other(Packet *p, uint16_t number) {
         if (number == OPTION_PROXY_URI || number == OPTION_PROXY_SCHEME)
                 refuse(p, CODE(5, 5));
-        else if (number == OPTION_IF_MATCH || number == OPTION_IF_NONE_MATCH)
+        else if (number % 2 == 1 && number != OPTION_URI_HOST && number != OPTION_URI_PORT)
                 refuse(p, CODE(4, 2));
-        else if (p->stream && number % 2 == 1 && number != harmless[0] && number != harmless[1])
-                refuse(p, CODE(4, 2)); /* critical and unknown; of datagrams libcoap looks at it */
 }
 
 void packet_option(Packet *p, uint16_t number, const uint8_t *value, size_t n) {
@@ -226,6 +220,12 @@ void packet_option(Packet *p, uint16_t number, const uint8_t *value, size_t n) {
         case OPTION_SIZE1:
                 take_uint(p, value, n, 4, &p->size1, UINT32_MAX);
                 break;
+        case OPTION_OSCORE:
+                take_oscore(p, value, n);
+                break;
+        case OPTION_ECHO:
+                take_echo(p, value, n);
+                break;
         case OPTION_NO_RESPONSE:
                 take_int(p, value, n, 1, &p->no_response, 0xff);
                 break;
@@ -276,69 +276,28 @@ Message packet_message(const Packet *p, GBytes *token, GBytes *payload) {
 
 /* --- out --- */
 
-typedef struct Writer {
-        uint8_t *pos, *end;
-        uint16_t last;
-        int error;
-} Writer;
-
-static void put(Writer *w, const void *data, size_t n) {
-        if ((size_t) (w->end - w->pos) < n) {
-                w->error = w->error ?: -EMSGSIZE;
-                return;
-        }
-        if (n > 0)
-                memcpy(w->pos, data, n);
-        w->pos += n;
-}
-
-static uint8_t nibble(unsigned v) {
-        return v >= 269 ? 14 : v >= 13 ? 13 : (uint8_t) v;
-}
-
-static void put_extended(Writer *w, unsigned v) {
-        uint8_t long_form[2] = { (uint8_t) ((v - 269) >> 8), (uint8_t) (v - 269) };
-        uint8_t short_form = (uint8_t) (v - 13);
-
-        if (v >= 269)
-                put(w, long_form, 2);
-        else if (v >= 13)
-                put(w, &short_form, 1);
-}
-
-static void put_option(Writer *w, uint16_t number, const void *value, size_t n) {
-        unsigned delta = (unsigned) (number - w->last);
-        uint8_t first = (uint8_t) (nibble(delta) << 4 | nibble((unsigned) n));
-
-        put(w, &first, 1);
-        put_extended(w, delta);
-        put_extended(w, (unsigned) n);
-        put(w, value, n);
-        w->last = number;
-}
-
-static void put_uint(Writer *w, uint16_t number, uint32_t v) {
+static void put_uint(OptionWriter *w, uint16_t number, uint32_t v) {
         uint8_t bytes[4] = { (uint8_t) (v >> 24), (uint8_t) (v >> 16), (uint8_t) (v >> 8),
                              (uint8_t) v };
         size_t skip = 0;
 
         while (skip < 4 && bytes[skip] == 0)
                 skip++;
-        put_option(w, number, bytes + skip, 4 - skip);
+        option_write(w, number, bytes + skip, 4 - skip);
 }
 
-static void put_strings(Writer *w, uint16_t number, const char *const *v) {
+static void put_strings(OptionWriter *w, uint16_t number, const char *const *v) {
         for (; v && *v; v++) {
                 size_t n = strlen(*v);
 
                 if (n > SEGMENT_MAX)
                         w->error = w->error ?: -EINVAL;
                 else
-                        put_option(w, number, *v, n);
+                        option_write(w, number, *v, n);
         }
 }
 
-static void put_number(Writer *w, uint16_t number, int v, int max) {
+static void put_number(OptionWriter *w, uint16_t number, int v, int max) {
         if (v > max)
                 w->error = w->error ?: -EINVAL;
         else if (v >= 0)
@@ -346,18 +305,20 @@ static void put_number(Writer *w, uint16_t number, int v, int max) {
 }
 
 /* In ascending order of the option numbers. */
-static void put_options(Writer *w, const PacketOut *o) {
+static void put_options(OptionWriter *w, const PacketOut *o) {
         static const Message none = { .format = -1, .accept = -1, .observe = -1 };
         const Message *m = o->message ?: &none;
 
         if (o->etag)
-                put_option(w, OPTION_ETAG, o->etag, PACKET_ETAG_MAX);
+                option_write(w, OPTION_ETAG, o->etag, PACKET_ETAG_MAX);
         put_number(w, OPTION_OBSERVE, m->observe, 0xffffff);
         if (!o->request)
                 put_strings(w, OPTION_LOCATION_PATH, m->path);
         else
                 put_strings(w, OPTION_URI_PATH, m->path);
         put_number(w, OPTION_FORMAT, m->format, 0xffff);
+        if (o->max_age >= 0)
+                put_uint(w, OPTION_MAX_AGE, (uint32_t) MIN(o->max_age, UINT32_MAX));
         if (o->request)
                 put_strings(w, OPTION_URI_QUERY, m->query);
         put_number(w, OPTION_ACCEPT, m->accept, 0xffff);
@@ -369,20 +330,22 @@ static void put_options(Writer *w, const PacketOut *o) {
                 put_uint(w, OPTION_SIZE2, (uint32_t) MIN(o->size2, UINT32_MAX));
         if (o->size1 >= 0)
                 put_uint(w, OPTION_SIZE1, (uint32_t) MIN(o->size1, UINT32_MAX));
+        if (o->n_echo > 0)
+                option_write(w, OPTION_ECHO, o->echo, o->n_echo);
 }
 
 int packet_write(const PacketOut *o, uint8_t *buffer, size_t n_buffer) {
-        Writer w = { .pos = buffer, .end = buffer + n_buffer };
+        OptionWriter w = { .pos = buffer, .end = buffer + n_buffer };
         uint8_t code = o->message ? o->message->code : o->code;
         uint8_t header[4] = { (uint8_t) (0x40 | o->type << 4 | o->token.n), code,
                               (uint8_t) (o->mid >> 8), (uint8_t) o->mid };
 
-        put(&w, header, sizeof(header));
-        put(&w, o->token.v, o->token.n);
+        option_put(&w, header, sizeof(header));
+        option_put(&w, o->token.v, o->token.n);
         put_options(&w, o);
         if (o->n_payload > 0) {
-                put(&w, "\xff", 1);
-                put(&w, o->payload, o->n_payload);
+                option_put(&w, "\xff", 1);
+                option_put(&w, o->payload, o->n_payload);
         }
         return w.error ?: (int) (w.pos - buffer);
 }

@@ -3,6 +3,7 @@
 /* CoAP messages as bytes and options (RFC 7252, sections 3 and 5.10), without libcoap: what comes
  * in is collected option by option into a Packet, what goes out is written into a buffer. */
 #include "coap/block.h"
+#include "coap/option.h"
 #include "lwm2m/transport.h"
 
 enum { PACKET_CON, PACKET_NON, PACKET_ACK, PACKET_RST };
@@ -35,10 +36,12 @@ typedef struct Packet {
         int format, accept, observe;
         int64_t size1, size2, max_age; /* -1 without the option */
         int no_response;               /* RFC 7967; -1 without the option */
-        bool has_block1, has_block2;
+        bool has_block1, has_block2, has_oscore;
         Block block1, block2;
         uint8_t etag[PACKET_ETAG_MAX];
-        uint8_t n_etag;
+        uint8_t n_etag, n_echo, n_oscore;
+        uint8_t echo[OPTION_ECHO_MAX]; /* RFC 9175 */
+        const uint8_t *oscore;         /* value of the option (RFC 8613), borrowed */
         size_t n_path, n_query;
         const char *path[PACKET_SEGMENTS_MAX + 1], *query[PACKET_SEGMENTS_MAX + 1]; /* into text */
         const uint8_t *payload;                                                     /* borrowed */
@@ -59,7 +62,7 @@ void packet_begin(Packet *p, uint8_t type, uint8_t code, uint16_t mid, const uin
                   size_t n_token);
 /* Of a stream: no type and message id, blocks of BERT, and the size is somebody else's business. */
 void packet_begin_stream(Packet *p, uint8_t code, const uint8_t *token, size_t n_token);
-/* In ascending order of number, as they are on the wire. */
+/* In ascending order of number, as they are on the wire. value is borrowed as data below is. */
 void packet_option(Packet *p, uint16_t number, const uint8_t *value, size_t n);
 /* data is borrowed as long as p is used. */
 void packet_end(Packet *p, const uint8_t *data, size_t n);
@@ -80,11 +83,14 @@ typedef struct PacketOut {
         const Block *block1, *block2; /* NULL without */
         const uint8_t *etag;          /* 8 bytes, or NULL */
         int64_t size1, size2;         /* -1 without */
+        int64_t max_age;              /* seconds; -1 without */
+        const uint8_t *echo;          /* up to OPTION_ECHO_MAX bytes */
+        size_t n_echo;                /* 0 without */
         const uint8_t *payload;
         size_t n_payload;
 } PacketOut;
 
-#define PACKET_OUT_INIT ((PacketOut){ .size1 = -1, .size2 = -1 })
+#define PACKET_OUT_INIT ((PacketOut){ .size1 = -1, .size2 = -1, .max_age = -1 })
 
 /* Bytes written into buffer, or -EMSGSIZE (buffer or an option too small), -EINVAL (an option's
  * value RFC 7252 does not allow: a segment above 255 bytes, a format above 65535). */

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "coap/exchange.h"
+#include "coap/frame.h"
 #include "coap/link_secure.h"
 
 #define DESCRIPTORS_MAX 4096u /* looked through */
@@ -90,6 +91,45 @@ static void refuse_method(Link *l, uint64_t now_usec) {
         exchange_receive(l, &p, now_usec);
 }
 
+/* From 4.3.2 on libcoap takes a request with the OSCORE option for its own to decrypt, and drops it
+ * without keys; no handler hears of it. */
+static bool is_request(const uint8_t head[4]) {
+        return head[0] >> 6 == 1 && (head[0] >> 4 & 3) <= PACKET_NON && head[1] > 0 &&
+               head[1] < CODE(1, 0);
+}
+
+static void reject(Link *l, uint16_t mid);
+
+static bool parse(const uint8_t *message, size_t n, Packet *ret) {
+        size_t n_token = message[0] & 15, at = HEAD + n_token;
+        FrameOption o = { .number = 0 };
+        int r;
+
+        if (n_token > PACKET_TOKEN_MAX || n < at)
+                return false;
+        packet_begin(ret, message[0] >> 4 & 3, message[1],
+                     (uint16_t) (message[2] << 8 | message[3]), message + HEAD, n_token);
+        while ((r = frame_next_option(message, n, &at, &o)) > 0)
+                packet_option(ret, (uint16_t) o.number, o.value, o.n);
+        if (r < 0)
+                return false;
+        packet_end(ret, message + at, n - at);
+        return true;
+}
+
+static void receive_request(Link *l, uint64_t now_usec) {
+        uint8_t buffer[PACKET_IN_MAX];
+        size_t n = sizeof(buffer);
+        Packet p;
+
+        if (!take(l, buffer, &n) || n < HEAD)
+                return;
+        if (parse(buffer, n, &p))
+                exchange_receive(l, &p, now_usec);
+        else if ((buffer[0] >> 4 & 3) == PACKET_CON) /* RFC 7252, section 4.2 */
+                reject(l, (uint16_t) (buffer[2] << 8 | buffer[3]));
+}
+
 /* A separate response that comes again because our ACK was lost: libcoap drops it without a word.
  */
 static bool is_repeated_response(const Link *l, const uint8_t head[4]) {
@@ -116,17 +156,22 @@ static bool is_ping(const uint8_t head[4]) {
         return head[0] >> 6 == 1 && (head[0] >> 4 & 3) == PACKET_CON && head[1] == 0;
 }
 
+static void reject(Link *l, uint16_t mid) {
+        uint8_t buffer[4];
+        PacketOut o = PACKET_OUT_INIT;
+
+        o.type = PACKET_RST;
+        o.mid = mid;
+        if (packet_write(&o, buffer, sizeof(buffer)) == sizeof(buffer))
+                (void) link_transmit(l, buffer, sizeof(buffer));
+}
+
 static void answer_ping(Link *l) {
         uint8_t buffer[4];
         size_t n = sizeof(buffer);
-        PacketOut o = PACKET_OUT_INIT;
 
-        if (!take(l, buffer, &n) || n < sizeof(buffer))
-                return;
-        o.type = PACKET_RST;
-        o.mid = (uint16_t) (buffer[2] << 8 | buffer[3]);
-        if (packet_write(&o, buffer, sizeof(buffer)) == sizeof(buffer))
-                (void) link_transmit(l, buffer, sizeof(buffer));
+        if (take(l, buffer, &n) && n == sizeof(buffer))
+                reject(l, (uint16_t) (buffer[2] << 8 | buffer[3]));
 }
 
 static PeekResult look_at(Link *l, const uint8_t *head, size_t n, uint64_t now_usec) {
@@ -134,6 +179,8 @@ static PeekResult look_at(Link *l, const uint8_t *head, size_t n, uint64_t now_u
                 return PEEK_LEFT;
         if (is_unknown_method(head))
                 refuse_method(l, now_usec);
+        else if (l->oscore && is_request(head))
+                receive_request(l, now_usec);
         else if (is_ping(head))
                 answer_ping(l);
         else if (is_repeated_response(l, head))

@@ -65,6 +65,8 @@ static PacketOut outline(const Request *r) {
         memcpy(o.token.v, &r->token, sizeof(r->token));
         o.message = &r->message;
         o.request = true;
+        o.echo = r->echo;
+        o.n_echo = r->n_echo;
         return o;
 }
 
@@ -121,17 +123,16 @@ static size_t next_block(const Request *r) {
         return r->szx == BLOCK_SZX_BERT ? r->n_bert : block_size(r->szx);
 }
 
-int request_write(Call *c, uint8_t **ret) {
+static int write_plain(Call *c, uint8_t *buffer, size_t size) {
         Request *r = c->request;
-        size_t n_payload = payload_size(r), size = fit_message_max(c->link);
+        size_t n_payload = payload_size(r);
         PacketOut o;
         Block block;
 
         renew_token(c);
         o = outline(r);
-        *ret = g_malloc(size);
         if (r->reading)
-                return write_reading(r, &o, *ret, size);
+                return write_reading(r, &o, buffer, size);
         o.payload = r->payload ? (const uint8_t *) g_bytes_get_data(r->payload, NULL) + r->offset
                                : NULL;
         o.n_payload = n_payload - r->offset;
@@ -145,7 +146,17 @@ int request_write(Call *c, uint8_t **ret) {
                         o.size1 = (int64_t) n_payload;
         }
         r->n_sent = o.n_payload;
-        return packet_write(&o, *ret, size);
+        return packet_write(&o, buffer, size);
+}
+
+int request_write(Call *c, uint8_t **ret) {
+        size_t size = fit_message_max(c->link);
+        int n;
+
+        *ret = g_malloc(size);
+        n = write_plain(c, *ret, size - link_oscore_overhead(c->link));
+        return n < 0 ? n
+                     : link_oscore_seal(c->link, NULL, *ret, (size_t) n, size, &c->request->number);
 }
 
 static int send_non(Call *c) {
@@ -205,6 +216,19 @@ static bool can_shrink(const Request *r, const Packet *p, uint8_t *ret_szx) {
 /* The server has lost the blocks before this one (section 2.9.2): from the beginning, but once. */
 static bool can_restart(const Request *r, const Packet *p) {
         return p->code == CODE(4, 8) && r->in_blocks && r->offset > 0 && !r->restarted;
+}
+
+/* The server wants to see that we are there and the request is no replay (RFC 9175, section 2.3;
+ * RFC 8613, appendix B.1.2): the same again, with its Echo option. Without OSCORE that is
+ * libcoap's. */
+static bool can_echo(const Call *c, const Packet *p) {
+        return c->link->oscore && p->code == CODE(4, 1) && p->n_echo > 0 && c->request->n_echo == 0;
+}
+
+static void echo(Call *c, const Packet *p) {
+        memcpy(c->request->echo, p->echo, p->n_echo);
+        c->request->n_echo = p->n_echo;
+        send_or_finish(c);
 }
 
 /* True when a further block of the body is on its way. */
@@ -279,8 +303,39 @@ static void read_on(Call *c, const Packet *p, uint64_t now_usec) {
                 deliver(c, p, body, now_usec);
 }
 
-bool call_receive(Link *l, Packet *p, uint64_t now_usec) {
+static void take_answer(Call *c, const Packet *p, uint64_t now_usec) {
         g_autoptr(GBytes) body = NULL;
+
+        if (p->refusal != 0) {
+                call_finish(c, -EBADMSG);
+                return;
+        }
+        if (can_echo(c, p)) {
+                echo(c, p);
+                return;
+        }
+        if (go_on_sending(c, p))
+                return;
+        if ((p->has_block2 && (p->block2.more || p->block2.num > 0)) || c->request->reading) {
+                if (p->code >> 5 == 2 && p->has_block2) {
+                        read_on(c, p, now_usec);
+                        return;
+                }
+        }
+        body = p->n_payload > 0 ? g_bytes_new(p->payload, p->n_payload) : NULL;
+        deliver(c, p, body, now_usec);
+}
+
+static void open_answer(Call *c, const Packet *p, uint64_t now_usec) {
+        g_autofree uint8_t *plain = g_malloc(p->n_payload + 1);
+        Packet inner;
+
+        /* Otherwise the link ends, which says why; the call ends with it. */
+        if (link_oscore_open_answer(c->link, p, &c->request->number, plain, &inner) >= 0)
+                take_answer(c, &inner, now_usec);
+}
+
+bool call_receive(Link *l, Packet *p, uint64_t now_usec) {
         uint64_t token;
         Call *c;
 
@@ -298,19 +353,11 @@ bool call_receive(Link *l, Packet *p, uint64_t now_usec) {
         timer_disarm(c->request->timer);
         /* libcoap does not retransmit it any more, even when the ACK is still missing. */
         (void) outbox_remove(&l->outbox, &c->item);
-        if (p->refusal != 0) {
-                call_finish(c, -EBADMSG);
-                return true;
-        }
-        if (go_on_sending(c, p))
-                return true;
-        if ((p->has_block2 && (p->block2.more || p->block2.num > 0)) || c->request->reading) {
-                if (p->code >> 5 == 2 && p->has_block2) {
-                        read_on(c, p, now_usec);
-                        return true;
-                }
-        }
-        body = p->n_payload > 0 ? g_bytes_new(p->payload, p->n_payload) : NULL;
-        deliver(c, p, body, now_usec);
+        if (!l->oscore && p->has_oscore)
+                p->refusal = CODE(4, 2); /* critical, and of no use here */
+        if (l->oscore)
+                open_answer(c, p, now_usec);
+        else
+                take_answer(c, p, now_usec);
         return true;
 }

@@ -129,7 +129,7 @@ static CtlExit append_file(sd_bus_message *m, const Args *a, const char *option,
 }
 
 /* Text, hex:… or base64:…, as in the configuration. */
-static int append_identity(sd_bus_message *m, const char *text) {
+static int append_bytes(sd_bus_message *m, const char *key, const char *text) {
         g_autofree uint8_t *bytes = NULL;
         size_t n;
         int r;
@@ -139,11 +139,11 @@ static int append_identity(sd_bus_message *m, const char *text) {
         else if (g_str_has_prefix(text, "hex:"))
                 r = parse_hex(text + 4, &bytes, &n);
         else
-                return sd_bus_message_append(m, "{sv}", "identity", "s", text);
+                return sd_bus_message_append(m, "{sv}", key, "s", text);
         if (r < 0)
                 return -EINVAL;
         if ((r = sd_bus_message_open_container(m, 'e', "sv")) < 0 ||
-            (r = sd_bus_message_append(m, "s", "identity")) < 0 ||
+            (r = sd_bus_message_append(m, "s", key)) < 0 ||
             (r = sd_bus_message_open_container(m, 'v', "ay")) < 0 ||
             (r = sd_bus_message_append_array(m, 'y', bytes, n)) < 0 ||
             (r = sd_bus_message_close_container(m)) < 0)
@@ -156,16 +156,38 @@ static bool has_security(const Args *a) {
                args_get(a, "--psk-file") || args_get(a, "--certificate-file");
 }
 
+static CtlExit append_all_bytes(sd_bus_message *m, const Args *a) {
+        static const char *const bytes[][2] = { { "--identity", "identity" },
+                                                { "--oscore-sender-id", "oscore_sender_id" },
+                                                { "--oscore-recipient-id", "oscore_recipient_id" },
+                                                { "--oscore-salt", "oscore_salt" },
+                                                { "--oscore-id-context", "oscore_id_context" } };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(bytes); i++) {
+                const char *text = args_get(a, bytes[i][0]);
+                int r = text ? append_bytes(m, bytes[i][1], text) : 0;
+
+                if (r == -EINVAL)
+                        return ctl_fail(CTL_USAGE, "%s=%s: not %s", bytes[i][0], text,
+                                        g_str_has_prefix(text, "hex:") ? "hexadecimal" : "Base64");
+                if (r < 0)
+                        return ctl_protocol_fail(r, "AddServer");
+        }
+        return CTL_OK;
+}
+
 static CtlExit append_security(sd_bus_message *m, const Args *a) {
         static const char *const texts[][2] = { { "--security", "security" },
                                                 { "--usage", "usage" },
-                                                { "--sni", "sni" } };
-        static const char *const files[][2] = { { "--psk-file", "psk" },
-                                                { "--certificate-file", "certificate" },
-                                                { "--key-file", "key" },
-                                                { "--trust-file", "trust" },
-                                                { "--server-file", "server" } };
-        const char *identity = args_get(a, "--identity"), *suite = args_get(a, "--cipher-suite");
+                                                { "--sni", "sni" },
+                                                { "--oscore-aead", "oscore_aead" },
+                                                { "--oscore-hkdf", "oscore_hkdf" } };
+        static const char *const files[][2] = {
+                { "--psk-file", "psk" },       { "--certificate-file", "certificate" },
+                { "--key-file", "key" },       { "--trust-file", "trust" },
+                { "--server-file", "server" }, { "--oscore-secret-file", "oscore_secret" }
+        };
+        const char *suite = args_get(a, "--cipher-suite");
         CtlExit code = CTL_OK;
         int r = 0;
 
@@ -175,15 +197,9 @@ static CtlExit append_security(sd_bus_message *m, const Args *a) {
                                                   args_get(a, texts[i][0]));
         if (r >= 0 && suite)
                 r = sd_bus_message_append(m, "{sv}", "cipher_suites", "as", 1, suite);
-        if (r >= 0 && identity) {
-                r = append_identity(m, identity);
-                if (r == -EINVAL)
-                        return ctl_fail(CTL_USAGE, "--identity=%s: not %s", identity,
-                                        g_str_has_prefix(identity, "hex:") ? "hexadecimal"
-                                                                           : "Base64");
-        }
         if (r < 0)
                 return ctl_protocol_fail(r, "AddServer");
+        code = append_all_bytes(m, a);
         for (size_t i = 0; i < G_N_ELEMENTS(files) && code == CTL_OK; i++)
                 code = append_file(m, a, files[i][0], files[i][1]);
         if (code != CTL_OK)

@@ -53,6 +53,13 @@ static const Option server_add_options[] = {
           "of --trust-file and --server-file: ca, service, anchor, domain" },
         { "--sni", NULL, "NAME", "of the server, if not that of the URI" },
         { "--cipher-suite", NULL, "NAME", "the only one to use, by its IANA name" },
+        { "--oscore-sender-id", NULL, "ID", "OSCORE: who we are: text, hex:... or base64:..." },
+        { "--oscore-recipient-id", NULL, "ID", "OSCORE: who the server is" },
+        { "--oscore-secret-file", NULL, "FILE", "OSCORE: with the Master Secret, as --psk-file" },
+        { "--oscore-salt", NULL, "SALT", "OSCORE: Master Salt; none if not given" },
+        { "--oscore-id-context", NULL, "ID", "OSCORE: ID Context; none if not given" },
+        { "--oscore-aead", NULL, "NAME", "OSCORE: AES-CCM-16-64-128 if not given" },
+        { "--oscore-hkdf", NULL, "NAME", "OSCORE: HKDF-SHA-256 if not given" },
         { 0 },
 };
 static const Option start_options[] = {

@@ -396,10 +396,12 @@ static void check_security_key(Reading *in, const char *group, const char *name,
         if (strcmp(name, "SecurityMode") == 0 && credentials_mode_parse(text, &mode) < 0)
                 complain(in, group, name, "'%s' is no security mode (nosec, psk, rpk, x509 or est)",
                          text);
-        if (strcmp(name, "Key") == 0 && stat(in->file->file, &st) == 0 && st.st_mode & 07)
+        if ((strcmp(name, "Key") == 0 || strcmp(name, "OscoreSecret") == 0) &&
+            stat(in->file->file, &st) == 0 && st.st_mode & 07)
                 complain(in, group, name,
                          "this file is open to all users of the device: chmod o= it, or use "
-                         "KeyFile");
+                         "%sFile",
+                         name);
 }
 
 static void set_server_key(Reading *in, const char *group, ServerConfig *s, const char *name,
@@ -439,7 +441,9 @@ static void set_server_key(Reading *in, const char *group, ServerConfig *s, cons
                 complain(in, group, name,
                          "unknown key (known: Uri, ShortId, Lifetime, Binding, SecurityMode, "
                          "Identity, Key, KeyFile, CertificateFile, TrustFile, ServerFile, "
-                         "CertificateUsage, MatchingType, Sni, CipherSuites, QueueMode, "
+                         "CertificateUsage, MatchingType, Sni, CipherSuites, OscoreSenderId, "
+                         "OscoreRecipientId, OscoreSecret, OscoreSecretFile, OscoreSalt, "
+                         "OscoreIdContext, OscoreAead, OscoreHkdf, QueueMode, "
                          "QueueAwakeTime, QueueSocket, QueueAtOnce, Bind, Interface, Dscp, Mark, "
                          "Bootstrap, HoldOff, AccountTimeout)");
 }

@@ -22,6 +22,14 @@ static const struct {
         { "MatchingType", offsetof(SecurityTexts, matching) },
         { "Sni", offsetof(SecurityTexts, sni) },
         { "CipherSuites", offsetof(SecurityTexts, suites) },
+        { "OscoreSenderId", offsetof(SecurityTexts, oscore_sender_id) },
+        { "OscoreRecipientId", offsetof(SecurityTexts, oscore_recipient_id) },
+        { "OscoreSecret", offsetof(SecurityTexts, oscore_secret) },
+        { "OscoreSecretFile", offsetof(SecurityTexts, oscore_secret_file) },
+        { "OscoreSalt", offsetof(SecurityTexts, oscore_salt) },
+        { "OscoreIdContext", offsetof(SecurityTexts, oscore_id_context) },
+        { "OscoreAead", offsetof(SecurityTexts, oscore_aead) },
+        { "OscoreHkdf", offsetof(SecurityTexts, oscore_hkdf) },
 };
 
 static char **field(SecurityTexts *t, size_t i) {
@@ -58,6 +66,43 @@ static int parse_bytes(const char *key, const char *text, GBytes **ret, char **r
         return -EINVAL;
 }
 
+typedef struct OscoreBytes {
+        GBytes *sender_id, *recipient_id, *secret, *salt, *id_context;
+} OscoreBytes;
+
+static void oscore_bytes_clear(OscoreBytes *b) {
+        g_clear_pointer(&b->sender_id, g_bytes_unref);
+        g_clear_pointer(&b->recipient_id, g_bytes_unref);
+        g_clear_pointer(&b->secret, g_bytes_unref);
+        g_clear_pointer(&b->salt, g_bytes_unref);
+        g_clear_pointer(&b->id_context, g_bytes_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(OscoreBytes, oscore_bytes_clear)
+
+static int read_oscore(const SecurityTexts *t, OscoreBytes *b, OscoreSpec *ret, char **ret_error) {
+        if (t->oscore_secret && t->oscore_secret_file) {
+                *ret_error = g_strdup("either OscoreSecret or OscoreSecretFile, not both");
+                return -EINVAL;
+        }
+        if (parse_bytes("OscoreSenderId", t->oscore_sender_id, &b->sender_id, ret_error) < 0 ||
+            parse_bytes("OscoreRecipientId", t->oscore_recipient_id, &b->recipient_id, ret_error) <
+                    0 ||
+            parse_bytes("OscoreSecret", t->oscore_secret, &b->secret, ret_error) < 0 ||
+            parse_bytes("OscoreSalt", t->oscore_salt, &b->salt, ret_error) < 0 ||
+            parse_bytes("OscoreIdContext", t->oscore_id_context, &b->id_context, ret_error) < 0)
+                return -EINVAL;
+        if (t->oscore_secret_file)
+                b->secret = credentials_reference(t->oscore_secret_file);
+        *ret = (OscoreSpec){ .sender_id = b->sender_id,
+                             .recipient_id = b->recipient_id,
+                             .secret = b->secret,
+                             .salt = b->salt,
+                             .id_context = b->id_context,
+                             .aead = t->oscore_aead,
+                             .hkdf = t->oscore_hkdf };
+        return 0;
+}
+
 int config_security_build(const SecurityTexts *t, const char *directory, Credentials **ret,
                           char **ret_error) {
         g_autoptr(GBytes) identity = NULL, key = NULL;
@@ -65,6 +110,7 @@ int config_security_build(const SecurityTexts *t, const char *directory, Credent
                 t->certificate_file ? credentials_reference(t->certificate_file) : NULL;
         g_autoptr(GBytes) trust = t->trust_file ? credentials_reference(t->trust_file) : NULL;
         g_autoptr(GBytes) server = t->server_file ? credentials_reference(t->server_file) : NULL;
+        g_auto(OscoreBytes) oscore = { NULL };
         g_auto(GStrv) suites = t->suites ? g_strsplit(t->suites, ";", -1) : NULL;
         CredentialsSpec spec = { .mode = t->mode,
                                  .certificate = certificate,
@@ -81,6 +127,8 @@ int config_security_build(const SecurityTexts *t, const char *directory, Credent
         }
         if (parse_bytes("Identity", t->identity, &identity, ret_error) < 0 ||
             parse_bytes("Key", t->key, &key, ret_error) < 0)
+                return -EINVAL;
+        if (read_oscore(t, &oscore, &spec.oscore, ret_error) < 0)
                 return -EINVAL;
         if (t->key_file)
                 key = credentials_reference(t->key_file);

@@ -6,6 +6,8 @@
 typedef struct SecurityTexts { /* as they stand in the file; NULL without */
         char *mode, *identity, *key, *key_file, *certificate_file, *trust_file, *server_file;
         char *usage, *matching, *sni, *suites;
+        char *oscore_sender_id, *oscore_recipient_id, *oscore_secret, *oscore_secret_file;
+        char *oscore_salt, *oscore_id_context, *oscore_aead, *oscore_hkdf;
 } SecurityTexts;
 
 /* 0, or -ENOENT: not one of these keys. */

@@ -185,6 +185,7 @@ static int make_transport(Daemon *d, const Config *config) {
                 .ping_usec = config->tcp_ping_usec,
                 .secrets_directory = secrets,
                 .trust_store = config->trust_store,
+                .state_directory = d->arguments->state_dir,
                 .spool_directory = d->arguments->runtime_dir,
                 .body_max = config->body_bytes,
                 .transfers_max = (uint32_t) config->transfers,
@@ -203,6 +204,7 @@ static void list_features(const char *ret[static FEATURES_MAX + 1]) {
         g_autofree char *library = g_strconcat("tls-", coap_transport_tls_library(), NULL);
         size_t n = 0;
 
+        ret[n++] = "oscore";
         if (!coap_transport_has_dtls())
                 return;
         ret[n++] = g_intern_string(library);

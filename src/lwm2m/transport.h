@@ -80,10 +80,11 @@ typedef struct LinkConfig {
         SocketOptions socket; /* copied */
         bool aside;           /* beside the server's own link: takes over nothing from one before */
         LinkPlace place;      /* of the last link of an earlier process */
-        /* coaps and coaps+tcp only; what must outlive open() is copied. */
-        const struct Credentials *credentials; /* lwm2m/account/credentials.h */
-        GBytes *session;                       /* as LinkSecurity had it; NULL: a full handshake */
-        bool ignore_dates;                     /* of certificates: the clock is not set */
+        /* What must outlive open() is copied. */
+        const struct Credentials *credentials; /* lwm2m/account/credentials.h; NULL: none */
+        /* coaps and coaps+tcp only. */
+        GBytes *session;   /* as LinkSecurity had it; NULL: a full handshake */
+        bool ignore_dates; /* of certificates: the clock is not set */
 } LinkConfig;
 
 /* What the handshake has led to. */

@@ -12,6 +12,7 @@ import pytest
 from busclient import BusClient
 from daemon import Bus, Ctl, Daemon, make_config
 from minicoap import MiniClient
+from oscoreproxy import OscoreProxy
 from testserver import DtlsProxy, LossProxy, TestServer
 
 
@@ -76,6 +77,19 @@ def fixture_make_dtls():
 
     def make(server, **settings):
         proxies.append(DtlsProxy(f"127.0.0.1:{server.port}", **settings))
+        return proxies[-1]
+    yield make
+    for proxy in proxies:
+        proxy.close()
+
+
+@pytest.fixture(name="make_oscore")
+def fixture_make_oscore():
+    """make_oscore(server, secret=…): the test server's OSCORE side."""
+    proxies = []
+
+    def make(server, **settings):
+        proxies.append(OscoreProxy(server.port, **settings))
         return proxies[-1]
     yield make
     for proxy in proxies:

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/format.h"
+#include "lwm2m/account/oscore_keys.h"
 #include "lwm2m/bootstrap/bs_account.h"
 
 #define BS_URI "coap://bs.example"
@@ -374,6 +375,38 @@ static void test_what_is_inconsistent(void **state) {
         }
 }
 
+#define OSCORE(client, server)                                                                     \
+        "[{\"n\":\"/21/7/0\",\"vd\":\"MDEyMzQ1Njc4OWFiY2RlZg\"},"                                  \
+        "{\"n\":\"/21/7/1\",\"vd\":\"" client "\"},{\"n\":\"/21/7/2\",\"vd\":\"" server "\"}]"
+#define OSCORE_LINK(i) "[{\"n\":\"/0/" #i "/17\",\"vlo\":\"21:7\"}]"
+
+static void test_oscore_account(void **state) {
+        g_autoptr(Credentials) c = NULL;
+        Bed *b = *state;
+
+        give_account(b);
+        assert_int_equal(put(b, "/21/7", OSCORE("Yw", "Yw")), CODE(2, 4));
+        assert_int_equal(put(b, "/0/1/17", OSCORE_LINK(1)), CODE(2, 4));
+        assert_int_equal(finish(b), CODE(4, 6)); /* both sides would use the same numbers */
+        assert_string_equal(why(b), "/0/1: the OSCORE Sender ID and Recipient ID are the same");
+        assert_false(there(b, "/21/7"));
+
+        assert_int_equal(put(b, "/21/7", OSCORE("Yw", "cw")), CODE(2, 4));
+        assert_int_equal(put(b, "/0/2",
+                             "[{\"n\":\"/0/2/0\",\"vs\":\"coap://b.example\"},"
+                             "{\"n\":\"/0/2/17\",\"vlo\":\"21:7\"}]"),
+                         CODE(2, 4));
+        assert_int_equal(finish(b), CODE(4, 6));
+        assert_string_equal(why(b), "/0/1/17: another account links to /21/7, too");
+        assert_int_equal(delete (b, "/0/2"), CODE(2, 2));
+        assert_int_equal(finish(b), CODE(2, 4));
+        c = credentials_load(b->tree, 1);
+        assert_non_null(c->oscore);
+        assert_null(c->oscore->fault);
+        assert_string_equal(credentials_name(c), "oscore");
+        assert_memory_equal(g_bytes_get_data(c->oscore->sender_id, NULL), "c", 1);
+}
+
 static void test_nothing_is_inconsistent(void **state) {
         assert_int_equal(finish(*state), CODE(4, 6));
         assert_string_equal(why(*state), "no server to register with is left");
@@ -592,6 +625,9 @@ static void test_delete_spares(void **state) {
         bed_create(b, "/21/3");
         bed_create(b, "/21/4");
         bed_create(b, "/3303/0");
+        bed_set(b, "/21/3/0", value_text(VALUE_OPAQUE, "0123456789abcdef", 16));
+        bed_set(b, "/21/3/1", value_text(VALUE_OPAQUE, "c", 1));
+        bed_set(b, "/21/3/2", value_text(VALUE_OPAQUE, "s", 1));
         bed_set(b, "/0/0/17", (Value){ .type = VALUE_OBJLNK, .link = { 21, 3 } });
         bed_advance(b, 0);
         /* the stage was made before: a new session sees it */
@@ -1068,6 +1104,7 @@ int main(void) {
                 IN_SESSION(test_endless_session_ends),
                 IN_SESSION(test_inconsistent_is_refused_and_put_right),
                 cmocka_unit_test(test_what_is_inconsistent),
+                IN_SESSION(test_oscore_account),
                 IN_SESSION(test_nothing_is_inconsistent),
                 IN_SESSION(test_full_disk_changes_nothing),
                 IN_SESSION(test_write_levels_and_formats),

@@ -393,10 +393,25 @@ int account_add(Tree *tree, const ServerAccount *account, uint32_t lifetime_sec,
                 tree_abort(tree);
         else
                 r = tree_commit(tree);
-        if (r < 0)
+        if (r == -ENOENT && account->credentials && account->credentials->oscore)
+                *ret_error = g_strdup_printf("Server %u cannot be added: OSCORE needs objects 0 "
+                                             "and 21 of LwM2M 1.1 or later",
+                                             account->ssid);
+        else if (r < 0)
                 *ret_error = g_strdup_printf("Server %u cannot be added: %s", account->ssid,
                                              g_strerror(-r));
         return r;
+}
+
+/* With the keys it links to, which are of no other account. */
+static int remove_security(Tree *tree, uint16_t instance) {
+        const Value *link = get(tree, OBJECT_SECURITY, instance, SECURITY_OSCORE);
+        int r = 0;
+
+        if (link && link->type == VALUE_OBJLNK && link->link.object == OBJECT_OSCORE &&
+            tree_exists(tree, &PATH_OI(OBJECT_OSCORE, link->link.instance)))
+                r = tree_delete(tree, &PATH_OI(OBJECT_OSCORE, link->link.instance));
+        return r < 0 ? r : tree_delete(tree, &PATH_OI(OBJECT_SECURITY, instance));
 }
 
 int account_remove(Tree *tree, uint16_t ssid) {
@@ -413,7 +428,7 @@ int account_remove(Tree *tree, uint16_t ssid) {
         if (has_server)
                 r = tree_delete(tree, &PATH_OI(OBJECT_SERVER, server));
         if (r >= 0 && has_security)
-                r = tree_delete(tree, &PATH_OI(OBJECT_SECURITY, security));
+                r = remove_security(tree, security);
         if (r >= 0)
                 return tree_commit(tree);
         tree_abort(tree);

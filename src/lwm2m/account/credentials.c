@@ -6,22 +6,30 @@
 
 #include "lwm2m/account/account.h"
 #include "lwm2m/account/cipher_suite.h"
+#include "lwm2m/account/oscore_keys.h"
 #include "util/base64.h"
 #include "util/parse.h"
 
 static const struct {
         SecurityMode mode;
-        const char *name;
+        const char *name, *with_oscore;
 } modes[] = {
-        { SECURITY_MODE_PSK, "psk" },   { SECURITY_MODE_RPK, "rpk" },
-        { SECURITY_MODE_X509, "x509" }, { SECURITY_MODE_NOSEC, "nosec" },
-        { SECURITY_MODE_EST, "est" },
+        { SECURITY_MODE_PSK, "psk", "psk+oscore" },    { SECURITY_MODE_RPK, "rpk", "rpk+oscore" },
+        { SECURITY_MODE_X509, "x509", "x509+oscore" }, { SECURITY_MODE_NOSEC, "nosec", "oscore" },
+        { SECURITY_MODE_EST, "est", "est+oscore" },
 };
 
 const char *credentials_mode_name(int64_t mode) {
         for (size_t i = 0; i < G_N_ELEMENTS(modes); i++)
                 if (modes[i].mode == mode)
                         return modes[i].name;
+        return "?";
+}
+
+const char *credentials_name(const Credentials *c) {
+        for (size_t i = 0; i < G_N_ELEMENTS(modes); i++)
+                if (modes[i].mode == c->mode)
+                        return c->oscore ? modes[i].with_oscore : modes[i].name;
         return "?";
 }
 
@@ -147,6 +155,7 @@ Credentials *credentials_copy(const Credentials *c) {
         g_bytes_ref(copy->peer);
         g_bytes_ref(copy->secret);
         copy->sni = g_strdup(c->sni);
+        copy->oscore = oscore_keys_copy(c->oscore);
         return copy;
 }
 
@@ -157,6 +166,7 @@ Credentials *credentials_free(Credentials *c) {
         g_bytes_unref(c->peer);
         g_bytes_unref(c->secret);
         g_free(c->sni);
+        oscore_keys_free(c->oscore);
         g_free(c);
         return NULL;
 }
@@ -166,7 +176,8 @@ bool credentials_equal(const Credentials *a, const Credentials *b) {
                a->n_suites == b->n_suites &&
                memcmp(a->suites, b->suites, a->n_suites * sizeof(a->suites[0])) == 0 &&
                g_strcmp0(a->sni, b->sni) == 0 && g_bytes_equal(a->identity, b->identity) &&
-               g_bytes_equal(a->peer, b->peer) && g_bytes_equal(a->secret, b->secret);
+               g_bytes_equal(a->peer, b->peer) && g_bytes_equal(a->secret, b->secret) &&
+               oscore_keys_equal(a->oscore, b->oscore);
 }
 
 /* --- in the tree --- */
@@ -220,6 +231,7 @@ Credentials *credentials_load(const Tree *tree, uint16_t instance) {
                 c->sni = g_strdup(v->data);
         p.id[2] = SECURITY_SUITES;
         tree_walk(tree, &p, load_suite, c);
+        c->oscore = oscore_keys_load(tree, instance);
         return c;
 }
 
@@ -265,7 +277,9 @@ int credentials_store(const Credentials *c, Tree *tree, uint16_t instance) {
         if (r >= 0 && c->usage != USAGE_DOMAIN_ISSUED)
                 r = set(tree, instance, SECURITY_USAGE,
                         (Value){ .type = VALUE_UNSIGNED, .u = c->usage });
-        return r < 0 ? r : set_suites(c, tree, instance);
+        if (r >= 0)
+                r = set_suites(c, tree, instance);
+        return r >= 0 && c->oscore ? oscore_keys_store(c->oscore, tree, instance) : r;
 }
 
 /* --- checks --- */
@@ -328,7 +342,10 @@ static int check_keys(const Credentials *c, char **ret_error) {
 
 int credentials_check(const Credentials *c, bool secure, char **ret_error) {
         const CipherKind kind = c->mode == SECURITY_MODE_PSK ? CIPHER_PSK : CIPHER_CERTIFICATE;
+        int r = c->oscore ? oscore_keys_check(c->oscore, ret_error) : 0;
 
+        if (r < 0)
+                return r;
         if (!secure)
                 return c->mode == SECURITY_MODE_NOSEC
                                ? 0

@@ -49,6 +49,7 @@ typedef struct Credentials {
         uint8_t matching, usage;
         uint8_t n_suites; /* 0: the usual ones */
         uint16_t suites[CREDENTIALS_SUITES_MAX];
+        struct OscoreKeys *oscore; /* 0/x/17, beside or without (D)TLS; NULL: no OSCORE */
 } Credentials;
 
 Credentials *credentials_new(int64_t mode); /* of empty bytes, USAGE_DOMAIN_ISSUED */
@@ -75,4 +76,6 @@ bool credentials_equal(const Credentials *a, const Credentials *b);
 int credentials_check(const Credentials *c, bool secure, char **ret_error);
 
 const char *credentials_mode_name(int64_t mode); /* "psk", "rpk", "x509", "nosec", "est", "?" */
+/* For people: the mode, "oscore", or "psk+oscore" and so on. */
+const char *credentials_name(const Credentials *c);
 int credentials_mode_parse(const char *name, int64_t *ret); /* -EINVAL */

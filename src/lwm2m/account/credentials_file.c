@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lwm2m/account/cipher_suite.h"
+#include "lwm2m/account/oscore_keys.h"
 #include "util/cleanup.h"
 
 /* --- files --- */
@@ -175,11 +176,11 @@ static int build_numbers(const CredentialsSpec *spec, Credentials *c, char **ret
         return r;
 }
 
-/* The text of a file, which an editor has ended with a new line. */
-static int read_psk(const CredentialsSpec *spec, const char *directory, Credentials *c,
-                    char **ret_error) {
-        g_autofree char *uri = spec->key ? credentials_store_uri(spec->key) : NULL;
-        g_autoptr(GBytes) file = NULL, key = NULL;
+/* The text of a file, which an editor has ended with a new line; or the key itself. */
+static int read_text_key(GBytes *key, const char *what, const char *directory, GBytes **where,
+                         char **ret_error) {
+        g_autofree char *uri = key ? credentials_store_uri(key) : NULL;
+        g_autoptr(GBytes) file = NULL, parsed = NULL;
         const char *text;
         gsize n;
         int r;
@@ -188,28 +189,72 @@ static int read_psk(const CredentialsSpec *spec, const char *directory, Credenti
                 return complain(ret_error, -EINVAL,
                                 "a pre-shared key cannot be left in a store: OpenSSL wants its "
                                 "bytes");
-        if (!spec->key || !is_reference(spec->key)) {
-                put(&c->secret, spec->key);
+        if (!key || !is_reference(key)) {
+                put(where, key);
                 return 0;
         }
-        r = credentials_read(spec->key, directory, true, &file, ret_error);
+        r = credentials_read(key, directory, true, &file, ret_error);
         if (r < 0)
                 return r;
         text = g_bytes_get_data(file, &n);
         while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
                 n--;
-        r = credentials_parse(text, n, &key);
+        r = credentials_parse(text, n, &parsed);
         if (r < 0)
-                return complain(ret_error, r,
-                                "the pre-shared key's file: neither text nor hex:… "
-                                "nor base64:…");
-        put(&c->secret, key);
+                return complain(ret_error, r, "the %s's file: neither text nor hex:… nor base64:…",
+                                what);
+        put(where, parsed);
         return 0;
+}
+
+/* --- OSCORE --- */
+
+static bool has_oscore(const OscoreSpec *s) {
+        return s->sender_id || s->recipient_id || s->secret || s->salt || s->id_context ||
+               s->aead || s->hkdf;
+}
+
+static int build_algorithms(const OscoreSpec *s, OscoreKeys *k, char **ret_error) {
+        const OscoreAead *aead = s->aead ? oscore_aead_by_name(s->aead) : oscore_aead(k->aead);
+
+        if (!aead)
+                return complain(ret_error, -EINVAL,
+                                "'%s' is no OSCORE AEAD algorithm this version has", s->aead);
+        if (s->hkdf && oscore_hkdf_parse(s->hkdf, &k->hkdf) < 0)
+                return complain(ret_error, -EINVAL,
+                                "'%s' is no OSCORE key derivation this version has", s->hkdf);
+        k->aead = aead->number;
+        return 0;
+}
+
+static int build_oscore(const OscoreSpec *s, const char *directory, OscoreKeys **ret,
+                        char **ret_error) {
+        g_autoptr(OscoreKeys) k = oscore_keys_new();
+        int r;
+
+        if (!has_oscore(s))
+                return 0;
+        if (!s->sender_id || !s->recipient_id || !s->secret)
+                return complain(ret_error, -ENOKEY,
+                                "OSCORE needs a Sender ID, a Recipient ID and a Master Secret");
+        r = build_algorithms(s, k, ret_error);
+        if (r < 0)
+                return r;
+        put(&k->sender_id, s->sender_id);
+        put(&k->recipient_id, s->recipient_id);
+        put(&k->salt, s->salt);
+        put(&k->id_context, s->id_context);
+        r = read_text_key(s->secret, "OSCORE Master Secret", directory, &k->secret, ret_error);
+        if (r >= 0)
+                r = oscore_keys_check(k, ret_error);
+        if (r >= 0)
+                *ret = g_steal_pointer(&k);
+        return r;
 }
 
 static bool is_empty(const CredentialsSpec *s) {
         return !s->mode && !s->identity && !s->key && !s->certificate && !s->trust && !s->server &&
-               !s->usage && !s->matching && !s->sni && !s->suites;
+               !s->usage && !s->matching && !s->sni && !s->suites && !has_oscore(&s->oscore);
 }
 
 int credentials_build(const CredentialsSpec *spec, const char *directory, Credentials **ret,
@@ -242,9 +287,11 @@ int credentials_build(const CredentialsSpec *spec, const char *directory, Creden
         put(&c->peer, spec->trust ? spec->trust : spec->server);
         c->sni = g_strdup(spec->sni);
         if (c->mode == SECURITY_MODE_PSK)
-                r = read_psk(spec, directory, c, ret_error);
+                r = read_text_key(spec->key, "pre-shared key", directory, &c->secret, ret_error);
         else
                 put(&c->secret, spec->key);
+        if (r >= 0)
+                r = build_oscore(&spec->oscore, directory, &c->oscore, ret_error);
         if (r >= 0 && c->mode != SECURITY_MODE_NOSEC)
                 r = credentials_check(c, true, ret_error);
         if (r >= 0)

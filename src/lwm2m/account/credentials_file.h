@@ -15,6 +15,13 @@ int credentials_read_fd(int fd, const char *name, GBytes **ret, char **ret_error
  * PKCS#11 (RFC 7512). */
 GBytes *credentials_reference(const char *name);
 
+typedef struct OscoreSpec { /* bytes NULL: without */
+        GBytes *sender_id, *recipient_id;
+        GBytes *secret; /* or file:NAME, for the file's text as credentials_parse() has it */
+        GBytes *salt, *id_context;
+        const char *aead, *hkdf; /* names or COSE numbers; NULL: the default */
+} OscoreSpec;
+
 typedef struct CredentialsSpec {
         const char *mode;    /* NULL: as the rest has it */
         GBytes *identity;    /* PSK */
@@ -27,9 +34,10 @@ typedef struct CredentialsSpec {
         const char *matching; /* exact, sha256, sha384, sha512; NULL: exact */
         const char *sni;
         const char *const *suites; /* IANA names; NULL: the usual ones */
+        OscoreSpec oscore;
 } CredentialsSpec;
 
-/* directory: as above. Files of pre-shared keys are read, others referred to. NULL in *ret when the
- * spec is empty. -EINVAL, -ENOKEY … as credentials_check(). */
+/* directory: as above. Files of pre-shared keys and of OSCORE secrets are read, others referred to.
+ * NULL in *ret when the spec is empty. -EINVAL, -ENOKEY … as credentials_check(). */
 int credentials_build(const CredentialsSpec *spec, const char *directory, Credentials **ret,
                       char **ret_error);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lwm2m/account/oscore_keys.h"
+
 /* It is the EST server itself: TS Transport 1.1.1, section 5.2.9. */
 #define NO_EST "a bootstrap server cannot be in security mode est"
 
@@ -205,6 +207,18 @@ static unsigned count_ssid(const Tree *tree, uint16_t object, uint16_t resource,
         return n;
 }
 
+/* Numbers must not be used twice under one key: an instance is of one account. */
+static unsigned count_oscore(const Tree *tree, uint16_t oscore) {
+        Path p = PATH_O(OBJECT_SECURITY);
+        unsigned n = 0;
+        uint16_t i;
+
+        while (next_of(tree, OBJECT_SECURITY, &p))
+                if (bs_account_oscore(tree, p.id[1], &i) && i == oscore)
+                        n++;
+        return n;
+}
+
 static int check_security(const Tree *tree, const Path *p, bool *ret_bootstrap, char **ret_error) {
         uint16_t i = p->id[1], oscore;
         g_autoptr(Credentials) credentials = credentials_load(tree, i);
@@ -215,12 +229,14 @@ static int check_security(const Tree *tree, const Path *p, bool *ret_bootstrap, 
         r = check_present(tree, p, ret_error);
         if (r < 0)
                 return r;
+        if (credentials->oscore && credentials->oscore->fault)
+                return inconsistent(ret_error, "%s", credentials->oscore->fault);
         if (account_check_security(get_text(tree, OBJECT_SECURITY, i, SECURITY_URI) ?: "",
                                    credentials, &why) < 0)
                 return inconsistent(ret_error, "/0/%u: %s", i, why);
-        if (bs_account_oscore(tree, i, &oscore) &&
-            !tree_exists(tree, &PATH_OI(OBJECT_OSCORE, oscore)))
-                return inconsistent(ret_error, "/0/%u/17: there is no /21/%u", i, oscore);
+        if (bs_account_oscore(tree, i, &oscore) && count_oscore(tree, oscore) > 1)
+                return inconsistent(ret_error, "/0/%u/17: another account links to /21/%u, too", i,
+                                    oscore);
         if (bs_account_is_one(tree, i)) {
                 if (*ret_bootstrap)
                         return inconsistent(ret_error, "/0/%u: a second bootstrap server", i);

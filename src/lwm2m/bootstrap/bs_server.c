@@ -556,7 +556,7 @@ void bs_server_info(const BsServer *s, ServerInfo *ret) {
         *ret = (ServerInfo){
                 .ssid = BS_SSID,
                 .uri = s->account->uri,
-                .security = credentials_mode_name(s->account->credentials->mode),
+                .security = credentials_name(s->account->credentials),
                 .cipher = session_cipher(s->session),
                 .resumed = session_is_resumed(s->session),
                 .cid = session_has_cid(s->session),

@@ -339,7 +339,8 @@ static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change
         for (size_t i = 0; i < n; i++) {
                 const Path *p = &changes[i].path;
 
-                if (p->id[0] == OBJECT_SECURITY || p->id[0] == OBJECT_SERVER)
+                if (p->id[0] == OBJECT_SECURITY || p->id[0] == OBJECT_SERVER ||
+                    p->id[0] == OBJECT_OSCORE)
                         accounts = true;
                 if (origin != ORIGIN_SERVER && path_is_lifetime(p))
                         note_owner_lifetime(c, p->id[1]);

@@ -412,7 +412,7 @@ static ServerInfo brief(const Server *s) {
         return (ServerInfo){
                 .ssid = s->account->ssid,
                 .uri = s->account->uri,
-                .security = credentials_mode_name(s->account->credentials->mode),
+                .security = credentials_name(s->account->credentials),
                 .cipher = session_cipher(s->session),
                 .resumed = session_is_resumed(s->session),
                 .cid = session_has_cid(s->session),
