@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/file.h"
+
 #define FILE_BYTES_MAX (1U << 20)
 #define DROP_INS_MAX 256
 
@@ -96,22 +98,18 @@ void keyfile_complain(KeyFile *f, const char *group, const char *key, const char
         g_string_append_c(f->errors, '\n');
 }
 
-static int compare_names(gconstpointer a, gconstpointer b) {
-        return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
 GPtrArray *keyfile_folder(const char *folder, GString *errors) {
         g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-        g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-        const char *name;
+        GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
+        int r = file_list(folder, ".conf", names);
 
-        while (dir && (name = g_dir_read_name(dir)))
-                if (g_str_has_suffix(name, ".conf") && name[0] != '.')
-                        g_ptr_array_add(names, g_build_filename(folder, name, NULL));
+        if (r < 0 && r != -ENOENT)
+                g_string_append_printf(errors, "%s: %s\n", folder, g_strerror(-r));
         if (names->len > DROP_INS_MAX) {
                 g_string_append_printf(errors, "%s: more than %d files\n", folder, DROP_INS_MAX);
                 g_ptr_array_set_size(names, 0);
         }
-        g_ptr_array_sort(names, compare_names);
-        return g_steal_pointer(&names);
+        for (guint i = 0; i < names->len; i++)
+                g_ptr_array_add(files, g_build_filename(folder, names->pdata[i], NULL));
+        return files;
 }

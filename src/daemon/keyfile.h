@@ -20,6 +20,6 @@ unsigned keyfile_line(KeyFile *f, const char *group, const char *key);
 /* Adds "file:line: [group] key: …" to the errors. */
 void keyfile_complain(KeyFile *f, const char *group, const char *key, const char *format, ...)
         G_GNUC_PRINTF(4, 5);
-/* The *.conf of a folder in the order of their names (char *, full paths); none if it is not there.
- */
+/* The *.conf of a folder in the order of their names (char *, full paths); none if it is not there,
+ * and a line in errors if it cannot be read. */
 GPtrArray *keyfile_folder(const char *folder, GString *errors);

@@ -281,14 +281,9 @@ static void read_folder(const char *config_file, const char *name, ReadGroup rea
                         GString *errors) {
         g_autofree char *parent = g_path_get_dirname(config_file);
         g_autofree char *folder = g_build_filename(parent, name, NULL);
-        g_autoptr(GPtrArray) files = NULL;
-        g_autoptr(GError) error = NULL;
-        g_autoptr(GDir) dir = g_dir_open(folder, 0, &error);
+        g_autoptr(GPtrArray) files = keyfile_folder(folder, errors);
         unsigned n = 0;
 
-        if (!dir && !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-                g_string_append_printf(errors, "%s\n", error->message);
-        files = keyfile_folder(folder, errors);
         for (guint i = 0; i < files->len; i++) {
                 g_auto(KeyFile) f = { .file = NULL };
                 g_auto(GStrv) groups = NULL;

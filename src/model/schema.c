@@ -2,16 +2,11 @@
 #include "model/schema.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "model/objectdef.h"
+#include "model/schema_files.h"
 #include "model/schema_xml.h"
-#include "util/cleanup.h"
-#include "util/parse.h"
+#include "util/file.h"
 
 #define SCHEMA_OBJECTS_MAX 10000
 
@@ -19,34 +14,12 @@ struct Schema {
         GPtrArray *objects;    /* const ObjectDef *, owned; by id and version */
         GHashTable *preferred; /* id -> Version as a number */
         Version release;       /* schema_set_release(); 0.0 any */
-        GHashTable *unread;    /* id -> GPtrArray of Unread, in the order they were found */
-        unsigned n_closed;     /* of them: not opened yet */
+        GPtrArray *unread;     /* SchemaFile *, as schema_files_add() has them */
+        unsigned n_closed;     /* of them */
+        unsigned n_found;      /* files in all */
 };
 
-/* A file whose name or text says which object it defines, and is read when that is first asked for:
- * a start needs few of the definitions that are there, and opening each would be a tenth of it. */
-typedef struct Unread {
-        char *file;
-        bool closed; /* known by its name only, the versions are not */
-        Version version, lwm2m_version;
-        void (*on_error)(void *userdata, const char *text);
-        void *userdata;
-} Unread;
-
-static void unread_free(void *p) {
-        Unread *u = p;
-
-        g_free(u->file);
-        g_free(u);
-}
-
-static void unread_list_free(void *p) {
-        g_ptr_array_unref(p);
-}
-
 static int add_file(Schema *s, const char *file, char **ret_error);
-static bool can_wait(const char *file, uint16_t *ret_id, Unread *u);
-static void put_off(Schema *s, uint16_t id, Unread *u);
 
 static void unref_def(void *def) {
         object_def_unref(def);
@@ -57,7 +30,7 @@ Schema *schema_new(void) {
 
         s->objects = g_ptr_array_new_with_free_func(unref_def);
         s->preferred = g_hash_table_new(NULL, NULL);
-        s->unread = g_hash_table_new_full(NULL, NULL, NULL, unread_list_free);
+        s->unread = g_ptr_array_new_with_free_func(schema_file_free);
         return s;
 }
 
@@ -66,7 +39,7 @@ Schema *schema_free(Schema *s) {
                 return NULL;
         g_ptr_array_unref(s->objects);
         g_hash_table_unref(s->preferred);
-        g_hash_table_unref(s->unread);
+        g_ptr_array_unref(s->unread);
         g_free(s);
         return NULL;
 }
@@ -94,83 +67,72 @@ static const ObjectDef *exact(const Schema *s, uint16_t id, Version version) {
         return def && def->id == id && version_compare(def->version, version) == 0 ? def : NULL;
 }
 
+/* The i-th file that waits if it is one of that object, or NULL. */
+static SchemaFile *unread_of(const Schema *s, guint i, uint16_t id) {
+        SchemaFile *f = i < s->unread->len ? s->unread->pdata[i] : NULL;
+
+        return f && f->id == id ? f : NULL;
+}
+
 /* Reading late is no change a caller could see, hence the const. */
-static void read_one(const Schema *s, const Unread *u) {
-        g_autofree char *error = NULL;
+static void read_one(const Schema *s, SchemaFile *f) {
+        g_autofree char *path = schema_file_path(f), *error = NULL;
 
-        if (add_file((Schema *) s, u->file, &error) < 0 && u->on_error)
-                u->on_error(u->userdata, error);
+        if (add_file((Schema *) s, path, &error) < 0 && f->on_error)
+                f->on_error(f->userdata, error);
+        schema_file_free(f);
 }
 
-/* Looks into one that was known by its name. When that was wrong it goes where it belongs. */
-static bool open_one(Schema *s, uint16_t id, Unread *u) {
-        uint16_t real = id;
-
-        u->closed = false;
-        s->n_closed--;
-        if (!can_wait(u->file, &real, u)) {
-                read_one(s, u);
-                return false;
-        }
-        if (real == id)
-                return true;
-        put_off(s, real, g_memdup2(u, sizeof(*u)));
-        u->file = NULL;
-        return false;
-}
-
+/* Looks into those known by their names. One with a wrong name goes where it belongs. */
 static void open_object(const Schema *s, uint16_t id) {
-        GPtrArray *list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
+        guint i = schema_files_first(s->unread, id);
+        SchemaFile *f;
 
-        for (guint i = 0; s->n_closed > 0 && list && i < list->len;) {
-                Unread *u = g_ptr_array_index(list, i);
-
-                if (!u->closed || open_one((Schema *) s, id, u))
+        while (s->n_closed > 0 && (f = unread_of(s, i, id))) {
+                if (!f->closed) {
                         i++;
-                else
-                        g_ptr_array_remove_index(list, i);
+                        continue;
+                }
+                g_ptr_array_steal_index(s->unread, i);
+                ((Schema *) s)->n_closed--;
+                if (!schema_file_look(f)) {
+                        read_one(s, f);
+                        continue;
+                }
+                schema_files_add(s->unread, f);
+                i += f->id <= id; /* it stands in front of the next one again */
         }
-        if (list && list->len == 0)
-                g_hash_table_remove(s->unread, GUINT_TO_POINTER(id));
 }
 
 static void open_all(const Schema *s) {
-        g_autoptr(GList) ids = g_hash_table_get_keys(s->unread);
+        for (guint i = 0; s->n_closed > 0;) {
+                const SchemaFile *f = i < s->unread->len ? s->unread->pdata[i] : NULL;
 
-        for (GList *l = ids; l; l = l->next)
-                open_object(s, (uint16_t) GPOINTER_TO_UINT(l->data));
+                if (f && f->closed)
+                        open_object(s, f->id);
+                i = f ? i + 1 : 0; /* some may have moved up meanwhile */
+        }
 }
 
 /* Reads what is there of one object, or of one version of it (0.0: all), in the order it was found.
  */
 static void read_object(const Schema *s, uint16_t id, Version version) {
         const bool all = version.major == 0 && version.minor == 0;
-        GPtrArray *list;
+        SchemaFile *f;
+        guint i;
 
         open_object(s, id);
-        list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
-        for (guint i = 0; list && i < list->len;) {
-                Unread *u = g_ptr_array_index(list, i);
-
-                if (!all && version_compare(u->version, version) != 0) {
+        for (i = schema_files_first(s->unread, id); (f = unread_of(s, i, id));)
+                if (all || version_compare(f->version, version) == 0)
+                        read_one(s, g_ptr_array_steal_index(s->unread, i));
+                else
                         i++;
-                        continue;
-                }
-                g_ptr_array_steal_index(list, i);
-                read_one(s, u);
-                unread_free(u);
-        }
-        if (list && list->len == 0)
-                g_hash_table_remove(s->unread, GUINT_TO_POINTER(id));
 }
 
 static void read_all(const Schema *s) {
-        g_autoptr(GList) ids = NULL;
-
         open_all(s);
-        ids = g_hash_table_get_keys(s->unread);
-        for (GList *l = ids; l; l = l->next)
-                read_object(s, (uint16_t) GPOINTER_TO_UINT(l->data), (Version){ 0, 0 });
+        while (s->unread->len > 0)
+                read_object(s, ((SchemaFile *) s->unread->pdata[0])->id, (Version){ 0, 0 });
 }
 
 static const ObjectDef *first_of(const Schema *s, uint16_t id, size_t *ret) {
@@ -199,24 +161,20 @@ static void consider(const Schema *s, Choice *c, Version version, Version lwm2m_
 static const ObjectDef *usual(const Schema *s, uint16_t id) {
         open_object(s, id);
         for (;;) {
-                const GPtrArray *list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
-                guint n_unread = list ? list->len : 0;
+                const guint n_unread = s->unread->len;
+                const SchemaFile *f;
                 Choice c = { .any = false };
                 size_t i;
 
                 for (const ObjectDef *def = first_of(s, id, &i); def && def->id == id;
                      def = ++i < s->objects->len ? s->objects->pdata[i] : NULL)
                         consider(s, &c, def->version, def->lwm2m_version);
-                for (guint k = 0; k < n_unread; k++) {
-                        const Unread *u = g_ptr_array_index(list, k);
-
-                        consider(s, &c, u->version, u->lwm2m_version);
-                }
+                for (guint k = schema_files_first(s->unread, id); (f = unread_of(s, k, id)); k++)
+                        consider(s, &c, f->version, f->lwm2m_version);
                 if (!c.any)
                         return NULL;
                 read_object(s, id, c.version);
-                list = g_hash_table_lookup(s->unread, GUINT_TO_POINTER(id));
-                if ((list ? list->len : 0) == n_unread)
+                if (s->unread->len == n_unread)
                         return exact(s, id, c.version);
         }
 }
@@ -351,34 +309,8 @@ int schema_add_xml(Schema *s, const char *source, const char *xml, size_t n, GAr
         return add_text(s, source, xml, n, true, ret_added, ret_error);
 }
 
-/* Appends the text of a regular file, at most one byte more than may be parsed. */
-static int read_file(const char *file, GString *text) {
-        autoclose int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        struct stat st;
-        size_t n = 0;
-
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-        g_string_set_size(text, MIN((size_t) st.st_size, SCHEMA_XML_BYTES_MAX) + 1);
-        while (n < text->len) {
-                ssize_t k = read(fd, text->str + n, text->len - n);
-
-                if (k < 0 && errno == EINTR)
-                        continue;
-                if (k < 0)
-                        return -errno;
-                if (k == 0)
-                        break;
-                n += (size_t) k;
-        }
-        g_string_truncate(text, n);
-        return 0;
-}
-
 static int read_definitions(const char *file, GString *text, char **ret_error) {
-        int r = read_file(file, text);
+        int r = schema_file_read(file, text);
 
         if (r < 0)
                 *ret_error = g_strdup_printf("%s:0: %s", file, g_strerror(-r));
@@ -401,125 +333,47 @@ int schema_add_file(Schema *s, const char *file, GArray **ret_added, char **ret_
         return r < 0 ? r : add_text(s, file, text->str, text->len, true, ret_added, ret_error);
 }
 
-static int compare_names(const void *a, const void *b) {
-        return strcmp(*(char *const *) a, *(char *const *) b);
-}
+/* Read now: what cannot wait. Returns the number of objects. */
+static int add_file_now(Schema *s, const SchemaFile *f) {
+        g_autofree char *path = schema_file_path(f), *error = NULL;
+        g_autoptr(GArray) added = NULL;
 
-static int list_directory(const char *directory, GPtrArray *ret) {
-        g_autoptr(GError) error = NULL;
-        g_autoptr(GDir) dir = NULL;
-        const char *name;
-
-        errno = 0;
-        dir = g_dir_open(directory, 0, &error);
-        if (!dir)
-                return errno > 0 ? -errno : -ENOENT;
-        while ((name = g_dir_read_name(dir)))
-                if (*name != '.' && g_str_has_suffix(name, ".xml"))
-                        g_ptr_array_add(ret, g_strdup(name));
-        g_ptr_array_sort(ret, compare_names);
+        if (schema_add_file(s, path, &added, &error) >= 0)
+                return (int) added->len;
+        if (f->on_error)
+                f->on_error(f->userdata, error);
         return 0;
 }
 
-/* The text of an element that stands once in front of end; NULL otherwise. */
-static char *head_element(const char *text, const char *end, const char *name) {
-        g_autofree char *open_tag = g_strdup_printf("<%s>", name),
-                        *close_tag = g_strdup_printf("</%s>", name);
-        const char *from = strstr(text, open_tag), *to = from ? strstr(from, close_tag) : NULL;
-
-        if (!to || to > end || strstr(from + 1, open_tag))
-                return NULL;
-        return g_strstrip(
-                g_strndup(from + strlen(open_tag), (gsize) (to - from) - strlen(open_tag)));
-}
-
-static bool head_version(const char *text, const char *end, const char *name, Version *ret) {
-        g_autofree char *value = head_element(text, end, name);
-        unsigned major, minor;
-        char rest;
-
-        *ret = (Version){ 1, 0 }; /* what a definition without it means */
-        if (!value || !*value)
-                return strstr(text, name) == NULL || value;
-        if (sscanf(value, "%3u.%3u%c", &major, &minor, &rest) != 2 || major > UINT8_MAX ||
-            minor > UINT8_MAX)
-                return false;
-        *ret = (Version){ (uint8_t) major, (uint8_t) minor };
-        return true;
-}
-
-/* Whether a file can wait: it says once, before its resources, what it defines, and is all there.
- * Anything else is read now. */
-static bool can_wait(const char *file, uint16_t *ret_id, Unread *u) {
-        g_autoptr(GString) text = g_string_new(NULL);
-        g_autofree char *id = NULL;
-        const char *end;
-
-        if (read_file(file, text) < 0 || text->len > SCHEMA_XML_BYTES_MAX ||
-            strlen(text->str) != text->len)
-                return false;
-        g_strchomp(text->str);
-        end = strstr(text->str, "<Resources>");
-        if (!end || !g_str_has_suffix(text->str, "</LWM2M>"))
-                return false;
-        id = head_element(text->str, end, "ObjectID");
-        return id && parse_u16(id, ret_id) >= 0 &&
-               head_version(text->str, end, "ObjectVersion", &u->version) &&
-               head_version(text->str, end, "LWM2MVersion", &u->lwm2m_version);
-}
-
-static void put_off(Schema *s, uint16_t id, Unread *u) {
-        gpointer key = GUINT_TO_POINTER(id);
-        GPtrArray *list = g_hash_table_lookup(s->unread, key);
-
-        if (!list) {
-                list = g_ptr_array_new_with_free_func(unread_free);
-                g_hash_table_insert(s->unread, key, list);
+static int add_found(Schema *s, SchemaFile *f, int n) {
+        if (n >= SCHEMA_OBJECTS_MAX || (!schema_file_named(f) && !schema_file_look(f))) {
+                n = add_file_now(s, f);
+                schema_file_free(f);
+                return n;
         }
-        g_ptr_array_add(list, u);
-}
-
-/* "3303.xml" and "3303-1_1.xml" say what they define: the names of OMA's registry. */
-static bool is_named_after(const char *name, uint16_t *ret_id) {
-        g_autofree char *id = g_strndup(name, strspn(name, "0123456789"));
-        const char *rest = name + strlen(id);
-        unsigned major, minor;
-        int n = 0;
-
-        if (parse_u16(id, ret_id) < 0)
-                return false;
-        return strcmp(rest, ".xml") == 0 ||
-               (sscanf(rest, "-%3u_%3u.xml%n", &major, &minor, &n) == 2 && n > 0 && !rest[n]);
+        s->n_closed += f->closed;
+        schema_files_add(s->unread, f);
+        return 1;
 }
 
 int schema_add_directory(Schema *s, const char *directory,
                          void (*on_error)(void *userdata, const char *text), void *userdata) {
         g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GRefString) folder = g_ref_string_new(directory);
         int r, n = 0;
 
-        r = list_directory(directory, names);
+        r = file_list(directory, ".xml", names);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < names->len; i++) {
-                g_autofree char *file = g_build_filename(directory, names->pdata[i], NULL),
-                                *error = NULL;
-                g_autoptr(GArray) added = NULL;
-                Unread u = { .on_error = on_error, .userdata = userdata };
-                uint16_t id;
+        for (guint i = 0; i < names->len; i++) {
+                SchemaFile *f = g_new0(SchemaFile, 1);
 
-                u.closed = is_named_after(names->pdata[i], &id);
-                if (n < SCHEMA_OBJECTS_MAX && (u.closed || can_wait(file, &id, &u))) {
-                        s->n_closed += u.closed;
-                        u.file = g_steal_pointer(&file);
-                        put_off(s, id, g_memdup2(&u, sizeof(u)));
-                        n++;
-                        continue;
-                }
-                r = schema_add_file(s, file, &added, &error);
-                if (r >= 0)
-                        n += (int) added->len;
-                else if (on_error)
-                        on_error(userdata, error);
+                f->directory = g_ref_string_acquire(folder);
+                f->name = g_steal_pointer(&names->pdata[i]);
+                f->order = s->n_found++;
+                f->on_error = on_error;
+                f->userdata = userdata;
+                n += add_found(s, f, n);
         }
         return n;
 }

@@ -58,9 +58,9 @@ int schema_add_file(Schema *s, const char *file, GArray **ret_added, char **ret_
 /* Every *.xml of a folder, in name order. A file that defines one object is read when that object
  * is first asked for, by schema_foreach() at the latest; it must stay where it is until then. One
  * named ID.xml or ID-MAJOR_MINOR.xml is not even opened before; should it define another object,
- * that is found all the same. A bad file is passed to on_error, then or now, and the rest loads. A
- * later definition of the same object and version replaces the earlier. Returns the number of
- * objects found. */
+ * that is found all the same, but a second one only when the first is read. A bad file is passed to
+ * on_error, then or now, and the rest loads. A later definition of the same object and version
+ * replaces the earlier. Returns the number of objects found. */
 int schema_add_directory(Schema *s, const char *directory,
                          void (*on_error)(void *userdata, const char *text), void *userdata);
 int schema_remove(Schema *s, uint16_t id,

@@ -397,27 +397,41 @@ static int on_token(Loader *l, const XmlToken *token) {
         return on_text(l, token);
 }
 
-static int loader_run(Loader *l, const char *xml, size_t n) {
+static void unref_def(void *def) {
+        object_def_unref(def);
+}
+
+static void loader_init(Loader *l) {
+        *l = (Loader){ .text = g_string_new(NULL) };
+        l->objects = g_ptr_array_new_with_free_func(unref_def);
+}
+
+static void loader_clear(Loader *l) {
+        g_ptr_array_unref(l->objects);
+        object_def_unref(l->object);
+        resource_def_clear(&l->item);
+        g_string_free(l->text, TRUE);
+        g_free(l->reason);
+}
+
+/* To the end, or to the resources of the first object. */
+static int loader_run(Loader *l, const char *xml, size_t n, bool head) {
         XmlToken token;
         int r = xml_init(&l->xml, xml, n);
 
-        while (r >= 0 && (r = xml_next(&l->xml, &token)) > 0) {
+        while (r >= 0 && !(head && l->has_resources) && (r = xml_next(&l->xml, &token)) > 0) {
                 r = on_token(l, &token);
                 if (r < 0)
                         return r;
         }
         if (r < 0)
                 return fail(l, r, NULL, "%s", l->xml.error);
-        return l->objects->len > 0 ? 0 : fail(l, -EBADMSG, NULL, "no Object");
-}
-
-static void unref_def(void *def) {
-        object_def_unref(def);
+        return l->objects->len > 0 || head ? 0 : fail(l, -EBADMSG, NULL, "no Object");
 }
 
 int schema_xml_parse(const char *xml, size_t n, GPtrArray *ret, unsigned *ret_line,
                      char **ret_reason) {
-        Loader l = { 0 };
+        Loader l;
         int r;
 
         *ret_line = 1;
@@ -425,22 +439,65 @@ int schema_xml_parse(const char *xml, size_t n, GPtrArray *ret, unsigned *ret_li
                 *ret_reason = g_strdup_printf("more than %u bytes", SCHEMA_XML_BYTES_MAX);
                 return -E2BIG;
         }
-        l.objects = g_ptr_array_new_with_free_func(unref_def);
-        l.text = g_string_new(NULL);
-        r = loader_run(&l, xml, n);
+        loader_init(&l);
+        r = loader_run(&l, xml, n, false);
         if (r < 0) {
                 *ret_line = l.error_line;
                 /* A cut or broken character must not leave here, the text may travel over D-Bus. */
                 *ret_reason = g_strdelimit(g_utf8_make_valid(l.reason, -1), "\r\n", ' ');
-                g_free(l.reason);
         } else {
                 g_ptr_array_set_free_func(l.objects, NULL);
                 for (size_t i = 0; i < l.objects->len; i++)
                         g_ptr_array_add(ret, l.objects->pdata[i]);
         }
-        g_ptr_array_unref(l.objects);
-        object_def_unref(l.object);
-        resource_def_clear(&l.item);
-        g_string_free(l.text, TRUE);
+        loader_clear(&l);
         return r;
+}
+
+/* Whether an element of that name may stand in the rest of a text. */
+static bool has_more(const XmlReader *x, const char *name) {
+        return memmem(x->pos, (size_t) (x->end - x->pos), name, strlen(name)) != NULL;
+}
+
+/* The fields of an object that are not there may come behind its resources; and a text that was
+ * cut, or has a second object, is read at once. */
+static bool is_whole(const Loader *l) {
+        static const char end[] = "</LWM2M>";
+        const XmlReader *x = &l->xml;
+        const char *last = x->end;
+
+        while (last > x->pos && g_ascii_isspace(last[-1]))
+                last--;
+        return (size_t) (last - x->pos) >= strlen(end) &&
+               memcmp(last - strlen(end), end, strlen(end)) == 0 && !has_more(x, "<ObjectID") &&
+               (l->seen_object & 1U << FIELD_OBJECT_VERSION || !has_more(x, "<ObjectVersion")) &&
+               (l->seen_object & 1U << FIELD_LWM2M_VERSION || !has_more(x, "<LWM2MVersion"));
+}
+
+/* A cut text has its last character whole, too. */
+static size_t last_tag(const char *xml, size_t n) {
+        const char *last = memrchr(xml, '>', n);
+
+        return last ? (size_t) (last - xml) + 1 : 0;
+}
+
+bool schema_xml_look(const char *xml, size_t n, bool whole, uint16_t *ret_id, Version *ret_version,
+                     Version *ret_lwm2m_version) {
+        const unsigned versions = 1U << FIELD_OBJECT_VERSION | 1U << FIELD_LWM2M_VERSION;
+        Loader l;
+        bool good;
+
+        if (n > SCHEMA_XML_BYTES_MAX)
+                return false;
+        loader_init(&l);
+        good = loader_run(&l, xml, whole ? n : last_tag(xml, n), true) >= 0 &&
+               l.place == PLACE_RESOURCES && !missing_field(PLACE_OBJECT, l.seen_object) &&
+               (whole ? is_whole(&l) : (l.seen_object & versions) == versions);
+        if (good) {
+                *ret_id = l.object->id;
+                *ret_version = l.object->version;
+                *ret_lwm2m_version = l.object->lwm2m_version;
+        }
+        loader_clear(&l);
+        return good;
 }

@@ -16,3 +16,8 @@
  * -E2BIG; ret is then as before and *ret_line and *ret_reason, owned by the caller, say why. */
 int schema_xml_parse(const char *xml, size_t n, GPtrArray *ret, unsigned *ret_line,
                      char **ret_reason);
+/* What a text defines, from its head: true if that is said before its resources, which are not
+ * looked at. With whole the rest is, too, as far as it takes to know that this is the only object,
+ * and that the text was not cut; without it the text may be. */
+bool schema_xml_look(const char *xml, size_t n, bool whole, uint16_t *ret_id, Version *ret_version,
+                     Version *ret_lwm2m_version);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "util/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -168,4 +169,23 @@ int file_set_aside_at(int dirfd, const char *name) {
 
 int file_sync_directory(int dirfd) {
         return fsync(dirfd) < 0 ? -errno : 0;
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* GDir would make ready a conversion of texts for each folder that is not there. */
+int file_list(const char *folder, const char *suffix, GPtrArray *ret) {
+        DIR *dir = opendir(folder);
+        const struct dirent *entry;
+
+        if (!dir)
+                return -errno;
+        while ((entry = readdir(dir)))
+                if (entry->d_name[0] != '.' && g_str_has_suffix(entry->d_name, suffix))
+                        g_ptr_array_add(ret, g_strdup(entry->d_name));
+        closedir(dir);
+        g_ptr_array_sort(ret, compare_names);
+        return 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 /* Files of a state directory, by name relative to its descriptor: read whole with a bound, replaced
  * as a whole. Everything written is mode 0600. */
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,3 +23,6 @@ int file_replace_at(int dirfd, const char *name, const void *data, size_t n, boo
  * Returns the number. */
 int file_set_aside_at(int dirfd, const char *name);
 int file_sync_directory(int dirfd);
+/* Adds the names in a folder that end in suffix and do not begin with '.', owned, in their order.
+ * -ENOENT, -ENOTDIR, -EACCES …. */
+int file_list(const char *folder, const char *suffix, GPtrArray *ret);

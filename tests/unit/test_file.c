@@ -159,11 +159,31 @@ static void test_set_aside(void **state) {
         assert_int_equal(file_set_aside_at(f->fd, "x"), -ENOENT);
 }
 
+static void test_list(void **state) {
+        static const char *const names[] = {
+                "b.xml", "a.xml", ".c.xml", "d.xmlx", "x.xml.d", "xml"
+        };
+        g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
+        Fixture *f = *state;
+        g_autofree char *none = g_build_filename(f->dir, "none", NULL),
+                        *file = g_build_filename(f->dir, "a.xml", NULL);
+
+        for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+                close(openat(f->fd, names[i], O_CREAT | O_WRONLY, 0600));
+        assert_int_equal(file_list(f->dir, ".xml", found), 0);
+        assert_int_equal(found->len, 2);
+        assert_string_equal(found->pdata[0], "a.xml");
+        assert_string_equal(found->pdata[1], "b.xml");
+        assert_int_equal(file_list(none, ".xml", found), -ENOENT);
+        assert_int_equal(file_list(file, ".xml", found), -ENOTDIR);
+        assert_int_equal(found->len, 2);
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         const struct CMUnitTest tests[] = {
-                T(test_replace),     T(test_replace_fails), T(test_no_links),
-                T(test_read_errors), T(test_set_aside),
+                T(test_list),     T(test_replace),     T(test_replace_fails),
+                T(test_no_links), T(test_read_errors), T(test_set_aside),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
