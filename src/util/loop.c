@@ -38,19 +38,37 @@ typedef struct FdSource {
         LoopSource *s;
 } FdSource;
 
-static void set_timerfd(void *userdata);
+/* The timerfd is set once before a sleep, not at each change of the queue: timers that come and go
+ * within one turn of the loop cost no system call. False: one is due now, there is no sleep. */
+static bool set_timerfd(Loop *l) {
+        uint64_t next_usec = l->next_usec;
+        struct itimerspec it = { 0 };
+
+        if (next_usec == l->set_usec)
+                return true;
+        if (next_usec != USEC_INFINITY) {
+                if (next_usec <= loop_now(l))
+                        return false;
+                it.it_value.tv_sec = (time_t) (next_usec / USEC_PER_SEC);
+                it.it_value.tv_nsec = (long) (next_usec % USEC_PER_SEC) * 1000;
+        }
+        l->set_usec = next_usec;
+        timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &it, NULL);
+        return true;
+}
 
 /* What one source arms here, the timerfd has to know before the sleep, also when its own turn to
  * prepare was earlier. */
 static gboolean fd_prepare(GSource *source, gint *timeout) {
         LoopSource *s = ((FdSource *) source)->s;
+        bool is_timer = s->fd == s->loop->timer_fd, sleeps = true;
 
-        if (s->prepare) {
+        if (s->prepare)
                 s->prepare(s->userdata);
-                set_timerfd(s->loop);
-        }
-        *timeout = -1;
-        return FALSE;
+        if (s->prepare || is_timer)
+                sleeps = set_timerfd(s->loop);
+        *timeout = sleeps ? -1 : 0;
+        return is_timer && !sleeps;
 }
 
 static gboolean fd_check(GSource *source) {
@@ -190,9 +208,8 @@ static void on_timerfd(void *userdata, int fd, short revents) {
         Loop *l = userdata;
         uint64_t n;
 
-        if (read(fd, &n, sizeof(n)) != sizeof(n))
-                return;
-        l->set_usec = USEC_INFINITY; /* it has fired and is disarmed */
+        if (revents != 0 && read(fd, &n, sizeof(n)) == sizeof(n))
+                l->set_usec = USEC_INFINITY; /* it has fired and is disarmed */
         timerq_run(l->timers, loop_now(l));
 }
 
@@ -200,26 +217,6 @@ static void on_next(void *userdata, uint64_t next_usec) {
         Loop *l = userdata;
 
         l->next_usec = next_usec;
-}
-
-/* The timerfd is set once before a sleep, not at each change of the queue: timers that come and go
- * within one turn of the loop cost no system call. */
-static void set_timerfd(void *userdata) {
-        Loop *l = userdata;
-        uint64_t next_usec = l->next_usec;
-        struct itimerspec it = { 0 };
-
-        if (next_usec == l->set_usec)
-                return;
-        l->set_usec = next_usec;
-        /* Zero would disarm; a time already past fires at once. */
-        if (next_usec != USEC_INFINITY) {
-                it.it_value.tv_sec = (time_t) (next_usec / USEC_PER_SEC);
-                it.it_value.tv_nsec = (long) (next_usec % USEC_PER_SEC) * 1000;
-                if (next_usec == 0)
-                        it.it_value.tv_nsec = 1;
-        }
-        timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &it, NULL);
 }
 
 int loop_new(Loop **ret) {
@@ -231,7 +228,7 @@ int loop_new(Loop **ret) {
         if (l->timer_fd < 0)
                 return -errno;
         l->main = g_main_loop_new(NULL, FALSE);
-        l->timer_source = loop_add_fd(l, l->timer_fd, POLLIN, on_timerfd, set_timerfd, l);
+        l->timer_source = loop_add_fd(l, l->timer_fd, POLLIN, on_timerfd, NULL, l);
         timerq_on_change(l->timers, on_next, l);
         *ret = g_steal_pointer(&l);
         return 0;

@@ -131,11 +131,52 @@ static void test_timeout_set_while_preparing(void **state) {
         loop_source_free(late.source);
 }
 
+typedef struct Busy {
+        Loop *loop;
+        Timer *timer;
+        unsigned n_runs, n_served;
+} Busy;
+
+static void on_busy(void *userdata, uint64_t now_usec) {
+        Busy *busy = userdata;
+
+        busy->n_runs++;
+        timer_arm(busy->timer, now_usec);
+}
+
+static void on_busy_fd(void *userdata, int fd, short revents) {
+        Busy *busy = userdata;
+
+        if (++busy->n_served == 3)
+                loop_quit(busy->loop, 5);
+}
+
+/* A timer that is always due takes no sleep and leaves others their turn. */
+static void test_due_now(void **state) {
+        autoclose int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+        g_autoptr(Loop) loop = NULL;
+        Busy busy = { 0 };
+        LoopSource *source;
+
+        assert_int_equal(loop_new(&loop), 0);
+        busy.loop = loop;
+        busy.timer = timer_new(loop_timers(loop), on_busy, &busy);
+        source = loop_add_fd(loop, fd, POLLIN, on_busy_fd, NULL, &busy);
+        timer_arm(busy.timer, 0);
+        alarm(5);
+        assert_int_equal(loop_run(loop), 5);
+        alarm(0);
+        assert_in_range(busy.n_runs, 2, 4);
+        loop_source_free(source);
+        timer_free(busy.timer);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_everything_once),
                 cmocka_unit_test(test_source_timeout),
                 cmocka_unit_test(test_timeout_set_while_preparing),
+                cmocka_unit_test(test_due_now),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
