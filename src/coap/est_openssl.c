@@ -369,9 +369,10 @@ static int verify(const EstAnswer *answer, X509 *ours, Certificates *list,
         param = X509_STORE_CTX_get0_param(context);
         X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
         X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT);
-        X509_VERIFY_PARAM_set_time(param, (time_t) at);
-        if (answer->ignore_dates)
+        if (answer->ignore_dates) /* which a time that is set would overrule */
                 X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
+        else
+                X509_VERIFY_PARAM_set_time(param, (time_t) at);
         if (X509_verify_cert(context) == 1) {
                 *ret_chain = X509_STORE_CTX_get1_chain(context);
                 return 0;

@@ -223,7 +223,8 @@ void bed_boot(Bed *b) {
                               .store = fake_store,
                               .timers = NULL,
                               .transport = &fake_transport_ops,
-                              .wall_clock_ns = wall_ns };
+                              .wall_clock_ns = wall_ns,
+                              .est = b->est };
 
         boot_parts(b);
         parts.dm = b->dm;

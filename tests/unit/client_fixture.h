@@ -24,8 +24,9 @@ typedef struct Bed {
         FakeTransport *transport;
         Client *client;
         ClientConfig config;
-        GString *log;  /* "name@ssid", and server changes as "+1" and "-1" */
-        char *details; /* of the last event, "key=value key=value" */
+        const struct EstCryptoOps *est; /* as ClientParts has it */
+        GString *log;                   /* "name@ssid", and server changes as "+1" and "-1" */
+        char *details;                  /* of the last event, "key=value key=value" */
         uint64_t now;
         unsigned n_stopped;
         bool observations_told; /* observer-added and its like are in log, too */

@@ -29,7 +29,7 @@ int client_server_info(const Client *c, uint16_t ssid, ServerInfo *ret) {
         if (!s)
                 return -ENOENT;
         server_info(s, ret);
-        est_control_info(c->est, ssid, server_is_started(s), ret);
+        est_control_info(c->est, ssid, rd_state(server_rd(s)) != RD_IDLE, ret);
         return 0;
 }
 

@@ -140,11 +140,11 @@ int est_control_now(EstControl *c, uint16_t ssid, uint64_t now_usec) {
         return s ? est_server_now(s, now_usec) : -ENOENT;
 }
 
-void est_control_info(const EstControl *c, uint16_t ssid, bool registered, ServerInfo *ret) {
+void est_control_info(const EstControl *c, uint16_t ssid, bool at_work, ServerInfo *ret) {
         const EstServer *s = find(c, ssid);
 
         if (s)
-                est_server_info(s, registered, ret);
+                est_server_info(s, at_work, ret);
 }
 
 /* --- life --- */

@@ -37,4 +37,4 @@ unsigned est_control_resume(EstControl *c, uint64_t now_usec);
 /* -ENOENT none of that number in this mode, -EALREADY under way. */
 int est_control_now(EstControl *c, uint16_t ssid, uint64_t now_usec);
 /* As est_server_info(); nothing for servers in other modes. */
-void est_control_info(const EstControl *c, uint16_t ssid, bool registered, ServerInfo *ret);
+void est_control_info(const EstControl *c, uint16_t ssid, bool at_work, ServerInfo *ret);

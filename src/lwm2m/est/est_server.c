@@ -724,7 +724,7 @@ bool est_server_is_enrolling(const EstServer *s) {
         return !est_server_is_ready(s) && state && strcmp(state, "enrolling") == 0;
 }
 
-void est_server_info(const EstServer *s, bool registered, ServerInfo *ret) {
+void est_server_info(const EstServer *s, bool at_work, ServerInfo *ret) {
         const EstCertificate *c = certificate(s);
         const char *state = state_text(s);
 
@@ -735,9 +735,9 @@ void est_server_info(const EstServer *s, bool registered, ServerInfo *ret) {
                                                  : c->not_after_sec * SEC_NS;
                 ret->enrolled_by = c->issuer;
         }
-        if (state && !registered && !est_server_is_ready(s))
+        if (state && !at_work && !est_server_is_ready(s))
                 ret->state = state;
-        if (*s->error_text && (!registered || !*ret->last_error_text)) {
+        if (*s->error_text && (!at_work || !*ret->last_error_text)) {
                 ret->last_error_code = s->error_code;
                 ret->last_error_text = s->error_text;
         }

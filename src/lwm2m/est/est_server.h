@@ -48,5 +48,6 @@ bool est_server_is_enrolling(const EstServer *s); /* there is none, and one is a
 /* Those of an account with what the enrolment has brought: as in certificate mode, with the
  * authorities of the EST server in place of a 0/x/4 that is empty. NULL: not ready. */
 Credentials *est_server_credentials(const EstServer *s, const Credentials *given);
-/* Fills in what a server in this mode has beside others; registered: its state stays what it is. */
-void est_server_info(const EstServer *s, bool registered, ServerInfo *ret);
+/* Fills in what a server in this mode has beside others; at_work: its registration is, whose
+ * state stays what is shown. */
+void est_server_info(const EstServer *s, bool at_work, ServerInfo *ret);
