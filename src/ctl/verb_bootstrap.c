@@ -43,14 +43,19 @@ static void print_step(const Following *f, const char *step, const char *text, c
         cJSON_Delete(fields);
 }
 
-static void print_connected(const Following *f) {
-        g_autoptr(cJSON) server = NULL;
+static void print_going(const Following *f, const char *step, const cJSON *server) {
+        const char *uri = json_string(server, "Uri", "");
+        cJSON *fields = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(fields, "uri", uri);
+        print_step(f, step, uri, fields);
+}
+
+static void print_asking(const Following *f, const cJSON *server) {
         g_autofree char *text = NULL;
         cJSON *fields = cJSON_CreateObject();
         const char *cipher;
 
-        if (ctl_properties(f->c, BOOT, "Server", &server) != CTL_OK)
-                server = cJSON_CreateObject();
         cipher = json_string(server, "Cipher", "");
         cJSON_AddStringToObject(fields, "peer", json_string(server, "Peer", ""));
         cJSON_AddStringToObject(fields, "security", json_string(server, "Security", ""));
@@ -62,14 +67,19 @@ static void print_connected(const Following *f) {
 }
 
 static void show_state(Following *f, const char *state) {
+        g_autoptr(cJSON) server = NULL;
+
         if (g_strcmp0(state, f->state) == 0 || f->over)
                 return;
         g_free(f->state);
         f->state = g_strdup(state);
+        if (!g_str_has_suffix(state, "ing") ||
+            ctl_properties(f->c, BOOT, "Server", &server) != CTL_OK)
+                return;
         if (strcmp(state, "bootstrapping") == 0)
-                print_connected(f);
-        else if (strcmp(state, "resolving") == 0 || strcmp(state, "connecting") == 0)
-                print_step(f, state, "", cJSON_CreateObject());
+                print_asking(f, server);
+        else /* resolving or connecting */
+                print_going(f, state, server);
 }
 
 static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {

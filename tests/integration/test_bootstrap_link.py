@@ -113,6 +113,7 @@ def test_readable(known, bs, server, ctl):
     out = run.communicate(timeout=30)[0]
     assert run.returncode == 0
     assert [line.split()[0] for line in out.splitlines()] == ["connecting", "asking", "accepted", "complete"]
+    assert out.splitlines()[0].split() == ["connecting", bs.uri]
     assert out.splitlines()[-1].split() == ["complete", "server", "101", server.uri]
 
 
