@@ -101,10 +101,7 @@ int coap_transport_try(const CoapConfig *config, const char *uri,
                 return -EINVAL;
         }
         link_io_setup();
-        if (g_str_has_suffix(g_uri_get_scheme(u), "+tcp") && !security_has_x509()) {
-                *ret_error = g_strdup("TLS over TCP needs a libcoap with OpenSSL");
-                return -EPROTONOSUPPORT;
-        }
+        sc.stream = g_str_has_suffix(g_uri_get_scheme(u), "+tcp");
         if (!credentials_use_store(credentials))
                 return security_new(&sc, &s, ret_error);
         token = token_new(&token_settings);

@@ -93,12 +93,9 @@ int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, char **
                               .trust_store = c->trust_store,
                               .session = config->session,
                               .ignore_dates = config->ignore_dates,
+                              .stream = true,
                               .key = link_token_key(l) };
 
-        if (!security_has_x509()) {
-                *ret_error = g_strdup("TLS over TCP needs a libcoap with OpenSSL");
-                return -EPROTONOSUPPORT;
-        }
         return security_new(&sc, &l->tcp->security, ret_error);
 }
 

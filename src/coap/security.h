@@ -29,6 +29,7 @@ typedef struct SecurityConfig {
                                            NULL: the system's */
         GBytes *session;                /* to resume; NULL */
         bool ignore_dates;
+        bool stream; /* for security_tls_start(): always OpenSSL, whatever libcoap has */
         struct evp_pkey_st *key; /* our private key, if it is in a token (token.h): in place of that
                                     of the credentials. Must outlive the session */
         /* The socket is there and nothing has been sent over it; may be NULL. */
@@ -83,6 +84,7 @@ void security_tls_output(Security *s, GByteArray *out);
 
 const char *security_library(void); /* below libcoap: "openssl", "gnutls", "mbedtls" …; "none" */
 bool security_has_dtls(void);       /* this libcoap has DTLS */
-bool security_has_x509(void); /* … on OpenSSL: certificates, resumed sessions, cipher suites */
-bool security_has_rpk(void);  /* raw public keys: OpenSSL 3.2 and later */
-bool security_has_cid(void);  /* Connection IDs */
+bool security_is_openssl(void); /* … on OpenSSL: everything, cipher suites and resumption, too */
+bool security_has_x509(void);   /* certificates; some of them, see security_pki.h */
+bool security_has_rpk(void);    /* raw public keys: OpenSSL 3.2 and later, or GnuTLS */
+bool security_has_cid(void);    /* Connection IDs */

@@ -10,6 +10,7 @@
 
 #include "coap/packet.h"
 #include "coap/security_material.h"
+#include "coap/security_pki.h"
 #include "coap/security_plain.h"
 #include "coap/security_reason.h"
 #include "lwm2m/account/cipher_suite.h"
@@ -36,7 +37,8 @@ struct Security {
         SecurityMaterial material; /* nothing with a pre-shared key */
         GBytes *resume;
         bool ignore_dates;
-        bool plain; /* another TLS library: security_plain.h */
+        bool plain;       /* another TLS library: security_plain.h */
+        SecurityPki *pki; /* … with certificates; NULL */
         void (*connected)(void *userdata, const coap_session_t *session);
         void *userdata;
 
@@ -453,7 +455,7 @@ static int rehearse(const Security *s, char **ret_error) {
 static int read_all(Security *s, const SecurityConfig *config, char **ret_error) {
         int r;
 
-        if (config->credentials->mode == SECURITY_MODE_RPK && !security_has_rpk())
+        if (config->credentials->mode == SECURITY_MODE_RPK && !HAVE_RPK)
                 return complain(ret_error, -EPROTONOSUPPORT,
                                 "raw public keys need OpenSSL 3.2 or later, this is %s",
                                 OpenSSL_version(OPENSSL_VERSION_STRING));
@@ -474,10 +476,9 @@ int security_new(const SecurityConfig *config, Security **ret, char **ret_error)
         g_autoptr(Security) s = NULL;
         int r;
 
-        r = security_has_x509() ? register_hook()
-                                : security_plain_check(config->credentials, ret_error);
+        r = register_hook();
         if (r < 0)
-                return r == -ENOMEM ? complain(ret_error, r, "OpenSSL cannot be set up") : r;
+                return complain(ret_error, r, "OpenSSL cannot be set up");
         s = g_new0(Security, 1);
         s->credentials = credentials_copy(config->credentials);
         s->host = g_strdup(config->host);
@@ -490,9 +491,13 @@ int security_new(const SecurityConfig *config, Security **ret, char **ret_error)
         s->userdata = config->userdata;
         s->alert_in = s->alert_out = -1;
         s->cipher = "";
-        s->plain = !security_has_x509();
+        s->plain = !config->stream && !security_is_openssl();
         if (!s->plain)
                 r = read_all(s, config, ret_error);
+        else if (s->credentials->mode == SECURITY_MODE_PSK)
+                r = security_plain_check(s->credentials, ret_error);
+        else
+                r = security_pki_new(config, &s->pki, ret_error);
         if (r >= 0)
                 *ret = g_steal_pointer(&s);
         return r;
@@ -508,6 +513,7 @@ Security *security_free(Security *s) {
         SSL_free(s->own);
         credentials_free(s->credentials);
         security_material_clear(&s->material);
+        security_pki_free(s->pki);
         g_string_free(s->suites, TRUE);
         g_clear_pointer(&s->resume, g_bytes_unref);
         g_clear_pointer(&s->session, g_bytes_unref);
@@ -516,6 +522,20 @@ Security *security_free(Security *s) {
         g_free(s->trust_store);
         g_free(s);
         return NULL;
+}
+
+/* The first message is out before the socket can be seen. */
+static coap_session_t *connect_plain(Security *s, coap_context_t *context,
+                                     const coap_address_t *local, const coap_address_t *remote,
+                                     coap_proto_t proto) {
+        coap_session_t *session;
+
+        s->state = SECURITY_HANDSHAKE;
+        session = s->pki ? security_pki_connect(s->pki, context, local, remote, proto)
+                         : security_plain_connect(s->credentials, context, local, remote, proto);
+        if (session && s->connected)
+                s->connected(s->userdata, session);
+        return session;
 }
 
 coap_session_t *security_connect(Security *s, coap_context_t *context, const coap_address_t *local,
@@ -529,10 +549,8 @@ coap_session_t *security_connect(Security *s, coap_context_t *context, const coa
         coap_session_t *session;
         int error;
 
-        if (s->plain) {
-                s->state = SECURITY_HANDSHAKE;
-                return security_plain_connect(s->credentials, context, local, remote, proto);
-        }
+        if (s->plain)
+                return connect_plain(s, context, local, remote, proto);
         expected = s;
         errno = 0;
         session = coap_new_client_session_psk2(context, local, remote, proto, &setup);
@@ -550,6 +568,11 @@ void security_cut_flights(Security *s) {
 static void note_plain(Security *s, const coap_session_t *session) {
         LinkSecurity agreed;
 
+        s->verify = s->pki ? security_pki_verdict(s->pki, true) : X509_V_OK;
+        if (s->verify != X509_V_OK) {
+                s->state = SECURITY_FAILED;
+                return;
+        }
         security_plain_agreed(session, &agreed);
         s->state = SECURITY_ESTABLISHED;
         s->cipher = agreed.cipher;
@@ -565,6 +588,8 @@ void security_look_at(Security *s, const coap_session_t *session) {
                         note_plain(s, session);
                 break;
         case COAP_SESSION_STATE_NONE:
+                if (s->pki && s->state != SECURITY_ESTABLISHED)
+                        s->verify = security_pki_verdict(s->pki, false);
                 s->state = SECURITY_FAILED;
                 break;
         default:
@@ -747,6 +772,8 @@ static bool expects_authority(const Security *s) {
 }
 
 int security_failure(const Security *s, bool silent, char **ret_text) {
+        if (s->plain && s->verify == X509_V_OK)
+                return security_plain_failure(silent, ret_text);
         return security_reason(&(HandshakeEnd){ .verify = s->verify,
                                                 .authority = expects_authority(s),
                                                 .alert = s->alert_in,

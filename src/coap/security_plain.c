@@ -38,17 +38,21 @@ bool security_plain_has_cid(void) {
 }
 
 int security_plain_check(const Credentials *c, char **ret_error) {
+        gsize n;
+        const void *identity = g_bytes_get_data(c->identity, &n);
+
         if (!coap_dtls_is_supported())
                 *ret_error = g_strdup("this libcoap has no DTLS");
-        else if (c->mode != SECURITY_MODE_PSK)
-                *ret_error = g_strdup_printf("certificates and raw public keys need a libcoap with "
-                                             "OpenSSL, this one has %s",
-                                             security_plain_name(true));
         else if (c->n_suites > 0)
                 *ret_error = g_strdup_printf("cipher suites can be chosen with OpenSSL only, this "
                                              "libcoap has %s",
                                              security_plain_name(true));
-        else
+        else if (memchr(identity, 0, n)) {
+                *ret_error = g_strdup_printf("a PSK identity with a zero byte cannot be sent by "
+                                             "%s (0/x/3)",
+                                             security_plain_name(true));
+                return -EINVAL;
+        } else
                 return 0;
         return -EPROTONOSUPPORT;
 }
@@ -70,7 +74,7 @@ coap_session_t *security_plain_connect(const Credentials *c, coap_context_t *con
 
 /* libcoap has brought its TLS library into the process, and hands out that one's session; we are
  * not linked with any of them. */
-static bool find_function(const char *name, void *ret) {
+bool security_plain_find(const char *name, void *ret) {
         void *function = dlsym(RTLD_DEFAULT, name);
 
         memcpy(ret, &function, sizeof(function));
@@ -85,9 +89,9 @@ static void ask_mbedtls(void *tls, LinkSecurity *ret) {
         int enabled = 0;
         size_t n = 0;
 
-        if (find_function("mbedtls_ssl_get_peer_cid", &get_cid))
+        if (security_plain_find("mbedtls_ssl_get_peer_cid", &get_cid))
                 ret->cid = get_cid(tls, &enabled, cid, &n) == 0 && enabled && n > 0;
-        if (!find_function("mbedtls_ssl_get_ciphersuite", &get_suite) || !get_suite(tls))
+        if (!security_plain_find("mbedtls_ssl_get_ciphersuite", &get_suite) || !get_suite(tls))
                 return;
         name = g_strdelimit(g_strdup(get_suite(tls)), "-", '_'); /* TLS-PSK-WITH-AES-128-CCM-8 */
         ret->cipher = g_intern_string(name);
@@ -96,7 +100,7 @@ static void ask_mbedtls(void *tls, LinkSecurity *ret) {
 static void ask_gnutls(void *tls, LinkSecurity *ret) {
         const char *(*get_suite)(const void *); /* GnuTLS 3.7.4 */
 
-        if (find_function("gnutls_ciphersuite_get", &get_suite) && get_suite(tls))
+        if (security_plain_find("gnutls_ciphersuite_get", &get_suite) && get_suite(tls))
                 ret->cipher = g_intern_string(get_suite(tls));
 }
 
@@ -109,4 +113,12 @@ void security_plain_agreed(const coap_session_t *session, LinkSecurity *ret) {
                 ask_mbedtls(tls, ret);
         else if (tls && library == COAP_TLS_LIBRARY_GNUTLS)
                 ask_gnutls(tls, ret);
+}
+
+int security_plain_failure(bool silent, char **ret_text) {
+        *ret_text = silent ? g_strdup("no answer to the handshake, or none that is any good")
+                           : g_strdup_printf("the handshake or the session was broken off, and %s "
+                                             "does not tell why",
+                                             security_plain_name(true));
+        return silent ? -ETIMEDOUT : -EPROTO;
 }

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from test_security import EP, KEY, PSK, psk_keys, server_of
+from test_security import EP, PSK, fixture_pki, psk_keys, server_of, x509_keys  # noqa: F401
 from testserver import CidProxy, binary
 
 
@@ -106,3 +106,15 @@ def test_queue_mode(start, server, client):
         server.wait_event("updated", endpoint=EP)
         assert server.read("/3303/0/5700").text == "21.5"
     assert not cid.take_events("handshake"), "a handshake was made"
+
+
+def test_certificates(start, server, pki, ctl):
+    _, nat, cid = start(lambda uri: x509_keys(uri, pki), certificate=pki / "server.pem",
+                        key=pki / "server.key", authority=pki / "ca.pem")
+    handshake = cid.wait_handshake()
+    assert handshake.cid and EP in handshake.identity
+    assert server_of(ctl, 101)["ConnectionId"]
+    nat.rebind()
+    ctl("update")
+    server.wait_event("updated", endpoint=EP)
+    assert not cid.take_events("handshake")
