@@ -85,7 +85,7 @@ final class DaemonProcess implements AutoCloseable {
         return this;
     }
 
-    /** A key of [Server] that is about security. */
+    /** A key of [Server] that is about security; of the bootstrap server's if there is no other. */
     DaemonProcess security(String key, Object value) {
         security.put(key, value.toString());
         return this;
@@ -169,8 +169,11 @@ final class DaemonProcess implements AutoCloseable {
             text.append("\nLifetime=").append(LIFETIME).append('\n');
             security.forEach((key, value) -> text.append(key).append('=').append(value).append('\n'));
         }
-        if (bootstrapServer != null)
+        if (bootstrapServer != null) {
             text.append("\n[Server boot]\nUri=").append(bootstrapServer).append("\nBootstrap=true\n");
+            if (server == null)
+                security.forEach((key, value) -> text.append(key).append('=').append(value).append('\n'));
+        }
         text.append("\n[Objects]\nPath=").append(objects()).append(';').append(testObjects()).append('\n');
         text.append("\n[Values]\n");
         values.forEach((path, value) -> text.append(path).append('=').append(value).append('\n'));

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.stream.Stream;
 
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.core.link.lwm2m.LwM2mLink;
@@ -30,6 +31,7 @@ import org.eclipse.leshan.core.node.LwM2mObjectInstance;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.node.LwM2mResource;
 import org.eclipse.leshan.core.node.LwM2mSingleResource;
+import org.eclipse.leshan.core.node.ObjectLink;
 import org.eclipse.leshan.core.peer.LwM2mPeer;
 import org.eclipse.leshan.core.peer.OscoreIdentity;
 import org.eclipse.leshan.core.request.BootstrapDeleteRequest;
@@ -48,9 +50,9 @@ import org.eclipse.leshan.server.bootstrap.BootstrapSessionListener;
 import org.eclipse.leshan.server.bootstrap.BootstrapTaskProvider;
 import org.eclipse.leshan.server.bootstrap.LeshanBootstrapServer;
 import org.eclipse.leshan.server.bootstrap.LeshanBootstrapServerBuilder;
-import org.eclipse.leshan.server.bootstrap.endpoint.LwM2mBootstrapServerEndpoint;
 import org.eclipse.leshan.server.californium.bootstrap.endpoint.CaliforniumBootstrapServerEndpointsProvider;
 import org.eclipse.leshan.server.californium.bootstrap.endpoint.coap.CoapBootstrapServerProtocolProvider;
+import org.eclipse.leshan.server.californium.bootstrap.endpoint.coap.CoapOscoreBootstrapServerEndpointFactory;
 import org.eclipse.leshan.server.californium.bootstrap.endpoint.coaps.CoapsBootstrapServerProtocolProvider;
 import org.eclipse.leshan.server.security.BootstrapSecurityStore;
 import org.eclipse.leshan.server.security.SecurityInfo;
@@ -58,10 +60,10 @@ import org.eclipse.leshan.server.security.SecurityInfo;
 /**
  * Leshan's bootstrap server, led by lines on its standard input and telling what happens in lines on its
  * standard output. Lines in: {@code clear}, {@code delete PATH}, {@code discover PATH},
- * {@code read FORMAT PATH}, {@code write FORMAT PATH ID=TYPE:VALUE…} (an instance; types s, i, b, and o for
- * hexadecimal bytes), all of which add to what every later session does, and
- * {@code psk ENDPOINT IDENTITY KEY} and {@code x509 ENDPOINT}. Lines out: {@code ready COAP-PORT COAPS-PORT}, {@code initiated ENDPOINT
- * FORMAT}, {@code success REQUEST CODE …}, {@code error REQUEST CODE MESSAGE}, {@code end ENDPOINT},
+ * {@code read FORMAT PATH}, {@code write FORMAT PATH ID=TYPE:VALUE…} (an instance; types s, i, b, o for
+ * hexadecimal bytes, l for OBJECT/INSTANCE), all of which add to what every later session does, and
+ * {@code psk ENDPOINT IDENTITY KEY}, {@code x509 ENDPOINT} and {@code oscore ENDPOINT SENDER RECIPIENT SECRET} (ours
+ * are the server's; hexadecimal). Lines out: {@code ready COAP-PORT COAPS-PORT OSCORE-PORT}, {@code initiated ENDPOINT FORMAT}, {@code success REQUEST CODE …}, {@code error REQUEST CODE MESSAGE}, {@code end ENDPOINT},
  * {@code failed ENDPOINT CAUSE}. Arguments, all or none: its private key (PKCS 8), its certificate, and that of
  * the authority that clients' certificates come from, each a file in DER.
  */
@@ -94,6 +96,8 @@ public final class BootstrapServer {
         case "s" -> LwM2mSingleResource.newStringResource(id, parts[2]);
         case "i" -> LwM2mSingleResource.newIntegerResource(id, Long.parseLong(parts[2]));
         case "b" -> LwM2mSingleResource.newBooleanResource(id, Boolean.parseBoolean(parts[2]));
+        case "l" -> LwM2mSingleResource.newObjectLinkResource(id,
+                ObjectLink.decodeFromString(parts[2].replace('/', ':')));
         case "o" -> LwM2mSingleResource.newBinaryResource(id, HexFormat.of().parseHex(parts[2]));
         default -> throw new IllegalArgumentException(text);
         };
@@ -120,6 +124,7 @@ public final class BootstrapServer {
             byIdentity.put(words[2], info);
             byEndpoint.put(words[1], info);
         }
+        case "oscore" -> byEndpoint.put(words[1], Oscore.security(words));
         case "x509" -> byEndpoint.put(words[1], SecurityInfo.newX509CertInfo(words[1]));
         default -> throw new IllegalArgumentException(line);
         }
@@ -141,7 +146,7 @@ public final class BootstrapServer {
 
             @Override
             public SecurityInfo getByOscoreIdentity(OscoreIdentity identity) {
-                return null;
+                return Oscore.find(byEndpoint.values(), identity);
             }
         };
     }
@@ -226,7 +231,8 @@ public final class BootstrapServer {
         CaliforniumBootstrapServerEndpointsProvider endpoints = new CaliforniumBootstrapServerEndpointsProvider.Builder(
                 new CoapBootstrapServerProtocolProvider(), new CoapsBootstrapServerProtocolProvider())
                 .addEndpoint(new InetSocketAddress("127.0.0.1", 0), Protocol.COAP)
-                .addEndpoint(new InetSocketAddress("127.0.0.1", 0), Protocol.COAPS).build();
+                .addEndpoint(new InetSocketAddress("127.0.0.1", 0), Protocol.COAPS)
+                .addEndpoint(new CoapOscoreBootstrapServerEndpointFactory(Oscore.freeUri())).build();
         LeshanBootstrapServerBuilder builder = new LeshanBootstrapServerBuilder().setEndpointsProviders(endpoints)
                 .setSecurityStore(securityStore()).setTaskProvider((session, previous) -> tasks());
         if (arguments.length == 3)
@@ -239,16 +245,17 @@ public final class BootstrapServer {
         return server;
     }
 
-    private static String port(LeshanBootstrapServer server, Protocol protocol) {
-        LwM2mBootstrapServerEndpoint endpoint = server.getEndpoint(protocol);
-        return Integer.toString(endpoint.getURI().getPort());
+    /* In the order they were added in: plain CoAP, DTLS, OSCORE. */
+    private static String[] ports(LeshanBootstrapServer server) {
+        return Stream.concat(Stream.of("ready"), server.getEndpoints().stream()
+                .map(endpoint -> Integer.toString(endpoint.getURI().getPort()))).toArray(String[]::new);
     }
 
     public static void main(String[] arguments) throws IOException, GeneralSecurityException {
         BootstrapServer self = new BootstrapServer();
         LeshanBootstrapServer server = self.build(arguments);
         server.start();
-        tell("ready", port(server, Protocol.COAP), port(server, Protocol.COAPS));
+        tell(ports(server));
         try (BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
             for (String line = in.readLine(); line != null; line = in.readLine())
                 self.obey(line);
