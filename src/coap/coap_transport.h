@@ -28,6 +28,7 @@ typedef struct CoapConfig {
         uint32_t max_retransmit;   /* MAX_RETRANSMIT (4) */
         uint64_t handshake_usec;   /* of DTLS and of TCP, until a server counts as silent (30 s) */
         size_t message_max; /* over TCP: the largest message either way, 1152 or more (33 KiB) */
+        bool alpn_optional; /* TLS on another port than 5684 without ALPN is fine */
         uint64_t ping_usec; /* over TCP, after so long without a word (never) */
         const char *secrets_directory; /* where keys named by file:NAME are (nowhere); copied */
         const char *const *providers;  /* of OpenSSL, for keys in tokens, NULL-terminated (none) */

@@ -373,10 +373,10 @@ static int find_address(Link *l, const char *host, uint16_t port) {
         return resolver_query(l->transport->resolver, host, port, on_resolved, l, &l->query);
 }
 
-static int secure(Link *l, const LinkConfig *config, const char *host) {
+static int secure(Link *l, const LinkConfig *config, const char *host, uint16_t port) {
         int r;
 
-        r = l->tcp ? link_tcp_secure(l, config, host, &l->refusal_text)
+        r = l->tcp ? link_tcp_secure(l, config, host, port, &l->refusal_text)
                    : link_secure_new(l, config, host, &l->refusal_text);
         return r < 0 ? r : add_oscore(l, config);
 }
@@ -386,7 +386,7 @@ static void on_token(Link *l, int error, const char *text, const LinkConfig *con
         g_autofree char *why = NULL;
 
         if (error == 0) {
-                error = secure(l, config, host);
+                error = secure(l, config, host, port);
                 text = why = g_steal_pointer(&l->refusal_text);
         }
         if (error == 0)
@@ -432,7 +432,7 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
                         *ret = l;
                 return r;
         }
-        r = target.secure ? secure(l, config, host) : add_oscore(l, config);
+        r = target.secure ? secure(l, config, host, target.port) : add_oscore(l, config);
         if (r < 0) {
                 l->refusal = r;
                 link_defer(l);

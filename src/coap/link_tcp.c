@@ -85,7 +85,8 @@ void link_tcp_forget(Link *l) {
         l->tcp->confirming = 0;
 }
 
-int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, char **ret_error) {
+int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, uint16_t port,
+                    char **ret_error) {
         const CoapConfig *c = &l->transport->config;
         SecurityConfig sc = { .credentials = config->credentials,
                               .host = host,
@@ -96,6 +97,8 @@ int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, char **
                               .stream = true,
                               .key = link_token_key(l) };
 
+        /* RFC 8323, section 8.2 */
+        l->tcp->needs_alpn = port != COAPS_DEFAULT_PORT && !c->alpn_optional;
         return security_new(&sc, &l->tcp->security, ret_error);
 }
 

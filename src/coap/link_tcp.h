@@ -16,7 +16,8 @@ void link_tcp_begin(Link *l, int fd);
 Tcp *link_tcp_free(Link *l);
 Tcp *link_tcp_new(Link *l);
 /* TLS over it; everything is read that the handshake needs. Errors as security_new(). */
-int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, char **ret_error);
+int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, uint16_t port,
+                    char **ret_error);
 
 bool link_tcp_is_up(const Link *l); /* the server's CSM is here, and the connection has not ended */
 /* Takes a message as packet_write() made it; an empty one means nothing here. 0: it is on its way,

@@ -78,7 +78,8 @@ int security_tls_feed(Security *s, const uint8_t *bytes, size_t n);
 /* What was decrypted. Bytes, 0: nothing yet; -ECONNRESET: the server has ended it, -EPROTO. */
 ssize_t security_tls_read(Security *s, uint8_t *buffer, size_t n);
 int security_tls_write(Security *s, const uint8_t *bytes, size_t n); /* all of it, or -EPROTO */
-void security_tls_end(Security *s); /* says so to the server (close_notify) */
+bool security_tls_has_alpn(const Security *s); /* the server has chosen "coap" */
+void security_tls_end(Security *s);            /* says so to the server (close_notify) */
 /* Appends what the stream is to be given, handshake and alerts included. */
 void security_tls_output(Security *s, GByteArray *out);
 

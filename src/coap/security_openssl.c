@@ -340,6 +340,8 @@ static void set_session(const Security *s, SSL *ssl) {
 }
 
 static int apply(const Security *s, SSL *ssl) {
+        static const unsigned char alpn[] = "\x04"
+                                            "coap"; /* RFC 8323, section 8.2 */
         int r;
 
         SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
@@ -347,6 +349,8 @@ static int apply(const Security *s, SSL *ssl) {
                 /* The cipher suites of 0/x/16 are those of 1.2, and so are our pre-shared keys. */
                 SSL_set_min_proto_version(ssl, TLS1_2_VERSION);
                 SSL_set_max_proto_version(ssl, TLS1_2_VERSION);
+                if (SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) != 0)
+                        return -ENOMEM;
         }
         r = set_suites(s, ssl);
         if (r >= 0 && s->material.records->len > 0)
@@ -745,6 +749,16 @@ ssize_t security_tls_read(Security *s, uint8_t *buffer, size_t n) {
 int security_tls_write(Security *s, const uint8_t *bytes, size_t n) {
         ERR_clear_error();
         return s->own && SSL_write(s->own, bytes, (int) n) == (int) n ? 0 : -EPROTO;
+}
+
+bool security_tls_has_alpn(const Security *s) {
+        const unsigned char *name;
+        unsigned n;
+
+        if (!s->own)
+                return false;
+        SSL_get0_alpn_selected(s->own, &name, &n); /* no other than ours could be */
+        return n > 0;
 }
 
 void security_tls_end(Security *s) {

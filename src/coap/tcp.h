@@ -17,6 +17,7 @@ struct Tcp {
         Security *security; /* NULL: without */
         bool open;          /* the server's CSM has come */
         bool worked;        /* a message of the server has come after it */
+        bool needs_alpn;    /* the server must show by it that it speaks CoAP */
         int error;          /* the connection has ended */
         char *text;         /* … in words */
         bool told;

@@ -129,6 +129,12 @@ static bool feed(Link *l, const uint8_t *bytes, size_t n) {
         tcp_flush(l);
         if (was || !tcp_is_secured(t))
                 return t->error == 0;
+        if (t->needs_alpn && !security_tls_has_alpn(t->security)) {
+                tcp_end(l, -EPROTO,
+                        "the server does not choose \"coap\" by ALPN, which port 5684 alone "
+                        "does without");
+                return false;
+        }
         security_agreed(t->security, &agreed);
         if (l->events.secured)
                 l->events.secured(l->owner, &agreed, link_now(l));

@@ -86,6 +86,7 @@ static const Key keys[] = {
           55 * USEC_PER_SEC, KEY_DURATION },
         { "Client", "TcpPing", AT(tcp_ping_usec), 300 * USEC_PER_SEC, 0, 86400 * USEC_PER_SEC,
           KEY_DURATION },
+        { "Client", "AlpnOptional", AT(alpn_optional), 0, 0, 0, KEY_BOOL },
         { "Client", "TrustStore", AT(trust_store), 0, 0, 0, KEY_TEXT },
         { "Client", "DatesNeedClock", AT(dates_need_clock), 0, 0, 0, KEY_BOOL },
         { "Client", "Discover", AT(discover_permitted), 0, 0, 0, KEY_DISCOVER },

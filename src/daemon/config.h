@@ -68,7 +68,7 @@ typedef struct Config {
         Format bootstrap_format;
         uint64_t bootstrap_port;
         uint64_t handshake_usec, tcp_ping_usec;
-        bool dates_need_clock;
+        bool dates_need_clock, alpn_optional;
         /* [Security] */
         char *providers, *pin_file, *pkcs11_module, *tcti;
         /* [Est] */

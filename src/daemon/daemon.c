@@ -192,6 +192,7 @@ static int make_transport(Daemon *d, const Config *config) {
                 .exchanges_max = (uint32_t) config->exchanges,
                 .separate_after_usec = config->separate_after_usec,
                 .message_max = config->tcp_message_bytes,
+                .alpn_optional = config->alpn_optional,
         };
         int r;
 

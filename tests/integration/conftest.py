@@ -4,6 +4,7 @@ uses, so tests run side by side."""
 import itertools
 import shutil
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -156,6 +157,52 @@ def fixture_refusing_port():
         gone.bind(("127.0.0.1", 0))
         port = gone.getsockname()[1]
     return port
+
+
+class Account:
+    """A test server behind one of the transports, and the daemon's account with it."""
+    PSK = "gw-1:000102030405060708090a0b0c0d0e0f"
+
+    def __init__(self, name, make_server, make_dtls, folder):
+        self.tcp, self.secure = name in ("tcp", "tls"), name in ("dtls", "tls")
+        stream = {"tcp": True, "psk": self.PSK} if name == "tls" else {"tcp": True} if self.tcp else {}
+        self.server = make_server(**stream)
+        self.dtls = make_dtls(self.server, psk=self.PSK) if name == "dtls" else None
+        self.keys = {"Uri": self.dtls.uri() if self.dtls else self.server.uri}
+        if self.secure:
+            identity, key = self.PSK.split(":")
+            file = folder / "gw.psk"
+            file.write_text(f"hex:{key}")
+            file.chmod(0o600)
+            self.keys.update(SecurityMode="psk", Identity=identity, KeyFile=file)
+
+
+@pytest.fixture(name="account", params=["udp", "dtls", "tcp", "tls"])
+def fixture_account(request, make_server, make_dtls, tmp_path):
+    """Each transport in turn."""
+    return Account(request.param, make_server, make_dtls, tmp_path)
+
+
+@pytest.fixture(name="tcp_account", params=["tcp", "tls"])
+def fixture_tcp_account(request, make_server, make_dtls, tmp_path):
+    return Account(request.param, make_server, make_dtls, tmp_path)
+
+
+@pytest.fixture(name="pki", scope="session")
+def fixture_pki(tmp_path_factory):
+    """ca.pem, and what it issued: server and client."""
+    folder = tmp_path_factory.mktemp("pki")
+
+    def openssl(*args):
+        subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True, timeout=60)
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
+    for name in ("server", "client"):
+        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}",
+                "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1",
+                "-addext", "basicConstraints=critical,CA:FALSE")
+        (folder / f"{name}.key").chmod(0o600)
+    return folder
 
 
 @pytest.fixture(name="ctl")

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """CoAP over TCP (RFC 8323; LwM2M TS Transport 1.1.1, section 6.4)."""
-import ssl
-import subprocess
 import time
 
 import pytest
@@ -118,43 +116,3 @@ def test_silent_server_delays_nobody(make_tcp, server, make_daemon):
     while "says nothing" not in daemon.log:
         assert time.monotonic() < end, daemon.log
         time.sleep(0.05)
-
-
-@pytest.fixture(name="pki", scope="module")
-def fixture_pki(tmp_path_factory):
-    """ca.pem, and what it issued: server and client."""
-    folder = tmp_path_factory.mktemp("pki")
-
-    def openssl(*args):
-        subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True, timeout=60)
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
-    for name in ("server", "client"):
-        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}",
-                "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1",
-                "-addext", "basicConstraints=critical,CA:FALSE")
-        (folder / f"{name}.key").chmod(0o600)
-    return folder
-
-
-def test_tls_with_certificates(make_tcp, make_daemon, pki, ctl):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki / "server.pem", pki / "server.key")
-    context.load_verify_locations(pki / "ca.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
-    tls = make_tcp(wrap=lambda s: context.wrap_socket(s, server_side=True))
-    keys = {"SecurityMode": "x509", "CertificateFile": pki / "client.pem", "KeyFile": pki / "client.key",
-            "TrustFile": pki / "ca.pem"}
-    make_daemon({"tls": {"Uri": tls.uri, **keys}}, values={"/3303/0/5700": "21.5", "/26241/0/0": "x" * 3000})
-    assert "b=T" in queries(tls.wait_registered()[1])
-    assert tls.ask(GET, "/3303/0/5700").payload == b"21.5"
-    assert len(tls.ask(GET, "/26241/0/0").payload) == 1024
-    assert tls.observe("/3303/0/5700", NOTIFY).code == CONTENT
-    ctl("set", "/3303/0/5700=22")
-    assert tls.wait(is_notification)[1].payload == b"22"
-    tls.drop()
-    tls.wait_connection(2)
-    assert tls.wait_updated()[0] == 2
-    assert tls.connection.session_reused
-    ctl("set", "/3303/0/5700=23")
-    assert tls.wait(is_notification)[0] == 2

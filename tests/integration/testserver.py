@@ -139,17 +139,24 @@ class LineProcess:
 class TestServer(LineProcess):
     __test__ = False
 
-    def __init__(self, bind="127.0.0.1:0", location=None):
+    def __init__(self, bind="127.0.0.1:0", location=None, tcp=False, **stream):
+        """With `tcp`: CoAP over TCP, and with psk=… or certificate=… over TLS."""
         argv = [binary("LWM2M_TESTSERVER", "tools/testserver/lwm2m-testserver"), f"--bind={bind}"]
         if location:
             argv.append(f"--location={location}")
+        if tcp:
+            argv.append("--tcp")
+        argv += [f"--{k.replace('_', '-')}" + ("" if v is True else f"={v}")
+                 for k, v in stream.items()]
+        secure = "psk" in stream or "certificate" in stream
+        self.scheme = f"coap{'s' if secure else ''}{'+tcp' if tcp else ''}"
         self.ids = itertools.count(1)
         self.host = bind.rsplit(":", 1)[0]
         super().__init__(argv)
 
     @property
     def uri(self):
-        return f"coap://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     def start(self, op, path=None, **fields):
         """Sends a command and returns its id; several may be under way."""
@@ -221,6 +228,10 @@ class TestServer(LineProcess):
 
     def datagram(self, data, **fields):
         return self.call("datagram", hex=data.hex(), **fields)
+
+    def disconnect(self, how="fin", **fields):
+        """Ends a client's connection (over TCP): fin, rst, release or abort."""
+        return self.call("disconnect", how=how, **fields)
 
     def wait_registered(self, endpoint=None, timeout=10):
         match = {"endpoint": endpoint} if endpoint else {}

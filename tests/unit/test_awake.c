@@ -264,6 +264,41 @@ static void test_closes(void **state) {
         bed_free(b);
 }
 
+/* The server ends a connection that is idle: nobody is woken for it, and what is due later makes a
+ * new one. */
+static void test_lost_asleep(void **state) {
+        Bed *b = registered_with(QUEUE_SOCKET_LISTEN, true);
+        Link *l;
+
+        observe(b, "/3/0");
+        bed_advance(b, 93 * SEC);
+        bed_log(b, "queue-mode-rx-off@1");
+        l = bed_link(b, 1);
+        l->events.down(l->owner, -ESTALE, "closed", b->now);
+        bed_advance(b, 0);
+        assert_null(bed_link(b, 1));
+        assert_string_equal(queue(b, 1), "asleep");
+        assert_string_equal(bed_state(b, 1), "registered");
+        bed_log(b, "");
+        bed_advance(b, 30 * SEC);
+        assert_null(bed_link(b, 1));
+        bed_set(b, "/3/0/1", value_text(VALUE_STRING, "box", 3));
+        bed_advance(b, 0);
+        assert_string_equal(bed_state(b, 1), "connecting");
+        bed_up(b, 1);
+        assert_string_equal(bed_request(b, 1)->path, "/rd/1");
+        bed_answer(b, 1, CODE(2, 4), NULL);
+        acknowledge(b);
+        bed_log(b, "reg-update@1 reg-update-complete@1");
+        /* Awake it is an outage. */
+        l = bed_link(b, 1);
+        l->events.down(l->owner, -ESTALE, "closed", b->now);
+        bed_advance(b, 0);
+        assert_string_equal(bed_state(b, 1), "connecting");
+        bed_log(b, "disconnect@1");
+        bed_free(b);
+}
+
 /* --- what keeps awake --- */
 
 static void test_busy(void **state) {
@@ -707,6 +742,7 @@ int main(void) {
                 cmocka_unit_test(test_several),
                 cmocka_unit_test(test_listens),
                 cmocka_unit_test(test_closes),
+                cmocka_unit_test(test_lost_asleep),
                 cmocka_unit_test(test_busy),
                 cmocka_unit_test(test_unacknowledged),
                 cmocka_unit_test(test_just_in_time),

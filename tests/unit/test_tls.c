@@ -31,6 +31,7 @@ typedef struct Server {
         int listener;
         GThread *thread;
         unsigned n_requests; /* sent in one record or more, at once */
+        bool no_alpn;
         /* Of the last connection; valid when the thread was joined. */
         bool established, resumed, released, goodbye;
         unsigned n_answers;
@@ -91,6 +92,18 @@ static void talk(Server *s, SSL *ssl) {
         s->goodbye = SSL_get_error(ssl, n) == SSL_ERROR_ZERO_RETURN;
 }
 
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n_out,
+                   const unsigned char *in, unsigned n_in, void *userdata) {
+        assert_int_equal(n_in, 5);
+        assert_memory_equal(in,
+                            "\x04"
+                            "coap",
+                            5);
+        *out = in + 1;
+        *n_out = 4;
+        return ((const Server *) userdata)->no_alpn ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
+}
+
 static void *serve_one(void *userdata) {
         Server *s = userdata;
         autoclose int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
@@ -144,6 +157,7 @@ static int setup(void **state) {
         assert_int_equal(getsockname(f->server.listener, (struct sockaddr *) &a, &n), 0);
         g_snprintf(f->uri, sizeof(f->uri), "coaps+tcp://127.0.0.1:%u", ntohs(a.sin_port));
         f->server.context = SSL_CTX_new(TLS_server_method());
+        SSL_CTX_set_alpn_select_cb(f->server.context, on_alpn, &f->server);
         assert_int_equal(SSL_CTX_set_cipher_list(f->server.context, "ALL:PSK:@SECLEVEL=0"), 1);
         SSL_CTX_set_session_id_context(f->server.context, (const unsigned char *) "t", 1);
         f->alert = -1;
@@ -324,6 +338,31 @@ static void test_resumption(void **state) {
         assert_true(f->server.resumed);
 }
 
+/* On another port than 5684 the server must choose CoAP by name (RFC 8323, section 8.2) … */
+static void test_no_alpn(void **state) {
+        Fixture *f = *state;
+        g_autoptr(Credentials) c = psk(KEY);
+
+        SSL_CTX_set_psk_server_callback(f->server.context, on_psk);
+        f->server.no_alpn = true;
+        fails(f, c, -EPROTO, "ALPN");
+        assert_true(f->server.established);
+        assert_null(f->cipher); /* nothing of it is kept */
+}
+
+/* … unless it is said to be fine without. */
+static void test_alpn_optional(void **state) {
+        static const CoapConfig optional = { .alpn_optional = true };
+        Fixture *f = *state;
+        g_autoptr(Credentials) c = psk(KEY);
+
+        coap_transport_free(f->transport);
+        assert_int_equal(coap_transport_new(f->loop, &optional, &f->transport), 0);
+        SSL_CTX_set_psk_server_callback(f->server.context, on_psk);
+        f->server.no_alpn = true;
+        connects(f, c, NULL);
+}
+
 /* --- certificates --- */
 
 static Credentials *certificates(Fixture *f, const char *authority) {
@@ -417,6 +456,7 @@ int main(void) {
                 CASE(test_psk),        CASE(test_many_requests), CASE(test_wrong_psk),
                 CASE(test_resumption), CASE(test_x509),          CASE(test_unknown_authority),
                 CASE(test_wrong_name), CASE(test_silent),        CASE(test_no_tls),
+                CASE(test_no_alpn),    CASE(test_alpn_optional),
         };
 
         signal(SIGPIPE, SIG_IGN); /* OpenSSL's sockets in the server */

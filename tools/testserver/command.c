@@ -11,6 +11,7 @@
 #include "report.h"
 #include "request.h"
 #include "rule.h"
+#include "stream.h"
 
 typedef struct Command {
         const char *op;
@@ -31,9 +32,31 @@ static int run_datagram(Server *s, const cJSON *c, cJSON *answer, char **ret_err
                 *ret_error = g_strdup("a datagram wants one payload");
                 return -EINVAL;
         }
-        server_send(s, &to, bytes, 0, (unsigned) field_number(c, "copies", 1),
-                    (unsigned) field_number(c, "delay_ms", 0));
+        server_send_raw(s, &to, bytes, (unsigned) field_number(c, "copies", 1),
+                        (unsigned) field_number(c, "delay_ms", 0));
         return 0;
+}
+
+static int run_disconnect(Server *s, const cJSON *c, cJSON *answer, char **ret_error) {
+        const char *how = field_string(c, "how");
+        Address to;
+        int r;
+
+        r = request_target(s, c, &to, ret_error);
+        if (r >= 0)
+                r = streams_disconnect(s, &to, how ? how : "fin");
+        if (r < 0 && !*ret_error)
+                *ret_error = g_strdup(r == -EINVAL ? "\"how\" is fin, rst, release or abort"
+                                                   : "there is no such connection");
+        return r;
+}
+
+static int run_ping(Server *s, const cJSON *c, cJSON *answer, char **ret_error) {
+        Address to;
+        int r;
+
+        r = request_target(s, c, &to, ret_error);
+        return r < 0 ? r : streams_ping(s, &to);
 }
 
 static int run_rule(Server *s, const cJSON *c, cJSON *answer, char **ret_error) {
@@ -66,6 +89,7 @@ static int run_set(Server *s, const cJSON *c, cJSON *answer, char **ret_error) {
         }
         s->ack_timeout_ms = (unsigned) field_number(c, "ack_timeout_ms", s->ack_timeout_ms);
         s->max_retransmit = (unsigned) field_number(c, "max_retransmit", s->max_retransmit);
+        s->pong = field_bool(c, "pong", s->pong);
         s->reset_unknown = field_bool(c, "reset_unknown", s->reset_unknown);
         return 0;
 }
@@ -138,12 +162,14 @@ static const Command commands[] = {
         { "request", COMMON PAYLOAD " method observe ", request_run },
         { "cancel", COMMON " by ", request_run_cancel },
         { "datagram", TARGET PAYLOAD " copies delay_ms ", run_datagram },
+        { "disconnect", TARGET " how ", run_disconnect },
+        { "ping", TARGET, run_ping },
         { "rule",
           " on match times drop silent rst separate code delay_ms copies payload format location "
           "max_age ",
           run_rule },
         { "rules_clear", "", run_rules_clear },
-        { "set", " location ack_timeout_ms max_retransmit reset_unknown ", run_set },
+        { "set", " location ack_timeout_ms max_retransmit reset_unknown pong ", run_set },
         { "est", " authority key answer attributes valid_s from_s ", est_run },
         { "peers", "", run_peers },
         { "forget", " ep token ", run_forget },
@@ -174,13 +200,14 @@ static const struct {
         { "on", 's' },
         { "code", 's' },
         { "location", 's' },
+        { "how", 's' },
         { "fill", 'n', 0, 64 << 20 },
         { "mid", 'n', 0, 65535 },
         { "copies", 'n', 1, 1000 },
         { "delay_ms", 'n', 0, 600000 },
         { "collect_ms", 'n', 0, 600000 },
         { "timeout_ms", 'n', 1, 600000 },
-        { "block", 'n', 16, 1024 },
+        { "block", 'n', 16, 64512 },
         { "block2", 'n', 16, 1024 },
         { "stop_after", 'n', 1, 1e6 },
         { "observe", 'n', 0, 16777215 },
@@ -201,6 +228,7 @@ static const struct {
         { "rst", 'b' },
         { "separate", 'b' },
         { "reset_unknown", 'b' },
+        { "pong", 'b' },
 };
 
 static bool type_fits(const cJSON *item) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "stream.h"
 
 static void send_next(Exchange *x);
 
@@ -19,8 +20,8 @@ Exchange *exchange_new(Server *s, const Address *to, uint8_t method) {
         x->mid = x->observe = x->block2_szx = -1;
         x->copies = 1;
         x->timeout_ms = 10000;
-        x->retransmit = true;
-        x->block1_size = 1024;
+        x->retransmit = !s->streams;
+        x->block1_size = s->streams ? streams_block_size(s, to) : 1024;
         x->body = g_byte_array_new();
         return x;
 }
@@ -98,12 +99,13 @@ static void add_payload(Exchange *x, Message *m) {
                 return;
         }
         x->uploading = true;
-        while (16U << szx < x->block1_size)
+        while (szx < 7 && 16U << szx < x->block1_size)
                 szx++;
         length = MIN(total - x->block1_offset, x->block1_size);
         more = x->block1_offset + length < total;
         options_add_uint(m->options, OPTION_BLOCK1,
-                         x->block1_offset / x->block1_size << 4 | (more ? 8U : 0U) | szx);
+                         x->block1_offset / MIN(x->block1_size, 1024) << 4 | (more ? 8U : 0U) |
+                                 szx);
         if (x->block1_offset == 0)
                 options_add_uint(m->options, OPTION_SIZE1, (uint32_t) total);
         m->payload = g_bytes_new_from_bytes(x->payload, x->block1_offset, length);
@@ -131,7 +133,7 @@ static Message *next_message(Exchange *x) {
         add_payload(x, m);
         if (x->body->len > 0 && !x->manual_blocks)
                 options_add_uint(m->options, OPTION_BLOCK2,
-                                 x->body->len >> (x->block2_szx + 4) << 4 |
+                                 x->body->len >> (MIN(x->block2_szx, 6) + 4) << 4 |
                                          (uint32_t) x->block2_szx);
         else if (x->block2_szx >= 0 && last_upload(x))
                 options_add_uint(m->options, OPTION_BLOCK2, (uint32_t) x->block2_szx);
@@ -180,7 +182,8 @@ static bool upload_continues(Exchange *x, const Message *m) {
 
         if (!x->uploading || message_block(m, OPTION_BLOCK1, &b) < 0)
                 return false;
-        if (m->code == WIRE_CODE(4, 13) && x->block1_offset == 0 && 16U << b.szx < x->block1_size) {
+        if (m->code == WIRE_CODE(4, 13) && x->block1_offset == 0 && b.szx < 7 &&
+            16U << b.szx < x->block1_size) {
                 x->block1_size = 16U << b.szx;
                 send_next(x);
                 return true;
@@ -191,13 +194,13 @@ static bool upload_continues(Exchange *x, const Message *m) {
                 finish(x, "2.31 for the last block");
                 return true;
         }
-        if (b.num != x->block1_offset / x->block1_size) {
+        if (b.num != x->block1_offset / MIN(x->block1_size, 1024)) {
                 finish(x, "2.31 for another block");
                 return true;
         }
         x->block1_offset += x->block1_size;
         /* A smaller size may be asked for: the offset is a multiple of it as well. */
-        if (16U << b.szx < x->block1_size)
+        if (b.szx < 7 && 16U << b.szx < x->block1_size)
                 x->block1_size = 16U << b.szx;
         go_on(x);
         return true;
@@ -220,11 +223,11 @@ static bool same_bytes(GBytes *a, GBytes *b) {
 static const char *check_block(Exchange *x, const Message *m, const Block *b) {
         size_t length = m->payload ? g_bytes_get_size(m->payload) : 0;
 
-        if ((size_t) b->num << (b->szx + 4) != x->body->len)
+        if (block_offset(b) != x->body->len)
                 return "Block2 of another number";
         if (x->block2_szx >= 0 && b->szx > x->block2_szx)
                 return "Block2 larger than asked for";
-        if (b->more ? length != 16U << b->szx : length > 16U << b->szx)
+        if (!block_fits(b, length))
                 return "Block2 with a payload of another size";
         if (x->body->len > 0 && !same_bytes(message_etag(m), x->etag))
                 return "ETag changed between blocks";

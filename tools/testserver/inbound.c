@@ -208,7 +208,7 @@ static void on_message(Server *s, const Address *from, const Message *m) {
         cJSON_Delete(params);
 }
 
-static void on_datagram(Server *s, const Address *from, const uint8_t *data, size_t length) {
+void inbound_take(Server *s, const Address *from, const uint8_t *data, size_t length) {
         g_autoptr(Message) m = NULL;
 
         if (message_parse(data, length, &m) < 0) {
@@ -235,7 +235,7 @@ gboolean inbound_on_readable(int fd, GIOCondition condition, void *userdata) {
 
                 if (n < 0)
                         break; /* EAGAIN, or an ICMP error that belongs to no request */
-                on_datagram(s, &from, data, (size_t) n);
+                inbound_take(s, &from, data, (size_t) n);
         }
         return G_SOURCE_CONTINUE;
 }

@@ -10,6 +10,8 @@ typedef struct Reply {
         GBytes *payload; /* may be NULL */
 } Reply;
 
+/* One message as a datagram. */
+void inbound_take(Server *s, const Address *from, const uint8_t *data, size_t length);
 gboolean inbound_on_readable(int fd, GIOCondition condition, void *userdata);
 
 /* ACK or Reset, remembered for retransmissions of `m`. */

@@ -16,6 +16,7 @@
 #include "registry.h"
 #include "report.h"
 #include "rule.h"
+#include "stream.h"
 
 #define LINE_MAX_BYTES (16U << 20)
 
@@ -72,6 +73,7 @@ static void server_init(Server *s) {
                 .ack_timeout_ms = 2000,
                 .max_retransmit = 4,
                 .reset_unknown = true,
+                .pong = true,
                 .exchanges = g_ptr_array_new(),
                 .observations = g_ptr_array_new_with_free_func(free_observation),
                 .rules = g_ptr_array_new_with_free_func(free_rule),
@@ -87,6 +89,7 @@ static void server_clear(Server *s) {
         g_clear_pointer(&s->observations, g_ptr_array_unref);
         g_clear_pointer(&s->rules, g_ptr_array_unref);
         registry_clear(s);
+        streams_clear(s);
         inbound_clear(s);
         est_free(s->est);
         g_queue_clear_full(&s->late, g_free);
@@ -96,20 +99,23 @@ static void server_clear(Server *s) {
                 close(s->fd);
 }
 
-static int run(Server *s, const char *address) {
+/* stream: NULL for datagrams. */
+static int run(Server *s, const char *address, const StreamConfig *stream) {
         Input in = { .server = s, .text = g_string_new(NULL) };
         cJSON *event;
         uint16_t port;
         int r;
 
-        r = net_bind(address, &s->fd, &s->family, &port);
+        r = stream ? streams_open(s, stream, address, &port)
+                   : net_bind(address, &s->fd, &s->family, &port);
         if (r < 0) {
                 fprintf(stderr, "lwm2m-testserver: cannot bind to '%s': %s\n", address,
                         strerror(-r));
                 g_string_free(in.text, TRUE);
                 return r;
         }
-        g_unix_fd_add(s->fd, G_IO_IN, inbound_on_readable, s);
+        if (!stream)
+                g_unix_fd_add(s->fd, G_IO_IN, inbound_on_readable, s);
         g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, on_input, &in);
         g_unix_signal_add(SIGTERM, on_signal, s->loop);
         g_unix_signal_add(SIGINT, on_signal, s->loop);
@@ -123,11 +129,32 @@ static int run(Server *s, const char *address) {
 
 int main(int argc, char **argv) {
         g_autofree char *address = NULL, *location = NULL;
+        StreamConfig stream = { .max_message = 0 };
+        gboolean tcp = FALSE;
+        int max_message = 0;
         GOptionEntry entries[] = {
                 { "bind", 'b', 0, G_OPTION_ARG_STRING, &address,
                   "Address to listen at; port 0 picks one", "ADDR:PORT" },
                 { "location", 'l', 0, G_OPTION_ARG_FILENAME, &location,
                   "Location of registrations, {n} for their number (rd/{n})", "PATTERN" },
+                { "tcp", 't', 0, G_OPTION_ARG_NONE, &tcp, "CoAP over TCP (RFC 8323)", NULL },
+                { "max-message", 0, 0, G_OPTION_ARG_INT, &max_message,
+                  "Max-Message-Size of the CSM over TCP (65536)", "BYTES" },
+                { "no-blocks", 0, 0, G_OPTION_ARG_NONE, &stream.no_blocks,
+                  "No Block-Wise-Transfer in the CSM", NULL },
+                { "no-csm", 0, 0, G_OPTION_ARG_NONE, &stream.no_csm, "No CSM at all", NULL },
+                { "psk", 0, 0, G_OPTION_ARG_STRING, &stream.psk, "TLS with a pre-shared key",
+                  "IDENTITY:HEX" },
+                { "certificate", 0, 0, G_OPTION_ARG_FILENAME, &stream.certificate,
+                  "TLS with this certificate", "PEM" },
+                { "key", 0, 0, G_OPTION_ARG_FILENAME, &stream.key, "… and its private key", "PEM" },
+                { "authority", 0, 0, G_OPTION_ARG_FILENAME, &stream.authority,
+                  "Clients must have a certificate of it", "PEM" },
+                { "ciphers", 0, 0, G_OPTION_ARG_STRING, &stream.ciphers, "In OpenSSL's names",
+                  "LIST" },
+                { "tickets", 0, 0, G_OPTION_ARG_NONE, &stream.tickets,
+                  "Sessions are kept by the clients, not here", NULL },
+                { "no-alpn", 0, 0, G_OPTION_ARG_NONE, &stream.no_alpn, "Without ALPN", NULL },
                 { NULL },
         };
         g_autoptr(GOptionContext) context =
@@ -145,7 +172,8 @@ int main(int argc, char **argv) {
         signal(SIGPIPE, SIG_IGN);
         server_init(&server);
         server.location = g_strdup(location ? location : "rd/{n}");
-        r = run(&server, address ? address : "127.0.0.1:0");
+        stream.max_message = (uint32_t) MAX(max_message, 0);
+        r = run(&server, address ? address : "127.0.0.1:0", tcp ? &stream : NULL);
         server_clear(&server);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

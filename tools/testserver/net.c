@@ -95,20 +95,24 @@ bool address_equal(const Address *a, const Address *b) {
                memcmp(&a6.sin6_addr, &b6.sin6_addr, sizeof(a6.sin6_addr)) == 0;
 }
 
-int net_bind(const char *text, int *ret_fd, int *ret_family, uint16_t *ret_port) {
+static int bind_to(const char *text, int type, int *ret_fd, int *ret_family, uint16_t *ret_port) {
         int family = text[0] == '[' ? AF_INET6 : AF_INET, size = 4 << 20, fd, r;
         Address a;
 
         r = address_parse(text, family, &a);
         if (r < 0)
                 return r;
-        fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return -errno;
         if (family == AF_INET6)
                 (void) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 0 }, sizeof(int));
-        (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)); /* helps bursts only */
+        if (type == SOCK_DGRAM) /* helps bursts only */
+                (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+        else
+                (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
         if (bind(fd, (struct sockaddr *) &a.storage, a.length) < 0 ||
+            (type == SOCK_STREAM && listen(fd, 64) < 0) ||
             getsockname(fd, (struct sockaddr *) &a.storage, &a.length) < 0) {
                 r = -errno;
                 close(fd);
@@ -119,4 +123,12 @@ int net_bind(const char *text, int *ret_fd, int *ret_family, uint16_t *ret_port)
         *ret_family = family;
         *ret_fd = fd;
         return 0;
+}
+
+int net_bind(const char *text, int *ret_fd, int *ret_family, uint16_t *ret_port) {
+        return bind_to(text, SOCK_DGRAM, ret_fd, ret_family, ret_port);
+}
+
+int net_listen(const char *text, int *ret_fd, int *ret_family, uint16_t *ret_port) {
+        return bind_to(text, SOCK_STREAM, ret_fd, ret_family, ret_port);
 }

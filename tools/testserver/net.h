@@ -18,4 +18,5 @@ char *address_to_string(const Address *a);
 bool address_equal(const Address *a, const Address *b);
 
 /* -EINVAL for text that is no address, else what socket() or bind() said. */
+int net_listen(const char *text, int *ret_fd, int *ret_family, uint16_t *ret_port); /* TCP */
 int net_bind(const char *text, int *ret_fd, int *ret_family, uint16_t *ret_port);

@@ -330,8 +330,7 @@ static bool take_block(Server *s, const Address *from, const Message *m, const B
                 *u = (Upload){ .from = *from, .path = g_strdup(path), .body = g_byte_array_new() };
                 g_ptr_array_add(s->uploads, u);
         }
-        if (!u || (size_t) b->num << (b->szx + 4) != u->body->len ||
-            (b->more && length != 16U << b->szx)) {
+        if (!u || block_offset(b) != u->body->len || !block_fits(b, length)) {
                 refuse_block(s, from, m, WIRE_CODE(4, 8));
                 return false;
         }

@@ -145,13 +145,15 @@ static int paths_payload(const cJSON *paths, int format, GBytes **ret) {
 
 static int set_blocks(Exchange *x, const cJSON *c, char **ret_error) {
         const char *blocks = field_string(c, "blocks");
-        unsigned block1 = (unsigned) field_number(c, "block", 1024);
+        unsigned block1 = (unsigned) field_number(c, "block", x->block1_size);
         unsigned block2 = (unsigned) field_number(c, "block2", 0);
 
         if (blocks && !g_str_equal(blocks, "auto") && !g_str_equal(blocks, "manual"))
                 return refuse(ret_error, "\"blocks\" is auto or manual");
-        if ((block1 & (block1 - 1)) != 0 || (block2 & (block2 - 1)) != 0)
-                return refuse(ret_error, "a block size is a power of two");
+        if ((block1 <= 1024 ? block1 & (block1 - 1) : block1 % 1024) != 0 ||
+            (block2 & (block2 - 1)) != 0)
+                return refuse(ret_error,
+                              "a block size is a power of two, or over TCP a multiple of 1024");
         x->manual_blocks = g_strcmp0(blocks, "manual") == 0;
         x->block1_size = block1;
         for (unsigned size = block2; size >= 16; size /= 2)
@@ -175,7 +177,7 @@ static int set_sending(Exchange *x, const cJSON *c, char **ret_error) {
         x->delay_ms = (unsigned) field_number(c, "delay_ms", 0);
         x->collect_ms = (unsigned) field_number(c, "collect_ms", 0);
         x->timeout_ms = (unsigned) field_number(c, "timeout_ms", x->timeout_ms);
-        x->retransmit = field_bool(c, "retransmit", true);
+        x->retransmit = field_bool(c, "retransmit", x->retransmit);
         return set_blocks(x, c, ret_error);
 }
 

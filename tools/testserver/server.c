@@ -5,16 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stream.h"
+
 typedef struct Delayed {
         Server *server;
         Address to;
         GBytes *bytes;
+        bool raw;
 } Delayed;
 
-static void transmit(Server *s, const Address *to, GBytes *bytes) {
+static void transmit(Server *s, const Address *to, GBytes *bytes, bool raw) {
         size_t length;
         const void *data = g_bytes_get_data(bytes, &length);
 
+        if (s->streams) {
+                streams_send(s, to, bytes, raw);
+                return;
+        }
         if (sendto(s->fd, data, length, 0, (const struct sockaddr *) &to->storage, to->length) < 0)
                 fprintf(stderr, "lwm2m-testserver: cannot send: %s\n", strerror(errno));
 }
@@ -27,23 +34,33 @@ static void delayed_free(void *p) {
 static gboolean on_delay(void *p) {
         Delayed *d = p;
 
-        transmit(d->server, &d->to, d->bytes);
+        transmit(d->server, &d->to, d->bytes, d->raw);
         return G_SOURCE_REMOVE;
 }
 
-void server_send(Server *s, const Address *to, GBytes *bytes, unsigned first_ms, unsigned copies,
-                 unsigned delay_ms) {
+static void send_copies(Server *s, const Address *to, GBytes *bytes, bool raw, unsigned first_ms,
+                        unsigned copies, unsigned delay_ms) {
         for (unsigned i = 0; i < copies; i++, first_ms += delay_ms) {
                 Delayed *d;
 
                 if (first_ms == 0) {
-                        transmit(s, to, bytes);
+                        transmit(s, to, bytes, raw);
                         continue;
                 }
                 d = g_new0(Delayed, 1);
-                *d = (Delayed){ .server = s, .to = *to, .bytes = g_bytes_ref(bytes) };
+                *d = (Delayed){ .server = s, .to = *to, .bytes = g_bytes_ref(bytes), .raw = raw };
                 g_timeout_add_full(G_PRIORITY_DEFAULT, first_ms, on_delay, d, delayed_free);
         }
+}
+
+void server_send(Server *s, const Address *to, GBytes *bytes, unsigned first_ms, unsigned copies,
+                 unsigned delay_ms) {
+        send_copies(s, to, bytes, false, first_ms, copies, delay_ms);
+}
+
+void server_send_raw(Server *s, const Address *to, GBytes *bytes, unsigned copies,
+                     unsigned delay_ms) {
+        send_copies(s, to, bytes, true, 0, copies, delay_ms);
 }
 
 void server_send_empty(Server *s, const Address *to, WireType type, uint16_t mid) {

@@ -18,9 +18,13 @@ typedef struct Registration {
         cJSON *params;
 } Registration;
 
+typedef struct Streams Streams; /* stream.h */
+
 typedef struct Server {
         GMainLoop *loop;
-        int fd;
+        int fd;           /* of the datagrams, or that listens */
+        Streams *streams; /* NULL: datagrams */
+        bool pong;        /* Pings are answered */
         int family;
         guint source; /* of fd */
         uint16_t next_mid;
@@ -43,6 +47,9 @@ typedef struct Server {
 /* Sends `bytes` `copies` times, `delay_ms` apart, the first after `first_ms`. */
 void server_send(Server *s, const Address *to, GBytes *bytes, unsigned first_ms, unsigned copies,
                  unsigned delay_ms);
+/* … as they are, on a stream as well. */
+void server_send_raw(Server *s, const Address *to, GBytes *bytes, unsigned copies,
+                     unsigned delay_ms);
 void server_send_empty(Server *s, const Address *to, WireType type, uint16_t mid);
 Token server_token(Server *s);
 

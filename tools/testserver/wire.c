@@ -77,7 +77,7 @@ int message_block(const Message *m, uint16_t number, Block *ret) {
 
         if (r < 0)
                 return r;
-        if (value >> 24 || (value & 7) == 7)
+        if (value >> 24)
                 return -EBADMSG;
         *ret = (Block){ .num = value >> 4, .more = value >> 3 & 1, .szx = value & 7 };
         return 0;
@@ -98,6 +98,20 @@ char *message_joined(const Message *m, uint16_t number, char separator) {
                 g_string_append_len(text, value, (gssize) length);
         }
         return g_string_free(text, FALSE);
+}
+
+static size_t block_unit(const Block *b) {
+        return (size_t) 16 << MIN(b->szx, 6);
+}
+
+size_t block_offset(const Block *b) {
+        return b->num * block_unit(b);
+}
+
+bool block_fits(const Block *b, size_t length) {
+        if (b->szx == 7)
+                return !b->more || (length > 0 && length % block_unit(b) == 0);
+        return b->more ? length == block_unit(b) : length <= block_unit(b);
 }
 
 /* The nibbles 13 and 14 stand for one and two more bytes; 15 belongs to the payload marker alone.

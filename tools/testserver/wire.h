@@ -37,7 +37,8 @@ typedef struct Token {
         uint8_t bytes[8];
 } Token;
 
-/* A Block1 or Block2 option (RFC 7959 section 2.2): the size is 16 << szx bytes. */
+/* A Block1 or Block2 option (RFC 7959 section 2.2): the size is 16 << szx bytes; with 7 it is any
+ * number of 1024 (RFC 8323 section 6). */
 typedef struct Block {
         uint32_t num;
         bool more;
@@ -64,6 +65,9 @@ void options_add_uint(GArray *options, uint16_t number, uint32_t value);
 /* -ENOENT without the option, -EBADMSG with a value of the wrong length. */
 int message_uint(const Message *m, uint16_t number, uint32_t *ret);
 int message_block(const Message *m, uint16_t number, Block *ret);
+
+size_t block_offset(const Block *b);
+bool block_fits(const Block *b, size_t length); /* as its payload */
 
 /* The values of a repeated option joined, each after `separator`. */
 char *message_joined(const Message *m, uint16_t number, char separator);

@@ -75,10 +75,18 @@ static void on_down(void *owner, int error, const char *reason, uint64_t now_use
         Server *s = owner;
         g_autofree char *why = g_strdup(reason);
         bool handshake = !*session_cipher(s->session);
+        bool asleep = awake_state(s->awake) == AWAKE_ASLEEP;
 
         drop_link(s);
         if (handshake)
                 session_link_closed(s->session, error);
+        /* A server may end a connection that is idle (RFC 8323, section 5.5): while it takes us for
+         * asleep none is needed, and the next Update makes another. */
+        if (asleep && rd_input(s->rd, RD_SLEEP, now_usec) >= 0) {
+                log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = s->account->ssid }),
+                         "%s; asleep, the next update makes a new connection", why);
+                return;
+        }
         rd_down(s->rd, error, why, now_usec);
 }
 
