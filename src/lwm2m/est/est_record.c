@@ -130,6 +130,7 @@ static GBytes *as_bytes(const Reader *field) {
 }
 
 int est_record_unpack(GBytes *bytes, EstRecord **ret) {
+        static const size_t texts[] = { 0, 5, 6 };
         g_autoptr(EstRecord) r = NULL;
         g_autoptr(EstCertificate) c = g_new0(EstCertificate, 1);
         Reader in, fields[N_FIELDS];
@@ -146,6 +147,9 @@ int est_record_unpack(GBytes *bytes, EstRecord **ret) {
                         return -EBADMSG;
         if (in.left > 0 || fields[0].left == 0)
                 return -EBADMSG;
+        for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+                if (memchr(fields[texts[i]].pos, 0, fields[texts[i]].left))
+                        return -EBADMSG;
         r = g_new0(EstRecord, 1);
         r->endpoint = as_text(&fields[0]);
         r->key = as_bytes(&fields[1]);

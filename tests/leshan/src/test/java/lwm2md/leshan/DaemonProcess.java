@@ -39,6 +39,7 @@ final class DaemonProcess implements AutoCloseable {
     private final Map<String, String> client = new LinkedHashMap<>();
     private final Map<String, String> values = new LinkedHashMap<>();
     private final Map<String, String> security = new LinkedHashMap<>();
+    private final Map<String, String> est = new LinkedHashMap<>();
     private final List<Process> helpers = new ArrayList<>();
     private URI server;
     private URI bootstrapServer;
@@ -88,6 +89,12 @@ final class DaemonProcess implements AutoCloseable {
     /** A key of [Server] that is about security; of the bootstrap server's if there is no other. */
     DaemonProcess security(String key, Object value) {
         security.put(key, value.toString());
+        return this;
+    }
+
+    /** A key of [Est]. */
+    DaemonProcess est(String key, Object value) {
+        est.put(key, value.toString());
         return this;
     }
 
@@ -174,6 +181,9 @@ final class DaemonProcess implements AutoCloseable {
             if (server == null)
                 security.forEach((key, value) -> text.append(key).append('=').append(value).append('\n'));
         }
+        if (!est.isEmpty())
+            text.append("\n[Est]\n");
+        est.forEach((key, value) -> text.append(key).append('=').append(value).append('\n'));
         text.append("\n[Objects]\nPath=").append(objects()).append(';').append(testObjects()).append('\n');
         text.append("\n[Values]\n");
         values.forEach((path, value) -> text.append(path).append('=').append(value).append('\n'));

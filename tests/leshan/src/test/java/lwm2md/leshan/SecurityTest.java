@@ -50,6 +50,7 @@ class SecurityTest {
         pki.issue("elsewhere", "ca", "elsewhere", "DNS:elsewhere.example", 1);
         pki.issue("expired", "ca", "localhost", "DNS:localhost,IP:127.0.0.1", -1);
         pki.issue("client", "ca", NAME, "", 1);
+        pki.issue("birth", "ca", "serial-4711", "", 1);
         pki.issue("foreign", "stranger", NAME, "", 1);
     }
 
@@ -224,6 +225,44 @@ class SecurityTest {
     void clientOfAnotherAuthority() throws Exception {
         peer = LeshanPeer.secure(x509("server", "ca"));
         fails(x509Daemon("foreign", "ca", "localhost"), "our certificate");
+    }
+
+    /** Security mode 4: a certificate that an EST server issues, and another one later on. */
+    @Test
+    void est() throws Exception {
+        peer = LeshanPeer.secure(x509("server", "ca"));
+        try (EstPeer est = new EstPeer(pki, "ca", "server", "ca")) {
+            daemon = new DaemonProcess(NAME, peer.uri("localhost")).value("/3303/0/5700", "21.5")
+                    .security("SecurityMode", "est").est("Uri", est.uri()).est("SecurityMode", "x509")
+                    .est("CertificateFile", pki.file("birth.pem")).est("KeyFile", pki.file("birth.key"))
+                    .est("TrustFile", pki.file("ca.pem"));
+            works(daemon);
+            est.awaitIssued("sen");
+            assertTrue(daemon.ctl("server", "list").contains("by ca"));
+            daemon.ctl("server", "enroll", Integer.toString(DaemonProcess.SHORT_ID));
+            est.awaitIssued("sren");
+            daemon.ctl("pause");
+            daemon.ctl("resume");
+            peer.await(LeshanPeer.Kind.UPDATED);
+            LwM2mSingleResource value = (LwM2mSingleResource) peer
+                    .send(ResponseCode.CONTENT, new ReadRequest(3303, 0, 5700)).getContent();
+            assertEquals(21.5, value.getValue());
+        }
+    }
+
+    /** The EST server is of an authority the LwM2M server does not know: said as clearly as elsewhere. */
+    @Test
+    void estOfAnotherAuthority() throws Exception {
+        peer = LeshanPeer.secure(x509("server", "ca"));
+        try (EstPeer est = new EstPeer(pki, "stranger", "server", "ca")) {
+            daemon = new DaemonProcess(NAME, peer.uri("localhost")).client("HandshakeTimeout", "4")
+                    .security("SecurityMode", "est").security("TrustFile", pki.file("ca.pem"))
+                    .est("Uri", est.uri()).est("SecurityMode", "x509")
+                    .est("CertificateFile", pki.file("birth.pem")).est("KeyFile", pki.file("birth.key"))
+                    .est("TrustFile", pki.file("ca.pem"));
+            fails(daemon, "our certificate");
+            est.awaitIssued("sen");
+        }
     }
 
     @Test
