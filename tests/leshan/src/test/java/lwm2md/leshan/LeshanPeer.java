@@ -40,6 +40,7 @@ import org.eclipse.californium.core.network.Endpoint;
 import org.eclipse.californium.core.network.interceptors.MessageInterceptor;
 import org.eclipse.californium.core.network.serialization.UdpDataSerializer;
 import org.eclipse.californium.elements.AddressEndpointContext;
+import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.eclipse.leshan.core.ResponseCode;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.core.model.InvalidDDFFileException;
@@ -123,7 +124,8 @@ final class LeshanPeer implements AutoCloseable {
         this.protocol = protocol;
         CaliforniumServerEndpointsProvider provider = new CaliforniumServerEndpointsProvider.Builder(
                 new CoapServerProtocolProvider(), new CoapsServerProtocolProvider())
-                .setConfiguration(c -> c.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, BODY_BYTES))
+                .setConfiguration(c -> c.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, BODY_BYTES)
+                        .set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, 6))
                 .addEndpoint(new InetSocketAddress("127.0.0.1", 0), protocol).build();
         LeshanServerBuilder builder = new LeshanServerBuilder();
         builder.setEndpointsProviders(provider);

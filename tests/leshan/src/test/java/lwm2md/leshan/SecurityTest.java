@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -95,7 +96,11 @@ class SecurityTest {
     }
 
     private DaemonProcess pskDaemon(String identity, String hex) throws IOException {
-        daemon = new DaemonProcess(NAME, peer.uri()).value("/3303/0/5700", "21.5")
+        return pskDaemon(identity, hex, peer.uri());
+    }
+
+    private DaemonProcess pskDaemon(String identity, String hex, URI uri) throws IOException {
+        daemon = new DaemonProcess(NAME, uri).value("/3303/0/5700", "21.5")
                 .client("HandshakeTimeout", "4");
         Files.writeString(pki.file("gateway.psk"), "hex:" + hex + "\n");
         Files.setPosixFilePermissions(pki.file("gateway.psk"),
@@ -161,6 +166,28 @@ class SecurityTest {
         LwM2mSingleResource value = (LwM2mSingleResource) peer
                 .send(ResponseCode.CONTENT, new ReadRequest(3303, 0, 5700)).getContent();
         assertEquals(21.5, value.getValue());
+    }
+
+    /** With a Connection ID (RFC 9146) the session outlives another address, without a handshake. */
+    @Test
+    void connectionId() throws Exception {
+        peer = LeshanPeer.secure(b -> b.setSecurityStore(knows(psk())));
+        try (Relay nat = new Relay(peer.uri())) {
+            works(pskDaemon(IDENTITY, KEY, nat.uri()));
+            assumeTrue(daemon.ctl("--json", "status").contains("\"connection-id\""),
+                    "this libcoap has no Connection IDs");
+            assertTrue(daemon.ctl("status").contains("connection id  agreed"), daemon.ctl("status"));
+            int before = nat.handshakes();
+            for (int i = 0; i < 3; i++) {
+                nat.rebind();
+                daemon.ctl("update");
+                peer.await(LeshanPeer.Kind.UPDATED);
+                LwM2mSingleResource value = (LwM2mSingleResource) peer
+                        .send(ResponseCode.CONTENT, new ReadRequest(3303, 0, 5700)).getContent();
+                assertEquals(21.5, value.getValue());
+            }
+            assertEquals(before, nat.handshakes());
+        }
     }
 
     @Test
