@@ -201,6 +201,7 @@ static void on_owner_vanished(void *userdata, Owner *o) {
         Bus *b = userdata;
 
         claims_vanished(b->claims, o, bus_now(b));
+        providers_vanished(b->providers, o);
         if (b->subscriptions)
                 subscriptions_vanished(b->subscriptions, o);
 }
@@ -248,6 +249,7 @@ static void disconnected(Bus *b) {
         b->source = loop_source_free(b->source);
         (void) sleep_set_bus(b->sleep, NULL);
         handlers_set_bus(b->handlers, NULL);
+        providers_set_bus(b->providers, NULL);
         if (b->client) {
                 jobs_bus_gone(b->jobs);
                 tests_bus_gone(b->tests);
@@ -398,8 +400,10 @@ static int try_connect(Bus *b) {
                         loop_add_fd(b->loop, sd_bus_get_fd(b->bus), POLLIN, on_bus, on_prepare, b);
         if (r >= 0)
                 r = sleep_set_bus(b->sleep, b->bus);
-        if (r >= 0)
+        if (r >= 0) {
                 handlers_set_bus(b->handlers, b->bus);
+                providers_set_bus(b->providers, b->bus);
+        }
         return r;
 }
 
@@ -455,12 +459,13 @@ static void stand(void *userdata, const Reservation *r) {
                 .timeout_ms = r->timeout_ms,
         };
 
-        if (r->operations)
+        if (r->operations && r->paths->len > 0)
                 claims_add_standing(b->claims, &c);
 }
 
 static void take_reservations(Bus *b) {
         claims_clear_standing(b->claims);
+        providers_take_reservations(b->providers, senders_grants(b->senders));
         grants_foreach_reservation(senders_grants(b->senders), stand, b);
         if (b->client)
                 client_offers_changed(b->client);
@@ -496,6 +501,7 @@ int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
         b->vtables = g_ptr_array_new_with_free_func(g_free);
         b->owners = owners_new(quotas, on_owner_vanished, b);
         b->claims = claims_new(loop_timers(loop), on_claim_ended, b);
+        b->providers = providers_new(b);
         take_reservations(b);
         b->handlers = handlers_new(loop, b->claims, config->queue_max);
         b->subscriptions = subscriptions_new(b);
@@ -518,6 +524,7 @@ void bus_stop(Bus *b) {
         b->monitors = monitors_free(b->monitors);
         b->subscriptions = subscriptions_free(b->subscriptions);
         handlers_set_bus(b->handlers, NULL);
+        providers_set_bus(b->providers, NULL);
         if (b->bus)
                 sd_bus_flush(b->bus);
         b->client = NULL;
@@ -528,6 +535,7 @@ Bus *bus_free(Bus *b) {
                 return NULL;
         bus_stop(b);
         claims_free(b->claims);
+        providers_free(b->providers);
         owners_free(b->owners);
         handlers_free(b->handlers);
         b->bus = sd_bus_close_unref(b->bus);
@@ -597,7 +605,13 @@ void bus_set_grants(Bus *b, Grants *grants) {
         if (!b->bus)
                 return;
         claims_drop(b->claims, is_withdrawn, tell_withdrawn, b);
+        providers_recheck(b->providers);
         subscriptions_recheck(b->subscriptions);
+}
+
+void *bus_key_provider(Bus *b, const KeyProvider **ret) {
+        *ret = &providers_key_provider;
+        return b->providers;
 }
 
 bool bus_is_connected(const Bus *b) {

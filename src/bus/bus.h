@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "bus/grants.h"
+#include "lwm2m/account/key_provider.h"
 #include "lwm2m/client/client.h"
 #include "util/loop.h"
 
@@ -52,4 +53,6 @@ int bus_start(Bus *b, Client *client, const BusHooks *hooks, void *userdata);
 void bus_stop(Bus *b);
 /* Other rules from now on (one more reference). Claims and subscriptions they do not allow end. */
 void bus_set_grants(Bus *b, Grants *grants);
+/* Asks applications for credentials; returns its userdata, which lasts as long as the bus. */
+void *bus_key_provider(Bus *b, const KeyProvider **ret);
 bool bus_is_connected(const Bus *b);

@@ -9,6 +9,7 @@
 #include "bus/grants.h"
 #include "bus/handlers.h"
 #include "bus/owners.h"
+#include "bus/providers.h"
 #include "bus/senders.h"
 #include "bus/sleep.h"
 #include "bus/variant.h"
@@ -38,6 +39,7 @@ struct Bus {
         Owners *owners;
         Claims *claims;
         Handlers *handlers;
+        Providers *providers;
         Subscriptions *subscriptions;
         Holds *holds;
         Monitors *monitors;

@@ -200,6 +200,11 @@ const sd_bus_vtable claims_vtable[] = {
                                 SD_BUS_RESULT("u", id), method_claim, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("u", id), SD_BUS_NO_RESULT, method_release,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "ProvideCredentials", SD_BUS_ARGS("q", server, "o", provider, "a{sv}", options),
+                SD_BUS_RESULT("u", id), method_provide_credentials, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("WithdrawCredentials", SD_BUS_ARGS("u", id), SD_BUS_NO_RESULT,
+                                method_withdraw_credentials, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("List", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usoasa{sv})", claims),
                                 method_list_claims, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,

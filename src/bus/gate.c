@@ -21,6 +21,7 @@ static const struct {
         { "Model", "Describe", OPEN },
         { "Model", NULL, RIGHT_ADMIN },
         { "Data", "Hold", RIGHT_HOLD },
+        { "Claims", "ProvideCredentials", RIGHT_CREDENTIALS },
 };
 
 /* What a method of a path needs for that path; others go by whether they write. */

@@ -15,10 +15,19 @@ static const struct {
         const char *name;
         Right right;
 } names[] = {
-        { "get", RIGHT_GET },         { "set", RIGHT_SET },       { "push", RIGHT_PUSH },
-        { "create", RIGHT_CREATE },   { "delete", RIGHT_DELETE }, { "claim", RIGHT_CLAIM },
-        { "execute", RIGHT_EXECUTE }, { "send", RIGHT_SEND },     { "configure", RIGHT_CONFIGURE },
-        { "hold", RIGHT_HOLD },       { "events", RIGHT_EVENTS }, { "admin", RIGHT_ADMIN },
+        { "get", RIGHT_GET },
+        { "set", RIGHT_SET },
+        { "push", RIGHT_PUSH },
+        { "create", RIGHT_CREATE },
+        { "delete", RIGHT_DELETE },
+        { "claim", RIGHT_CLAIM },
+        { "execute", RIGHT_EXECUTE },
+        { "send", RIGHT_SEND },
+        { "configure", RIGHT_CONFIGURE },
+        { "hold", RIGHT_HOLD },
+        { "events", RIGHT_EVENTS },
+        { "admin", RIGHT_ADMIN },
+        { "credentials", RIGHT_CREDENTIALS },
 };
 
 const char *right_name(Right right) {
@@ -75,6 +84,7 @@ Reservation *reservation_new(const char *bus_name) {
         *r = (Reservation){
                 .bus_name = g_strdup(bus_name),
                 .paths = g_array_new(FALSE, FALSE, sizeof(Path)),
+                .credentials = g_array_new(FALSE, FALSE, sizeof(uint16_t)),
         };
         return r;
 }
@@ -85,6 +95,7 @@ Reservation *reservation_free(Reservation *r) {
         g_free(r->bus_name);
         g_free(r->handler);
         g_array_unref(r->paths);
+        g_array_unref(r->credentials);
         g_free(r);
         return NULL;
 }
@@ -175,12 +186,14 @@ static bool covers(const GrantRule *r, const Path *path, bool some) {
 static bool view_may(const GrantView *v, Right right, const Path *path, bool some) {
         if (v->everything)
                 return true;
-        if (v->open && right != RIGHT_ADMIN)
+        if (v->open && right < RIGHT_ADMIN)
                 return true;
         for (guint i = 0; i < v->rules->len; i++) {
                 const GrantRule *r = v->rules->pdata[i];
 
-                if (r->rights & right && (!path || covers(r, path, some)))
+                if ((r->rights & right ||
+                     (right == RIGHT_CREDENTIALS && r->rights & RIGHT_ADMIN)) &&
+                    (!path || covers(r, path, some)))
                         return true;
         }
         return false;

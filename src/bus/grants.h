@@ -27,6 +27,8 @@ typedef enum Right { /* names in lower case are what access.d says */
                      RIGHT_HOLD = 1 << 9,
                      RIGHT_EVENTS = 1 << 10,
                      RIGHT_ADMIN = 1 << 11, /* Manager, Server, Model; changing objects 1 and 2 */
+                     /* Nobody has it without a rule that says so; administrators do. */
+                     RIGHT_CREDENTIALS = 1 << 12,
 } Right;
 #define RIGHT_ALL (RIGHT_ADMIN - 1U) /* what "all" means in access.d: not admin */
 #define RIGHT_OF_PATH (RIGHT_HOLD - 1U)
@@ -48,12 +50,16 @@ GrantRule *grant_rule_new(const char *name);
 GrantRule *grant_rule_free(GrantRule *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GrantRule, grant_rule_free)
 
+#define PROVIDERS_MAX 64u      /* of credentials */
+#define PROVIDER_OF_ALL 65535u /* no Short Server ID: all servers */
+
 /* Paths that only the owner of a well-known bus name may claim. With operations, calls for them go
  * to that name while nobody has claimed them: the bus starts the application then. */
 typedef struct Reservation {
         char *bus_name, *handler; /* object path of the application's Handler; NULL */
         GArray *paths;            /* Path */
-        unsigned operations;      /* APP_…; 0: it is not started */
+        GArray *credentials; /* uint16_t: servers it provides the credentials of (providers.h) */
+        unsigned operations; /* APP_…; 0: it is not started */
         uint32_t timeout_ms;
 } Reservation;
 Reservation *reservation_new(const char *bus_name);

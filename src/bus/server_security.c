@@ -49,8 +49,11 @@ static int take_text(const char *what, const char *file, int fd, GBytes **ret, c
         return r;
 }
 
-int server_security_build(const ServerSecurity *s, const char *directory, Credentials **ret,
-                          char **ret_error) {
+typedef int (*Build)(const CredentialsSpec *spec, const Credentials *base, const char *directory,
+                     Credentials **ret, char **ret_error);
+
+static int build(const ServerSecurity *s, Build how, const Credentials *base, const char *directory,
+                 Credentials **ret, char **ret_error) {
         g_autoptr(GBytes) psk = NULL, key = NULL, certificate = NULL, trust = NULL, server = NULL,
                           secret = NULL;
         CredentialsSpec spec = { .mode = s->mode,
@@ -85,5 +88,20 @@ int server_security_build(const ServerSecurity *s, const char *directory, Creden
         spec.certificate = certificate;
         spec.trust = trust;
         spec.server = server;
-        return credentials_build(&spec, directory, ret, ret_error);
+        return how(&spec, base, directory, ret, ret_error);
+}
+
+static int build_alone(const CredentialsSpec *spec, const Credentials *base, const char *directory,
+                       Credentials **ret, char **ret_error) {
+        return credentials_build(spec, directory, ret, ret_error);
+}
+
+int server_security_build(const ServerSecurity *s, const char *directory, Credentials **ret,
+                          char **ret_error) {
+        return build(s, build_alone, NULL, directory, ret, ret_error);
+}
+
+int server_security_build_on(const ServerSecurity *s, const Credentials *base,
+                             const char *directory, Credentials **ret, char **ret_error) {
+        return build(s, credentials_build_on, base, directory, ret, ret_error);
 }

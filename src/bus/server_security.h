@@ -50,5 +50,8 @@ typedef struct ServerSecurity {
 /* NULL in *ret without any option. Errors as credentials_build(). */
 int server_security_build(const ServerSecurity *s, const char *directory, Credentials **ret,
                           char **ret_error);
+/* Never NULL; what the options leave open is as in base (NULL: nothing there). */
+int server_security_build_on(const ServerSecurity *s, const Credentials *base,
+                             const char *directory, Credentials **ret, char **ret_error);
 void server_security_clear(ServerSecurity *s);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ServerSecurity, server_security_clear)

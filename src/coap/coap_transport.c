@@ -102,6 +102,8 @@ int coap_transport_try(const CoapConfig *config, const char *uri,
         }
         link_io_setup();
         sc.stream = g_str_has_suffix(g_uri_get_scheme(u), "+tcp");
+        if (credentials_are_awaited(credentials))
+                return 0; /* what they are is not known before somebody is asked */
         if (!credentials_use_store(credentials))
                 return security_new(&sc, &s, ret_error);
         token = token_new(&token_settings);
@@ -118,6 +120,11 @@ int coap_transport_try(const CoapConfig *config, const char *uri,
 
 const char *coap_transport_tls_library(void) {
         return security_library();
+}
+
+void coap_transport_set_provider(CoapTransport *t, const KeyProvider *provider, void *userdata) {
+        t->provider = provider;
+        t->provider_userdata = userdata;
 }
 
 bool coap_transport_has_dtls(void) {

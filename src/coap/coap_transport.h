@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <stdint.h>
 
+#include "lwm2m/account/key_provider.h"
 #include "lwm2m/transport.h"
 #include "util/loop.h"
 
@@ -44,6 +45,8 @@ int coap_transport_new(Loop *loop, const CoapConfig *config, CoapTransport **ret
 CoapTransport *coap_transport_free(CoapTransport *t);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CoapTransport, coap_transport_free)
 
+/* Who is asked for credentials when a link begins; both outlive the links. NULL: nobody. */
+void coap_transport_set_provider(CoapTransport *t, const KeyProvider *provider, void *userdata);
 /* Whether a coaps URI could be opened with these credentials, as far as can be told without the
  * server; errors as security_new(). */
 int coap_transport_try(const CoapConfig *config, const char *uri,

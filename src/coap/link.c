@@ -7,10 +7,10 @@
 #include "coap/call.h"
 #include "coap/exchange.h"
 #include "coap/link_io.h"
+#include "coap/link_keys.h"
 #include "coap/link_oscore.h"
 #include "coap/link_secure.h"
 #include "coap/link_tcp.h"
-#include "coap/link_token.h"
 #include "coap/local.h"
 #include "coap/race.h"
 #include "coap/sleep.h"
@@ -34,7 +34,7 @@ static void destroy(Link *l) {
         link_io_close(l);
         l->tcp = link_tcp_free(l);
         link_secure_free(l->secure);
-        link_token_free(l->token);
+        link_keys_free(l->keys);
         link_oscore_free(l->oscore);
         timer_free(l->housekeeping);
         timer_free(l->ack_timer);
@@ -87,8 +87,8 @@ void link_close(Link *l) {
         l->closed = true;
         l->query = query_cancel(l->query);
         l->race = race_free(l->race);
-        if (l->token)
-                link_token_stop(l->token);
+        if (l->keys)
+                link_keys_stop(l->keys);
         if (l->depth == 0)
                 destroy(l);
 }
@@ -381,8 +381,8 @@ static int secure(Link *l, const LinkConfig *config, const char *host, uint16_t 
         return r < 0 ? r : add_oscore(l, config);
 }
 
-static void on_token(Link *l, int error, const char *text, const LinkConfig *config,
-                     const char *host, uint16_t port, uint64_t now_usec) {
+static void on_keys(Link *l, int error, const char *text, const LinkConfig *config,
+                    const char *host, uint16_t port, uint64_t now_usec) {
         g_autofree char *why = NULL;
 
         if (error == 0) {
@@ -424,13 +424,10 @@ int link_open(CoapTransport *t, const LinkConfig *config, const LinkEvents *even
         if (target.tcp)
                 l->tcp = link_tcp_new(l);
         add_parts(l);
-        if (target.secure && credentials_use_store(config->credentials)) {
-                r = link_token_start(l, config, host, target.port, on_token);
-                if (r < 0)
-                        link_close(l);
-                else
-                        *ret = l;
-                return r;
+        if (target.secure && link_keys_are_elsewhere(l, config)) {
+                link_keys_start(l, config, host, target.port, on_keys);
+                *ret = l;
+                return 0;
         }
         r = target.secure ? secure(l, config, host, target.port) : add_oscore(l, config);
         if (r < 0) {

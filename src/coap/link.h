@@ -22,8 +22,10 @@ struct CoapTransport {
         CoapConfig config; /* with the values in brackets filled in */
         char *spool_directory;
         Resolver *resolver;
-        struct TokenLoader *tokens; /* token_loader.h */
-        struct LocalPorts *ports;   /* local.h */
+        struct TokenLoader *tokens;  /* token_loader.h */
+        const KeyProvider *provider; /* NULL: there is none */
+        void *provider_userdata;
+        struct LocalPorts *ports; /* local.h */
         Hosts *hosts;
         GHashTable *oscore; /* link_oscore.c's; NULL without any */
 };
@@ -31,7 +33,7 @@ struct CoapTransport {
 typedef struct Secure Secure;         /* link_secure.h */
 typedef struct Tcp Tcp;               /* link_tcp.h */
 typedef struct Race Race;             /* race.h */
-typedef struct LinkToken LinkToken;   /* link_token.h */
+typedef struct LinkKeys LinkKeys;     /* link_keys.h */
 typedef struct LinkOscore LinkOscore; /* link_oscore.h */
 
 /* What became of the confirmable message that libcoap has. */
@@ -77,7 +79,7 @@ struct Link {
         char *host;               /* the name in the URI; NULL for an address */
         Secure *secure;           /* NULL: without (D)TLS */
         LinkOscore *oscore;       /* NULL: without OSCORE */
-        LinkToken *token;         /* NULL: all keys are in the credentials */
+        LinkKeys *keys;           /* NULL: all of them are in the credentials */
         Tcp *tcp; /* NULL: over UDP. Of what follows up to socket_fd nothing is set with it */
         coap_context_t *context;
         coap_session_t *session;

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #include "coap/dropped.h"
-#include "coap/link_token.h"
+#include "coap/link_keys.h"
 #include "coap/local.h"
 #include "util/log.h"
 
@@ -75,7 +75,8 @@ int link_secure_new(Link *l, const LinkConfig *config, const char *host, char **
                 .trust_store = c->trust_store,
                 .session = config->session,
                 .ignore_dates = config->ignore_dates,
-                .key = link_token_key(l),
+                .key = link_keys_private(l),
+                .once = link_keys_are_provided(l),
                 .connected = on_socket,
                 .userdata = l,
         };

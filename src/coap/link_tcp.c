@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "coap/link_io.h"
-#include "coap/link_token.h"
+#include "coap/link_keys.h"
 #include "coap/sleep.h"
 #include "coap/tcp.h"
 #include "util/cleanup.h"
@@ -95,7 +95,8 @@ int link_tcp_secure(Link *l, const LinkConfig *config, const char *host, uint16_
                               .session = config->session,
                               .ignore_dates = config->ignore_dates,
                               .stream = true,
-                              .key = link_token_key(l) };
+                              .key = link_keys_private(l),
+                              .once = link_keys_are_provided(l) };
 
         /* RFC 8323, section 8.2 */
         l->tcp->needs_alpn = port != COAPS_DEFAULT_PORT && !c->alpn_optional;

@@ -30,6 +30,7 @@ typedef struct SecurityConfig {
         GBytes *session;                /* to resume; NULL */
         bool ignore_dates;
         bool stream; /* for security_tls_start(): always OpenSSL, whatever libcoap has */
+        bool once;   /* no session is to be resumed later */
         struct evp_pkey_st *key; /* our private key, if it is in a token (token.h): in place of that
                                     of the credentials. Must outlive the session */
         /* The socket is there and nothing has been sent over it; may be NULL. */

@@ -36,7 +36,7 @@ struct Security {
         GString *suites;           /* in OpenSSL's names */
         SecurityMaterial material; /* nothing with a pre-shared key */
         GBytes *resume;
-        bool ignore_dates;
+        bool ignore_dates, once;
         bool plain;       /* another TLS library: security_plain.h */
         SecurityPki *pki; /* … with certificates; NULL */
         void (*connected)(void *userdata, const coap_session_t *session);
@@ -141,7 +141,7 @@ static void note_done(Security *s, SSL *ssl) {
         s->resumed = SSL_session_reused(ssl);
         s->cipher = cipher ? SSL_CIPHER_standard_name(cipher) : "";
         g_clear_pointer(&s->session, g_bytes_unref);
-        s->session = serialize(SSL_get0_session(ssl));
+        s->session = s->once ? NULL : serialize(SSL_get0_session(ssl));
 }
 
 /* The first error is that of the token's provider, which libssl could do nothing about. */
@@ -491,6 +491,7 @@ int security_new(const SecurityConfig *config, Security **ret, char **ret_error)
         security_material_init(&s->material);
         s->resume = config->session ? g_bytes_ref(config->session) : NULL;
         s->ignore_dates = config->ignore_dates;
+        s->once = config->once;
         s->connected = config->connected;
         s->userdata = config->userdata;
         s->alert_in = s->alert_out = -1;

@@ -116,7 +116,8 @@ static CtlExit append_file(sd_bus_message *m, const Args *a, const char *option,
 
         if (!file)
                 return CTL_OK;
-        if (g_str_has_prefix(file, "store:") || g_str_has_prefix(file, "pkcs11:")) {
+        if (g_str_has_prefix(file, "store:") || g_str_has_prefix(file, "pkcs11:") ||
+            strcmp(file, "provider:") == 0) {
                 name = g_strconcat(key, "_file", NULL);
                 r = sd_bus_message_append(m, "{sv}", name, "s", file);
                 return r < 0 ? ctl_protocol_fail(r, "AddServer") : CTL_OK;

@@ -224,6 +224,8 @@ static void list_features(const char *ret[static FEATURES_MAX + 1]) {
 static int make_bus(Daemon *d, const Config *config) {
         g_autofree char *secrets = daemon_secrets_directory(d->arguments);
         const char *features[FEATURES_MAX + 1] = { NULL };
+        const KeyProvider *provider;
+        void *provider_userdata;
         BusConfig bc = {
                 .features = features,
                 .secrets_directory = secrets,
@@ -241,6 +243,10 @@ static int make_bus(Daemon *d, const Config *config) {
 
         list_features(features);
         r = bus_new(&bc, d->loop, &d->bus);
+        if (r >= 0) {
+                provider_userdata = bus_key_provider(d->bus, &provider);
+                coap_transport_set_provider(d->transport, provider, provider_userdata);
+        }
         return r < 0 ? log_error_errno(r, "--instance: '%s' cannot be part of a bus name",
                                        bc.instance)
                      : 0;

@@ -109,9 +109,10 @@ static char *add_right(void *userdata, const char *word) {
         unsigned right;
 
         if (right_from_name(word, &right) < 0)
-                return g_strdup_printf("'%s' is not get, set, push, create, delete, claim, "
-                                       "execute, send, configure, hold, events, all or admin",
-                                       word);
+                return g_strdup_printf(
+                        "'%s' is not get, set, push, create, delete, claim, "
+                        "execute, send, configure, hold, events, credentials, all or admin",
+                        word);
         ((GrantRule *) userdata)->rights |= right;
         return NULL;
 }
@@ -209,6 +210,21 @@ static char *add_operation(void *userdata, const char *word) {
         return g_strdup_printf("'%s' is not execute, read, write or create", word);
 }
 
+static char *add_server(void *userdata, const char *word) {
+        GArray *servers = userdata;
+        uint16_t ssid = 0;
+
+        if (strcmp(word, "all") == 0)
+                ssid = PROVIDER_OF_ALL;
+        else if (strcmp(word, "bootstrap") != 0 &&
+                 (parse_u16(word, &ssid) < 0 || ssid == 0 || ssid == PROVIDER_OF_ALL))
+                return g_strdup_printf("'%s' is not a Short Server ID, bootstrap or all", word);
+        if (servers->len >= PROVIDERS_MAX)
+                return g_strdup_printf("more than %u servers", PROVIDERS_MAX);
+        g_array_append_val(servers, ssid);
+        return NULL;
+}
+
 typedef struct AppKeys {
         Reservation *r;
         bool activate;
@@ -222,6 +238,8 @@ static void read_app_key(KeyFile *f, const char *group, const char *key, const c
                 each_word(f, group, key, text, add_path, app->r->paths);
         else if (strcmp(key, "handles") == 0)
                 each_word(f, group, key, text, add_operation, app->r);
+        else if (strcmp(key, "credentials") == 0)
+                each_word(f, group, key, text, add_server, app->r->credentials);
         else if (strcmp(key, "activate") == 0) {
                 if (parse_bool(text, &app->activate) < 0)
                         keyfile_complain(f, group, key, "'%s' is not a boolean (yes or no)", text);
@@ -236,15 +254,19 @@ static void read_app_key(KeyFile *f, const char *group, const char *key, const c
                 else
                         app->r->timeout_ms = (uint32_t) (usec / USEC_PER_MSEC);
         } else
-                keyfile_complain(f, group, key,
-                                 "unknown key (known: paths, activate, handler, handles, timeout)");
+                keyfile_complain(
+                        f, group, key,
+                        "unknown key (known: paths, credentials, activate, handler, handles, "
+                        "timeout)");
 }
 
 static void check_app(KeyFile *f, const char *group, AppKeys *app) {
         if (!is_bus_name(group))
                 keyfile_complain(f, group, NULL, "not a bus name such as com.example.Sensors1");
-        if (app->r->paths->len == 0)
-                keyfile_complain(f, group, NULL, "an application needs paths");
+        if (app->r->paths->len == 0 && app->r->credentials->len == 0)
+                keyfile_complain(f, group, NULL, "an application needs paths or credentials");
+        if (app->r->credentials->len > 0 && !app->activate)
+                keyfile_complain(f, group, NULL, "credentials need activate=yes and handler");
         if (app->activate && !app->r->handler)
                 keyfile_complain(f, group, NULL, "activate=yes needs handler, its object path");
         if (!app->activate)

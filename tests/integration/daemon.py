@@ -45,6 +45,7 @@ RUNNER_POLICY = """  <policy user="{uid}">
     <allow send_destination="org.lwm2md.Client1"/>
     <allow send_destination_prefix="org.lwm2md.Client1"/>
     <allow send_interface="org.lwm2md.Client1.Handler"/>
+    <allow send_interface="org.lwm2md.Client1.CredentialProvider"/>
     <allow send_interface="org.freedesktop.DBus.Peer" send_member="Ping"/>
     <allow send_interface="org.freedesktop.DBus.Introspectable"/>
     <allow own_prefix="com.example"/>

@@ -336,6 +336,15 @@ def test_claim_is_taken_back(ruled, nobody, client):
 
 
 @needs_users
+def test_providers_of_credentials(ruled, nobody, other):
+    ruled("[keys]\nuser=nobody\nallow=credentials\n[all]\nuser=daemon\npaths=/\nallow=all\n")
+    arguments = ("Claims", "ProvideCredentials", "qoa{sv}", "9", "/keys", "0")
+    denied(other.call(*arguments))
+    allowed(nobody.call(*arguments))
+    denied(nobody.ctl("pause"))
+
+
+@needs_users
 def test_reserved_paths(ruled, nobody, other, make_client):
     ruled("[com.example.Sensors1]\npaths=/3303/0\n", folder="apps.d")
     denied(nobody.call("Claims", "Claim", "asoa{sv}", "1", "/3303/0", "/x", "0"))

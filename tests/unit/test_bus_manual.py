@@ -9,7 +9,7 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-SECTIONS = ("Manager", "Data", "Claims", "Handler", "Model", "Server")
+SECTIONS = ("Manager", "Data", "Claims", "Handler", "CredentialProvider", "Model", "Server")
 # What only the applications' side uses.
 FROM_APPLICATIONS = {"NotMine", "AccessDenied"}
 
@@ -38,6 +38,7 @@ def from_manual(text):
     for line in text.split("\n"):
         if line.startswith(".Sh "):
             section = line[4:].title()
+            section = "CredentialProvider" if section == "Credential Provider" else section
         elif section in SECTIONS and line.startswith(".It Fn "):
             name, *rest = re.findall(r'"[^"]*"|\S+', line[7:])
             split = rest.index("No") if "No" in rest else len(rest)

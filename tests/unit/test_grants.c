@@ -77,6 +77,8 @@ static void test_no_rules(void **state) {
         assert_false(may(g, GUEST, 0, RIGHT_ADMIN, NULL));
         assert_true(may(g, 0, 0, RIGHT_ADMIN, NULL));
         assert_true(may(g, geteuid(), 0, RIGHT_ADMIN, NULL));
+        assert_false(may(g, GUEST, 0, RIGHT_CREDENTIALS, NULL));
+        assert_true(may(g, geteuid(), 0, RIGHT_CREDENTIALS, NULL));
 }
 
 static void test_rules(void **state) {
@@ -113,6 +115,14 @@ static void test_rules(void **state) {
         assert_true(may(g, FOTA, STAFF, RIGHT_GET, "/"));
         assert_false(may(g, STAFF, 0, RIGHT_GET, "/")); /* a user of that number is no group */
         assert_true(may(g, 0, 0, RIGHT_SET, "/"));
+        /* Keys take a rule of their own, or one for administrators; neither is the other. */
+        assert_false(may(g, SENSORD, 0, RIGHT_CREDENTIALS, NULL));
+        assert_true(may(g, GUEST, STAFF, RIGHT_CREDENTIALS, NULL));
+        add(g, FOTA, 0, "", RIGHT_ALL);
+        assert_false(may(g, FOTA, 0, RIGHT_CREDENTIALS, NULL));
+        add(g, FOTA, 0, "", RIGHT_CREDENTIALS);
+        assert_true(may(g, FOTA, 0, RIGHT_CREDENTIALS, NULL));
+        assert_false(may(g, FOTA, 0, RIGHT_ADMIN, NULL));
 }
 
 static void test_reserved(void **state) {
@@ -132,13 +142,13 @@ static void test_reserved(void **state) {
 static void test_names(void **state) {
         unsigned right;
 
-        for (unsigned i = 1; i <= RIGHT_ADMIN; i <<= 1) {
+        for (unsigned i = 1; i <= RIGHT_CREDENTIALS; i <<= 1) {
                 assert_int_equal(right_from_name(right_name((Right) i), &right), 0);
                 assert_int_equal(right, i);
         }
         assert_int_equal(right_from_name("all", &right), 0);
         assert_int_equal(right, RIGHT_ALL);
-        assert_false(right & RIGHT_ADMIN);
+        assert_false(right & (RIGHT_ADMIN | RIGHT_CREDENTIALS));
         assert_int_equal(right_from_name("Get", &right), -EINVAL);
 }
 

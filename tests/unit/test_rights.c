@@ -118,6 +118,24 @@ static void test_activate(void **state) {
         assert_int_equal(grants_reserved(g, &p)->operations, APP_EXECUTE | APP_WRITE | APP_CREATE);
 }
 
+static void note_credentials(void *userdata, const Reservation *r) {
+        g_array_append_vals(userdata, r->credentials->data, r->credentials->len);
+}
+
+static void test_credentials(void **state) {
+        const uint16_t wanted[] = { 101, 0, PROVIDER_OF_ALL };
+        g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(uint16_t));
+        g_autoptr(Grants) g = NULL;
+        const Folder *f = *state;
+
+        put(f, "apps.d/a.conf",
+            "[com.example.A]\ncredentials=101;bootstrap;all\nactivate=yes\nhandler=/a\n");
+        g = load(f);
+        grants_foreach_reservation(g, note_credentials, found);
+        assert_int_equal(found->len, 3);
+        assert_memory_equal(found->data, wanted, sizeof(wanted));
+}
+
 static void test_bad(void **state) {
         static const struct {
                 const char *file, *text, *where, *what;
@@ -159,7 +177,13 @@ static void test_bad(void **state) {
                   "a.conf:3: ", "not execute, read, write or create" },
                 { "apps.d/a.conf", "[a.b]\npaths=/3\ntimeout=10min\n", "a.conf:3: ", "240s" },
                 { "apps.d/a.conf", "[a.b]\npaths=/3\nclaims=1\n",
-                  "a.conf:3: ", "unknown key (known: paths, activate" },
+                  "a.conf:3: ", "unknown key (known: paths, credentials, activate" },
+                { "apps.d/a.conf", "[a.b]\ncredentials=101\nhandler=/x\n",
+                  "a.conf:1: ", "credentials need activate=yes" },
+                { "apps.d/a.conf", "[a.b]\ncredentials=0\n",
+                  "a.conf:2: ", "not a Short Server ID" },
+                { "apps.d/a.conf", "[a.b]\ncredentials=65535\n", "a.conf:2: ", "bootstrap or all" },
+                { "apps.d/a.conf", "[a.b]\nhandler=/x\n", "a.conf:1: ", "paths or credentials" },
                 { "apps.d/a.conf", "[a.b]\npaths=/3\n[a.c]\npaths=/3/0\n",
                   "a.conf:4: ", "reserved for a.b already" },
         };
@@ -189,6 +213,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_good, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_activate, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_credentials, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bad, setup, teardown),
         };
 

@@ -74,7 +74,15 @@ static bool begins(const void *data, size_t n, const char *with) {
 
 bool credentials_is_reference(const Value *v) {
         return v->type == VALUE_OPAQUE && (begins(v->data, v->length, CREDENTIALS_REFERENCE) ||
-                                           begins(v->data, v->length, CREDENTIALS_STORE));
+                                           begins(v->data, v->length, CREDENTIALS_STORE) ||
+                                           begins(v->data, v->length, CREDENTIALS_AWAITED));
+}
+
+bool credentials_are_awaited(const Credentials *c) {
+        gsize n;
+        const char *data = g_bytes_get_data(c->secret, &n);
+
+        return n == strlen(CREDENTIALS_AWAITED) && memcmp(data, CREDENTIALS_AWAITED, n) == 0;
 }
 
 char *credentials_store_uri(GBytes *value) {
@@ -310,9 +318,10 @@ static bool is_bad_uri(GBytes *value) {
 
 static int check_keys(const Credentials *c, char **ret_error) {
         const bool psk = c->mode == SECURITY_MODE_PSK;
-
         const bool est = c->mode == SECURITY_MODE_EST;
 
+        if (!est && credentials_are_awaited(c))
+                return 0;
         if (psk && is_empty(c->identity))
                 return complain(ret_error, -ENOKEY, "no PSK identity (0/x/3)");
         if (!est && is_empty(c->secret))

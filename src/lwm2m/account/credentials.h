@@ -38,7 +38,8 @@ typedef enum CertificateUsage { /* 0/x/15, as in RFC 6698 */
 #define CREDENTIALS_BYTES_MAX (256U << 10) /* of one certificate, bundle or key */
 #define CREDENTIALS_REFERENCE "file:"
 #define CREDENTIALS_STORE "store:"
-#define CREDENTIALS_URI_MAX 2048u /* bytes of a URI behind store: */
+#define CREDENTIALS_AWAITED "provider:" /* the whole of 0/x/5: key_provider.h */
+#define CREDENTIALS_URI_MAX 2048u       /* bytes of a URI behind store: */
 
 typedef struct Credentials {
         int64_t mode;
@@ -58,9 +59,11 @@ Credentials *credentials_free(Credentials *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Credentials, credentials_free)
 /* Bytes that are wiped when nobody holds them any more. */
 GBytes *credentials_bytes(const void *data, size_t n);
-bool credentials_is_reference(const Value *v); /* file:NAME or store:URI in place of a key */
+/* file:NAME, store:URI or provider: in place of a key. */
+bool credentials_is_reference(const Value *v);
 /* The URI behind store:, g_free()d; NULL for anything else. */
 char *credentials_store_uri(GBytes *value);
+bool credentials_are_awaited(const Credentials *c); /* from an application, at each connect */
 /* Whether certificates or a private key are to be had from a store: never of a pre-shared key. */
 bool credentials_use_store(const Credentials *c);
 /* Text, hex:… or base64:… (keys in configuration files and on the command line); -EINVAL. */

@@ -97,6 +97,7 @@ int credentials_read(GBytes *value, const char *directory, bool secret, GBytes *
 
 GBytes *credentials_reference(const char *name) {
         const char *prefix = g_str_has_prefix(name, CREDENTIALS_STORE) ? ""
+                             : strcmp(name, CREDENTIALS_AWAITED) == 0  ? ""
                              : g_str_has_prefix(name, "pkcs11:")       ? CREDENTIALS_STORE
                                                                        : CREDENTIALS_REFERENCE;
         g_autofree char *text = g_strconcat(prefix, name, NULL);
@@ -257,18 +258,51 @@ static bool is_empty(const CredentialsSpec *s) {
                !s->usage && !s->matching && !s->sni && !s->suites && !has_oscore(&s->oscore);
 }
 
+static bool is_nothing(GBytes *bytes) {
+        return g_bytes_get_size(bytes) == 0;
+}
+
+/* What the spec leaves open is as it was. */
+static void complete(Credentials *c, const CredentialsSpec *spec, const Credentials *base) {
+        if (c->mode != base->mode)
+                return;
+        if (is_nothing(c->identity))
+                put(&c->identity, base->identity);
+        if (is_nothing(c->secret) && !credentials_are_awaited(base))
+                put(&c->secret, base->secret);
+        if (is_nothing(c->peer)) {
+                put(&c->peer, base->peer);
+                c->usage = spec->usage ? c->usage : base->usage;
+                c->matching = spec->matching ? c->matching : base->matching;
+        }
+        if (!c->sni)
+                c->sni = g_strdup(base->sni);
+        if (!c->oscore)
+                c->oscore = oscore_keys_copy(base->oscore);
+        if (c->n_suites == 0) {
+                c->n_suites = base->n_suites;
+                memcpy(c->suites, base->suites, sizeof(c->suites));
+        }
+}
+
 int credentials_build(const CredentialsSpec *spec, const char *directory, Credentials **ret,
                       char **ret_error) {
+        if (!is_empty(spec))
+                return credentials_build_on(spec, NULL, directory, ret, ret_error);
+        *ret = NULL;
+        return 0;
+}
+
+int credentials_build_on(const CredentialsSpec *spec, const Credentials *base,
+                         const char *directory, Credentials **ret, char **ret_error) {
         g_autoptr(Credentials) c = credentials_new(SECURITY_MODE_NOSEC);
         int r;
 
-        if (is_empty(spec)) {
-                *ret = NULL;
-                return 0;
-        }
         r = find_mode(spec, &c->mode, ret_error);
         if (r < 0)
                 return r;
+        if (base && !spec->mode)
+                c->mode = base->mode;
         if (c->mode == SECURITY_MODE_NOSEC &&
             (spec->identity || spec->key || spec->certificate || spec->trust || spec->server))
                 return complain(ret_error, -EINVAL,
@@ -292,6 +326,8 @@ int credentials_build(const CredentialsSpec *spec, const char *directory, Creden
                 put(&c->secret, spec->key);
         if (r >= 0)
                 r = build_oscore(&spec->oscore, directory, &c->oscore, ret_error);
+        if (r >= 0 && base)
+                complete(c, spec, base);
         if (r >= 0 && c->mode != SECURITY_MODE_NOSEC)
                 r = credentials_check(c, true, ret_error);
         if (r >= 0)

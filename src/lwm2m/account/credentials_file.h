@@ -11,8 +11,8 @@ int credentials_read(GBytes *value, const char *directory, bool secret, GBytes *
                      char **ret_error);
 /* The whole of a regular file or memfd, from its beginning. name is for messages. */
 int credentials_read_fd(int fd, const char *name, GBytes **ret, char **ret_error);
-/* "file:NAME" for a name as an owner writes it; store:URI as it is, and store: before a URI of
- * PKCS#11 (RFC 7512). */
+/* "file:NAME" for a name as an owner writes it; store:URI and provider: as they are, and
+ * store: before a URI of PKCS#11 (RFC 7512). */
 GBytes *credentials_reference(const char *name);
 
 typedef struct OscoreSpec { /* bytes NULL: without */
@@ -41,3 +41,6 @@ typedef struct CredentialsSpec {
  * NULL in *ret when the spec is empty. -EINVAL, -ENOKEY … as credentials_check(). */
 int credentials_build(const CredentialsSpec *spec, const char *directory, Credentials **ret,
                       char **ret_error);
+/* The same, never NULL, where what the spec leaves open is as in base (NULL: nothing there). */
+int credentials_build_on(const CredentialsSpec *spec, const Credentials *base,
+                         const char *directory, Credentials **ret, char **ret_error);
