@@ -17,29 +17,17 @@ static const char *const on_vanish_names[] = { "keep", "mark", "remove" };
 static int read_prefixes(sd_bus_message *m, GArray *ret, sd_bus_error *error) {
         int r;
 
-        r = sd_bus_message_enter_container(m, 'a', "s");
-        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
-                Path p;
-
-                r = path_argument(m, &p, 1, 4, error);
-                if (r >= 0)
-                        r = check_claim(m, &p, error);
-                if (r < 0)
-                        return r;
-                if (ret->len >= PREFIXES_MAX)
-                        return bus_error(error, -E2BIG, "More than %d prefixes in one Claim",
-                                         PREFIXES_MAX);
-                for (guint i = 0; i < ret->len; i++)
-                        if (path_equal(&g_array_index(ret, Path, i), &p))
-                                return bus_error_named(error, ERROR_PREFIX "InvalidPath",
-                                                       "%s stands twice in this Claim",
-                                                       PATH_TEXT(&p));
-                g_array_append_val(ret, p);
-        }
+        r = read_paths(m, 1, PREFIXES_MAX, check_claim, ret, error);
         if (r >= 0 && ret->len == 0)
                 return bus_error_named(error, ERROR_PREFIX "InvalidPath",
                                        "Claim needs at least one prefix");
-        return r < 0 ? r : sd_bus_message_exit_container(m);
+        for (guint i = 1; r >= 0 && i < ret->len; i++)
+                for (guint k = 0; k < i; k++)
+                        if (path_equal(&g_array_index(ret, Path, k), &g_array_index(ret, Path, i)))
+                                return bus_error_named(error, ERROR_PREFIX "InvalidPath",
+                                                       "%s stands twice in this Claim",
+                                                       PATH_TEXT(&g_array_index(ret, Path, i)));
+        return r;
 }
 
 static int read_claim_options(sd_bus_message *m, Claim *c, sd_bus_error *error) {

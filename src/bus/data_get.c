@@ -210,19 +210,7 @@ static int read_prefixes(sd_bus_message *m, GArray *ret, bool *ret_samples, sd_b
         const Option options[] = { { "samples", OPTION_BOOL, ret_samples }, { NULL } };
         int r;
 
-        r = sd_bus_message_enter_container(m, 'a', "s");
-        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
-                Path p;
-
-                r = path_argument(m, &p, 0, 4, error);
-                if (r >= 0 && ret->len >= PREFIXES_MAX)
-                        r = bus_error(error, -E2BIG, "More than %d prefixes in one GetMany",
-                                      PREFIXES_MAX);
-                if (r >= 0)
-                        g_array_append_val(ret, p);
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(m);
+        r = read_paths(m, 0, PREFIXES_MAX, NULL, ret, error);
         return r < 0 ? r : options_read(m, options, error);
 }
 

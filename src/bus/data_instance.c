@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "bus/data_edit.h"
+#include "bus/gate.h"
 
 /* The relative path "/R" or "/R/RI" of a Create below instance. */
 static int join(const Path *instance, const char *relative, Path *ret) {
@@ -74,28 +75,19 @@ int method_create(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
+        g_autoptr(GArray) paths = g_array_new(FALSE, FALSE, sizeof(Path));
         g_autoptr(Edit) e = edit_new(b, m);
         int r;
 
-        r = sd_bus_message_enter_container(m, 'a', "s");
-        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
-                Path p;
-
-                if (e->ops.n >= EDIT_OPERATIONS_MAX)
-                        return bus_error(error, -E2BIG, "More than %d paths in one Delete",
-                                         EDIT_OPERATIONS_MAX);
-                r = path_argument(m, &p, 2, 4, error);
-                if (r >= 0)
-                        r = check_access(m, &p, true, error);
-                if (r < 0)
-                        return r;
-                op_list_add(&e->ops, p.n == 2 ? OP_DELETE : OP_UNSET, &p, NULL);
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(m);
+        r = read_paths(m, 2, EDIT_OPERATIONS_MAX, check_path_write, paths, error);
         if (r >= 0)
                 r = options_read(m, NULL, error);
         if (r < 0)
                 return r;
+        for (guint i = 0; i < paths->len; i++) {
+                const Path *p = &g_array_index(paths, Path, i);
+
+                op_list_add(&e->ops, p->n == 2 ? OP_DELETE : OP_UNSET, p, NULL);
+        }
         return edit_run(g_steal_pointer(&e), error);
 }

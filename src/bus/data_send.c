@@ -4,26 +4,12 @@
 #include <string.h>
 
 #include "bus/data.h"
+#include "bus/gate.h"
+
+#define PREFIXES_MAX 10000
 
 #define NS_PER_SEC INT64_C(1000000000)
 #define TIME_MIN_NS ((INT64_C(1) << 28) * NS_PER_SEC) /* below it SenML times are relative */
-
-static int read_prefixes(sd_bus_message *m, GArray *ret, sd_bus_error *error) {
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "s");
-        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
-                Path p;
-
-                r = path_argument(m, &p, 1, 4, error);
-                if (r >= 0)
-                        r = check_access(m, &p, false, error);
-                if (r < 0)
-                        return r;
-                g_array_append_val(ret, p);
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
-}
 
 static int take_format(const char *text, Format *ret, sd_bus_error *error) {
         *ret = FORMAT_NONE;
@@ -65,7 +51,7 @@ int method_send(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         };
         int r;
 
-        r = read_prefixes(m, prefixes, error);
+        r = read_paths(m, 1, PREFIXES_MAX, check_path_read, prefixes, error);
         if (r >= 0)
                 r = options_read(m, options, error);
         if (r >= 0)

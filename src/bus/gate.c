@@ -163,6 +163,35 @@ int check_access(sd_bus_message *m, const Path *p, bool write, sd_bus_error *err
         return check_right(m, right, p, error);
 }
 
+int check_path_read(sd_bus_message *m, const Path *p, sd_bus_error *error) {
+        return check_access(m, p, false, error);
+}
+
+int check_path_write(sd_bus_message *m, const Path *p, sd_bus_error *error) {
+        return check_access(m, p, true, error);
+}
+
+int read_paths(sd_bus_message *m, uint8_t n_min, unsigned max, PathCheck check, GArray *ret,
+               sd_bus_error *error) {
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
+                Path p;
+
+                r = path_argument(m, &p, n_min, 4, error);
+                if (r >= 0 && check)
+                        r = check(m, &p, error);
+                if (r >= 0 && ret->len >= max)
+                        r = bus_error(error, -E2BIG, "More than %u paths in one %s", max,
+                                      sd_bus_message_get_member(m));
+                if (r < 0)
+                        return r;
+                g_array_append_val(ret, p);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 int check_right_some(sd_bus_message *m, const Path *p, const GrantView **ret_view,
                      sd_bus_error *error) {
         const Sender *s;

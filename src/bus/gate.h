@@ -17,6 +17,14 @@ int check_right(sd_bus_message *m, Right right, const Path *p, sd_bus_error *err
  * below must be asked of it. An error when there is nothing for him. */
 int check_right_some(sd_bus_message *m, const Path *p, const GrantView **ret_view,
                      sd_bus_error *error);
+/* What read_paths() asks for each path. */
+typedef int (*PathCheck)(sd_bus_message *m, const Path *p, sd_bus_error *error);
+int check_path_read(sd_bus_message *m, const Path *p, sd_bus_error *error);
+int check_path_write(sd_bus_message *m, const Path *p, sd_bus_error *error);
+/* An argument "as" of paths with at least n_min levels, at most max of them, appended to ret
+ * (Path). check may be NULL. */
+int read_paths(sd_bus_message *m, uint8_t n_min, unsigned max, PathCheck check, GArray *ret,
+               sd_bus_error *error);
 /* A claim of p: the right to, or for a path that is reserved (apps.d) owning the bus name. */
 int check_claim(sd_bus_message *m, const Path *p, sd_bus_error *error);
 int gate_uid(sd_bus_message *m, uid_t *ret); /* the sender's; -EACCES nobody knows */

@@ -299,27 +299,17 @@ void subscriptions_recheck(Subscriptions *s) {
 }
 
 static int read_prefixes(sd_bus_message *m, GArray *ret, sd_bus_error *error) {
+        g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(Path));
         int r;
 
-        r = sd_bus_message_enter_container(m, 'a', "s");
-        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
-                Path p;
-
-                r = path_argument(m, &p, 0, 4, error);
-                if (r >= 0)
-                        r = check_access(m, &p, false, error);
-                if (r < 0)
-                        return r;
-                if (ret->len >= PREFIXES_MAX)
-                        return bus_error(error, -E2BIG, "More than %d prefixes in one Subscribe",
-                                         PREFIXES_MAX);
-                if (!has_path(ret, &p))
-                        g_array_append_val(ret, p);
-        }
-        if (r >= 0 && ret->len == 0)
+        r = read_paths(m, 0, PREFIXES_MAX, check_path_read, all, error);
+        if (r >= 0 && all->len == 0)
                 return bus_error_named(error, ERROR_PREFIX "InvalidPath",
                                        "Subscribe needs at least one prefix (\"/\" is everything)");
-        return r < 0 ? r : sd_bus_message_exit_container(m);
+        for (guint i = 0; r >= 0 && i < all->len; i++)
+                if (!has_path(ret, &g_array_index(all, Path, i)))
+                        g_array_append_val(ret, g_array_index(all, Path, i));
+        return r;
 }
 
 int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {

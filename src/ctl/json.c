@@ -289,6 +289,37 @@ int json_read(sd_bus_message *m, cJSON **ret) {
         return read_any(m, 0, ret);
 }
 
+int json_read_values(sd_bus_message *m, JsonValueVisit visit, void *userdata) {
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "(svx)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "svx")) > 0) {
+                g_autoptr(cJSON) value = NULL;
+                const char *path;
+                int64_t time_ns;
+
+                r = sd_bus_message_read(m, "s", &path);
+                if (r >= 0)
+                        r = json_read(m, &value);
+                if (r >= 0)
+                        r = sd_bus_message_read(m, "x", &time_ns);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+                if (r >= 0)
+                        visit(userdata, path, g_steal_pointer(&value), time_ns);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+cJSON *json_value_item(const char *path, cJSON *value, int64_t time_ns) {
+        cJSON *item = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(item, "path", path);
+        cJSON_AddItemToObject(item, "value", value);
+        json_add_integer(item, "time_ns", time_ns);
+        return item;
+}
+
 static char *opaque_text(const char *base64) {
         GString *s = g_string_new(NULL);
         g_autofree guchar *bytes = NULL;

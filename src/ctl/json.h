@@ -13,6 +13,12 @@
 /* Reads one complete type at the message's cursor. -EBADMSG, -ENXIO at the end. */
 int json_read(sd_bus_message *m, cJSON **ret);
 
+/* The flat list a(svx) of GetMany and Changed, at the cursor. value is visit's. */
+typedef void (*JsonValueVisit)(void *userdata, const char *path, cJSON *value, int64_t time_ns);
+int json_read_values(sd_bus_message *m, JsonValueVisit visit, void *userdata);
+/* {"path":…,"value":…,"time_ns":…}; takes value over. */
+cJSON *json_value_item(const char *path, cJSON *value, int64_t time_ns);
+
 /* Text for people: strings with control characters escaped, opaque as hexadecimal digits, a
  * multiple-instance resource as {0=…,1=…}. g_free() */
 char *json_text(const cJSON *value);

@@ -64,22 +64,26 @@ static char *format_time(int64_t ns) {
 }
 
 /* --- cache PATH --- */
-static void print_sample(cJSON *list, const char *asked, const char *path, cJSON *value,
-                         int64_t time_ns) {
+typedef struct Listing {
+        const char *asked;
+        cJSON *list; /* NULL without --json */
+} Listing;
+
+static void print_sample(void *userdata, const char *path, cJSON *value, int64_t time_ns) {
+        g_autoptr(cJSON) owned = value;
         g_autofree char *time = NULL, *text = NULL;
+        const Listing *l = userdata;
 
-        if (list) {
-                cJSON *item = cJSON_CreateObject();
-
-                cJSON_AddStringToObject(item, "path", path);
-                cJSON_AddItemToObject(item, "value", cJSON_Duplicate(value, true));
-                json_add_integer(item, "time_ns", time_ns);
-                cJSON_AddItemToArray(list, item);
+        if (time_ns == 0)
+                return; /* not cached */
+        if (l->list) {
+                cJSON_AddItemToArray(l->list,
+                                     json_value_item(path, g_steal_pointer(&owned), time_ns));
                 return;
         }
         time = format_time(time_ns);
         text = json_text(value);
-        if (strcmp(asked, path) != 0)
+        if (strcmp(l->asked, path) != 0)
                 printf("%s ", path);
         printf("%s %s\n", time, text);
 }
@@ -99,22 +103,7 @@ static CtlExit print_samples(Ctl *c, const char *path) {
         code = ctl_send(c, m, NULL, &reply);
         if (code != CTL_OK)
                 return code;
-        r = sd_bus_message_enter_container(reply, 'a', "(svx)");
-        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'r', "svx")) > 0) {
-                g_autoptr(cJSON) value = NULL;
-                const char *at;
-                int64_t time_ns;
-
-                r = sd_bus_message_read(reply, "s", &at);
-                if (r >= 0)
-                        r = json_read(reply, &value);
-                if (r >= 0)
-                        r = sd_bus_message_read(reply, "x", &time_ns);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-                if (r >= 0 && time_ns != 0) /* the others are not cached */
-                        print_sample(list, path, at, value, time_ns);
-        }
+        r = json_read_values(reply, print_sample, &(Listing){ .asked = path, .list = list });
         if (r < 0)
                 return ctl_protocol_fail(r, "GetMany");
         if (list)

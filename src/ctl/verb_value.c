@@ -96,38 +96,22 @@ int verb_write(Ctl *c, const Args *a) {
         return code == CTL_OK && args_get(a, "--persist") ? keep(c, &p) : code;
 }
 
-/* The flat list (path, value, time) of GetMany and Changed. */
-static CtlExit print_values(Ctl *c, sd_bus_message *m, cJSON *list) {
-        int r;
+/* userdata: the list it goes to with --json; NULL prints it. */
+static void print_value(void *userdata, const char *path, cJSON *value, int64_t time_ns) {
+        g_autofree char *text = NULL;
 
-        r = sd_bus_message_enter_container(m, 'a', "(svx)");
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "svx")) > 0) {
-                g_autoptr(cJSON) value = NULL;
-                const char *path;
-                int64_t time_ns;
-
-                r = sd_bus_message_read(m, "s", &path);
-                if (r >= 0)
-                        r = json_read(m, &value);
-                if (r >= 0)
-                        r = sd_bus_message_read(m, "x", &time_ns);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        break;
-                if (list) {
-                        cJSON *item = cJSON_CreateObject();
-
-                        cJSON_AddStringToObject(item, "path", path);
-                        cJSON_AddItemToObject(item, "value", g_steal_pointer(&value));
-                        json_add_integer(item, "time_ns", time_ns);
-                        cJSON_AddItemToArray(list, item);
-                } else {
-                        g_autofree char *text = json_text(value);
-
-                        printf("%s=%s\n", path, text);
-                }
+        if (userdata) {
+                cJSON_AddItemToArray(userdata, json_value_item(path, value, time_ns));
+                return;
         }
+        text = json_text(value);
+        printf("%s=%s\n", path, text);
+        cJSON_Delete(value);
+}
+
+static CtlExit print_values(sd_bus_message *m, cJSON *list) {
+        int r = json_read_values(m, print_value, list);
+
         return r < 0 ? ctl_protocol_fail(r, "GetMany") : CTL_OK;
 }
 
@@ -159,7 +143,7 @@ int verb_get(Ctl *c, const Args *a) {
                 return ctl_protocol_fail(r, "GetMany");
         code = ctl_send(c, m, NULL, &reply);
         if (code == CTL_OK)
-                code = print_values(c, reply, list);
+                code = print_values(reply, list);
         if (code == CTL_OK && list)
                 json_print_line(list);
         return code;

@@ -17,7 +17,8 @@ typedef struct Watch {
         bool show_time, renew, stop;
 } Watch;
 
-static void print_value(Watch *w, const char *path, cJSON *value, int64_t time_ns) {
+static void print_value(void *userdata, const char *path, cJSON *value, int64_t time_ns) {
+        Watch *w = userdata;
         g_autoptr(cJSON) owned = value;
         g_autofree char *text = NULL, *when = NULL;
 
@@ -26,39 +27,14 @@ static void print_value(Watch *w, const char *path, cJSON *value, int64_t time_n
         if (w->left != UINT64_MAX && --w->left == 0)
                 w->stop = true;
         if (w->c->json) {
-                g_autoptr(cJSON) line = cJSON_CreateObject();
+                g_autoptr(cJSON) line = json_value_item(path, g_steal_pointer(&owned), time_ns);
 
-                cJSON_AddStringToObject(line, "path", path);
-                cJSON_AddItemToObject(line, "value", g_steal_pointer(&owned));
-                json_add_integer(line, "time_ns", time_ns);
                 json_print_line(line);
                 return;
         }
         text = json_text(value);
         when = !w->show_time ? g_strdup("") : time_ns > 0 ? time_text(time_ns) : g_strdup("-");
         printf("%s%s%s=%s\n", when, w->show_time ? " " : "", path, text);
-}
-
-static int print_list(Watch *w, sd_bus_message *m) {
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "(svx)");
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'r', "svx")) > 0) {
-                g_autoptr(cJSON) value = NULL;
-                const char *path;
-                int64_t time_ns;
-
-                r = sd_bus_message_read(m, "s", &path);
-                if (r >= 0)
-                        r = json_read(m, &value);
-                if (r >= 0)
-                        r = sd_bus_message_read(m, "x", &time_ns);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-                if (r >= 0)
-                        print_value(w, path, g_steal_pointer(&value), time_ns);
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
 static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -72,7 +48,7 @@ static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = sd_bus_message_read(m, "u", &id);
         if (r < 0 || id != w->id)
                 return r;
-        r = print_list(w, m);
+        r = json_read_values(m, print_value, w);
         if (r >= 0)
                 r = json_read(m, &details);
         if (r < 0)
@@ -136,7 +112,7 @@ static CtlExit print_now(Watch *w) {
                 if (r >= 0)
                         r = sd_bus_call(w->c->bus, m, 0, &error, &reply);
                 if (r >= 0)
-                        r = print_list(w, reply);
+                        r = json_read_values(reply, print_value, w);
                 else if (ctl_error_code(error.name) == CTL_NOT_FOUND)
                         r = 0;
                 if (r < 0)
