@@ -83,6 +83,15 @@ static bool says_lwm2md(const sd_bus_error *error) {
         return error && error->name && g_str_has_prefix(error->name, BUS_ERROR(""));
 }
 
+/* What lwm2mctl itself has for it: the daemon's texts speak of methods. */
+static void hint_next(const char *name) {
+        if (g_strcmp0(name, BUS_NAME ".Error.NotDefined") == 0)
+                ctl_hint("`lwm2mctl model list` shows the objects that are known, `lwm2mctl model "
+                         "add FILE` adds one");
+        else if (g_strcmp0(name, BUS_NAME ".Error.NoHandler") == 0)
+                ctl_hint("`lwm2mctl handle PATH -- COMMAND` runs a command for it");
+}
+
 CtlExit ctl_bus_fail(Ctl *c, const sd_bus_error *error, int r, const char *where) {
         const char *text = error && error->message ? error->message : g_strerror(-r);
         CtlExit code = ctl_error_code(error ? error->name : NULL);
@@ -106,6 +115,7 @@ CtlExit ctl_bus_fail(Ctl *c, const sd_bus_error *error, int r, const char *where
                          where ? ": " : "", (double) usec / 1e6);
         } else
                 ctl_fail(code, "%s%s%s", where ?: "", where ? ": " : "", text);
+        hint_next(error ? error->name : NULL);
         /* A text that begins with a path is the answer of lwm2md or of the path's owner, not of the
          * bus; nor is lwm2md's own word about a method. */
         if (code == CTL_DENIED && text[0] != '/' && !g_str_has_prefix(text, "Access denied: "))

@@ -73,6 +73,23 @@ static int run_verb(Ctl *c, const Verb *v, int argc, char **argv) {
         return v->run(c, &a);
 }
 
+/* Of "help", "help server", "help server add": argv is what follows the word. */
+static CtlExit help(int argc, char **argv) {
+        g_autofree char *error = NULL;
+        int words = 0;
+        const Verb *v = verb_find(argc, argv, &words);
+
+        if (v)
+                help_verb(v);
+        else if (argc == 0)
+                help_program();
+        else if (!help_group(argv[0])) {
+                error = g_strdup_printf("unknown verb '%s'", argv[0]);
+                return usage(NULL, error);
+        }
+        return CTL_OK;
+}
+
 /* "server" alone, or with a second word that is none of its. */
 static CtlExit unknown_verb(int argc, char **argv) {
         g_autofree char *error = NULL;
@@ -116,13 +133,13 @@ static int run(Ctl *c, int argc, char **argv) {
         if (next == argc && !args_get(&a, "--help"))
                 return usage(NULL, "a verb is missing");
         v = verb_find(argc - next, argv + next, &words);
-        if (args_get(&a, "--help")) {
-                if (v)
-                        help_verb(v);
-                else
-                        help_program();
-                return CTL_OK;
-        }
+        if (args_get(&a, "--help"))
+                return help(argc - next, argv + next);
+        if (!v && strcmp(argv[next], "help") == 0)
+                return help(argc - next - 1, argv + next + 1);
+        if (!v && next + 1 < argc &&
+            (strcmp(argv[next + 1], "--help") == 0 || strcmp(argv[next + 1], "-h") == 0))
+                return help(1, argv + next);
         if (!v)
                 return unknown_verb(argc - next, argv + next);
         code = take_globals(c, &a);

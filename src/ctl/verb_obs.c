@@ -53,15 +53,13 @@ static void print_table(const cJSON *all) {
         cJSON_ArrayForEach(item, all) {
                 const cJSON *paths = cJSON_GetObjectItemCaseSensitive(item, "paths");
                 const cJSON *attributes = cJSON_GetObjectItemCaseSensitive(item, "attributes");
-                const cJSON *pending = cJSON_GetObjectItemCaseSensitive(item, "pending");
                 g_autofree char *path = join_paths(paths), *attrs = json_text(attributes);
                 g_autofree char *sent = json_text(cJSON_GetObjectItemCaseSensitive(item, "sent"));
-                g_autofree char *wait = json_text(pending);
                 g_autofree char *ssid = json_text(cJSON_GetObjectItemCaseSensitive(item, "server"));
 
                 printf("%-3u %-6s %-9s %-24s %-24s %-6s %s\n", ++n, ssid,
                        json_bool(item, "composite") ? "yes" : "no", path, attrs[0] ? attrs : "-",
-                       sent, wait);
+                       sent, json_bool(item, "pending") ? "yes" : "no");
         }
 }
 

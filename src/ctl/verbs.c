@@ -217,19 +217,39 @@ static void print_options(const Option *options) {
         }
 }
 
+static void print_verb(const Verb *v) {
+        g_autofree char *left = g_strdup_printf("%s %s", v->name, v->args);
+
+        printf("  %-44s %s\n", left, v->summary);
+}
+
 void help_program(void) {
         puts("Usage: lwm2mctl [OPTION…] VERB [ARGUMENT…]\n"
              "Controls lwm2md, the LwM2M client daemon, and reads and writes its "
              "values.\n\nVerbs:");
-        for (const Verb *v = verbs; v->name; v++) {
-                g_autofree char *left = g_strdup_printf("%s %s", v->name, v->args);
-
-                printf("  %-44s %s\n", left, v->summary);
-        }
+        for (const Verb *v = verbs; v->name; v++)
+                print_verb(v);
         puts("\nOptions:");
         print_options(global_options);
         puts("\nExit status: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 daemon absent, "
              "6 timeout.\n`lwm2mctl VERB --help` tells more; see also lwm2mctl(1).");
+}
+
+bool help_group(const char *name) {
+        const size_t n = strlen(name);
+        bool any = false;
+
+        for (const Verb *v = verbs; v->name; v++) {
+                if (strncmp(v->name, name, n) != 0 || v->name[n] != ' ')
+                        continue;
+                if (!any)
+                        printf("Usage: lwm2mctl %s VERB [ARGUMENT…]\n\nVerbs:\n", name);
+                print_verb(v);
+                any = true;
+        }
+        if (any)
+                printf("\n`lwm2mctl %s VERB --help` tells more.\n", name);
+        return any;
 }
 
 void help_verb(const Verb *v) {

@@ -26,6 +26,7 @@ const Verb *verb_find(int argc, char **argv, int *ret_words);
 extern const Option global_options[];
 void help_program(void);
 void help_verb(const Verb *v);
+bool help_group(const char *name); /* "server"; false: no verbs begin with that word */
 
 /* verb_value.c */
 int verb_read(Ctl *c, const Args *a);

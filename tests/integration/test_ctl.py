@@ -66,6 +66,21 @@ def test_ls_long(kit, server, ctl):
     assert nodes["/3303/0/5700"]["value"] == 21.5 and nodes["/3303/0/5700"]["observed_by"] == [101]
 
 
+def test_help_as_a_verb(ctl):
+    assert ctl("help") == ctl("--help")
+    assert ctl("help", "set") == ctl("set", "--help")
+    assert ctl("help", "server", "add") == ctl("server", "add", "--help")
+    server = ctl("help", "server")
+    assert server == ctl("server", "--help") and "server add URI" in server and "model" not in server
+    run = ctl.run("help", "nothing")
+    assert run.returncode == 2 and "unknown verb 'nothing'" in run.stderr
+
+
+def test_what_next_is_in_verbs_of_lwm2mctl(kit, ctl):
+    assert "lwm2mctl model add FILE" in ctl.run("get", "/9999").stderr
+    assert "lwm2mctl handle PATH -- COMMAND" in ctl.run("exec", "/26241/0/22").stderr
+
+
 @pytest.mark.parametrize("path, text, value", [
     ("/26241/0/0", "hello", "hello"), ("/26241/0/1", "-5", -5), ("/26241/0/3", "1.5", 1.5),
     ("/26241/0/4", "true", True), ("/26241/0/5", "00ff10", {"opaque": "AP8Q"}), ("/26241/0/7", "3303:0", {"objlnk": "3303:0"}),
