@@ -19,7 +19,7 @@
 #include "util/log.h"
 
 #define ATTRIBUTES_BLOB "attributes"
-#define FEATURES_MAX 7 /* of the transport */
+#define FEATURES_MAX 8 /* of the transport */
 
 struct Daemon {
         const Arguments *arguments;
