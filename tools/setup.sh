@@ -18,6 +18,8 @@ TEST_PACKAGES=("${UNIT_PACKAGES[@]}" clang libclang-rt-14-dev clang-format clang
         python3-venv mandoc libxml2-utils zsh bash-completion iproute2 shellcheck "${TPM_PACKAGES[@]}")
 # shellcheck disable=SC2034
 PYTHON_PACKAGES=(pytest pytest-xdist dbus-fast)
+# Peers to talk to, of PyPI alone; their tests are skipped without.
+PYTHON_PEERS=('aiocoap>=0.4.7,<0.5')
 
 if [[ -t 1 && -z ${NO_COLOR-} ]]; then
         bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'
@@ -97,12 +99,12 @@ python_environment() {
         local folder=$1 python=/usr/bin/python3
         [[ -x $python ]] || python=python3
         if ! [[ -x $folder/bin/python3 ]] ||
-                ! "$folder/bin/python3" -c 'import pytest, xdist, dbus_fast' 2>/dev/null; then
-                say "Installing with pip into ${folder#"$PWD"/}: ${PYTHON_PACKAGES[*]}"
+                ! "$folder/bin/python3" -c 'import pytest, xdist, dbus_fast, aiocoap' 2>/dev/null; then
+                say "Installing with pip into ${folder#"$PWD"/}: ${PYTHON_PACKAGES[*]} ${PYTHON_PEERS[*]}"
                 rm -rf "$folder"
                 "$python" -m venv "$folder" || die "Could not make the Python environment $folder"
                 "$folder/bin/python3" -m pip --disable-pip-version-check -q install \
-                        --retries 3 "${PYTHON_PACKAGES[@]}" ||
+                        --retries 3 "${PYTHON_PACKAGES[@]}" "${PYTHON_PEERS[@]}" ||
                         die "Could not install with pip: ${PYTHON_PACKAGES[*]}"
         fi
         PATH=$folder/bin:$PATH
