@@ -114,8 +114,8 @@ static int derive(const Oscore *o, const OscoreKeys *keys, const Id *id, const c
         put_integer(&w, n_out);
         if (w.error < 0)
                 return w.error;
-        return oscore_hkdf(oscore_hkdf_hash(keys->hkdf), keys->secret, keys->salt, info,
-                           (size_t) (w.pos - info), out, n_out);
+        return oscore_derive_bytes(oscore_hkdf_hash(keys->hkdf), keys->secret, keys->salt, info,
+                                   (size_t) (w.pos - info), out, n_out);
 }
 
 /* Of the keys themselves, so that keys which come back after they were removed are known again. */

@@ -79,8 +79,8 @@ static OSSL_PARAM octets(const char *name, const void *data, size_t n) {
         return OSSL_PARAM_construct_octet_string(name, data ? (void *) data : none, n);
 }
 
-int oscore_hkdf(const char *hash, GBytes *secret, GBytes *salt, const uint8_t *info, size_t n_info,
-                uint8_t *out, size_t n_out) {
+int oscore_derive_bytes(const char *hash, GBytes *secret, GBytes *salt, const uint8_t *info,
+                        size_t n_info, uint8_t *out, size_t n_out) {
         EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_HKDF, NULL);
         g_autoptr(KdfContext) x = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
         gsize n_secret, n_salt;

@@ -24,5 +24,5 @@ int oscore_encrypt(const OscoreCipher *c, const uint8_t *plain, size_t n, uint8_
 int oscore_decrypt(const OscoreCipher *c, const uint8_t *sealed, size_t n, uint8_t *out);
 
 /* hash as oscore_hkdf_hash() names it. */
-int oscore_hkdf(const char *hash, GBytes *secret, GBytes *salt, const uint8_t *info, size_t n_info,
-                uint8_t *out, size_t n_out);
+int oscore_derive_bytes(const char *hash, GBytes *secret, GBytes *salt, const uint8_t *info,
+                        size_t n_info, uint8_t *out, size_t n_out);

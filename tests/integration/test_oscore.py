@@ -3,9 +3,11 @@
 import pytest
 from dbus_fast import Variant
 
-from minicoap import CON, Message, URI_PATH, code
-from oscoreproxy import OSCORE, SECRET
-from test_security import events_of, server_of, wait_error
+from minicoap import CON, GET, Message, URI_PATH, code
+from oscoreproxy import OSCORE, SECRET, Context
+from tcpserver import PING, TcpServer, frame, split
+from test_bootstrap import finish, give, security, server_object
+from test_security import PSK, events_of, psk_keys, server_of, wait_error
 from testserver import fill, sha256
 
 EP = "urn:test:1"
@@ -311,7 +313,6 @@ def test_salt_and_context(make_daemon, make_oscore, server, tmp_path):
 
 
 def test_inside_dtls(make_daemon, make_dtls, make_oscore, server, tmp_path, ctl):
-    from test_security import PSK, psk_keys
     oscore = make_oscore(server)
     dtls = make_dtls(oscore, psk=PSK)
     keys = {**oscore_keys(dtls.uri(), tmp_path), **psk_keys(dtls.uri(), tmp_path)}
@@ -319,4 +320,101 @@ def test_inside_dtls(make_daemon, make_dtls, make_oscore, server, tmp_path, ctl)
     server.wait_registered(EP)
     assert server.read("/3303/0/5700").text == "21.5"
     assert server_of(ctl, 101)["Security"] == "psk+oscore"
+    assert_protected(oscore)
+
+
+class SealedTcpServer(TcpServer):
+    """A server over TCP with the other side of the daemon's context."""
+
+    def __init__(self):
+        self.context, self.sent, self.asked, self.unprotected = Context(SECRET, b"s", b"c"), 0, {}, []
+        super().__init__()
+
+    def _take(self, connection, number, message):
+        if message.code >= 0xE0:
+            return super()._take(connection, number, message)
+        if not message.all(OSCORE):
+            self.unprotected.append(message)
+            return None
+        inner = self.context.open(message, self.asked.get(message.token))
+        if message.code < 0x40:
+            connection = Sealing(connection, self.context, self.context.split(message)[0])
+        return super()._take(connection, number, inner)
+
+    def ask(self, code, path, options=(), payload=b"", token=None):
+        token = token or bytes([next(self.tokens)])
+        number, self.sent = bytes([self.sent]), self.sent + 1
+        plain = [(URI_PATH, s.encode()) for s in path.strip("/").split("/")] + list(options)
+        sealed = self.context.seal(Message(CON, code, 0, token, plain, payload), number)
+        self.asked[token] = number
+        self.connection.sendall(frame(sealed.code, token, sealed.options, sealed.payload))
+        return self.wait(lambda m: m.token == token and 0x40 <= m.code < PING)[1]
+
+
+class Sealing:
+    """What is written answers the request of that number."""
+
+    def __init__(self, connection, context, number):
+        self.connection, self.context, self.number = connection, context, number
+
+    def sendall(self, data):
+        sealed = self.context.seal(split(data)[0], None, self.number)
+        self.connection.sendall(frame(sealed.code, sealed.token, sealed.options, sealed.payload))
+
+
+@pytest.fixture(name="sealed_tcp")
+def fixture_sealed_tcp():
+    server = SealedTcpServer()
+    yield server
+    server.close()
+
+
+def test_over_tcp(sealed_tcp, make_daemon, tmp_path, ctl):
+    tcp = sealed_tcp
+    make_daemon({"main": oscore_keys(tcp.uri, tmp_path)}, values={"/3303/0/5700": "21.5"})
+    tcp.wait_registered()
+    ctl("wait", "registered", "--server=101")
+    assert tcp.ask(GET, "/3303/0/5700").payload == b"21.5"
+    assert tcp.observe("/3303/0/5700", b"T").payload == b"21.5"
+    ctl("set", "/3303/0/5700=22")
+    assert tcp.wait(lambda m: m.token == b"T")[1].payload == b"22"
+    assert not tcp.unprotected
+
+
+# --- bootstrap ---
+
+def oscore_object(instance, sender, recipient, secret=SECRET):
+    base = f"/21/{instance}"
+    return {f"{base}/0": secret, f"{base}/1": sender, f"{base}/2": recipient}
+
+
+def test_bootstrap(make_daemon, make_server, make_oscore, oscore, server, tmp_path, ctl):
+    """Over OSCORE, and with an account of OSCORE."""
+    bs = make_server()
+    sealed = make_oscore(bs, secret=bytes(16), sender=b"B", recipient=b"C")
+    keys = oscore_keys(sealed.uri(), tmp_path, bytes(16))
+    keys.update(OscoreSenderId="C", OscoreRecipientId="B", Bootstrap="true", ShortId=None,
+                Lifetime=None)
+    daemon = make_daemon({"boot": keys}, values={"/3303/0/5700": "21.5"})
+    bs.wait_event("bootstrap")
+    account = security(oscore.uri(), 101)
+    give(bs, "/1", server_object(101))
+    give(bs, "/0/1", account)
+    # What the account links to must be there and be of use.
+    assert bs.write("/0/1/17", "21:7").code == "2.04"
+    assert finish(bs).code == "4.06"
+    give(bs, "/21/7", oscore_object(7, b"c", b"c"))
+    assert finish(bs).code == "4.06"
+    assert bs.read("/21/7").code == "4.01"
+    give(bs, "/21/7", oscore_object(7, b"c", b"s"))
+    assert finish(bs).code == "2.04"
+    server.wait_registered(EP)
+    assert server.read("/3303/0/5700").text == "21.5"
+    servers = {s["Name"]: s for s in ctl.json("status")["Servers"]}
+    assert servers["101"]["Security"] == "oscore"
+    assert_protected(oscore)
+    assert_protected(sealed)
+    daemon.stop()
+    daemon.start()
+    server.wait_registered(EP)
     assert_protected(oscore)
