@@ -630,8 +630,7 @@ uint16_t est_server_ssid(const EstServer *s) {
 }
 
 void est_server_start(EstServer *s, uint64_t now_usec) {
-        g_autoptr(GBytes) key = g_steal_pointer(&s->key);
-
+        g_clear_pointer(&s->key, g_bytes_unref);
         load(s); /* a factory reset may have emptied the store meanwhile */
         s->since_sec = 0;
         s->not_before_usec = 0;
