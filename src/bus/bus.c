@@ -407,21 +407,27 @@ static int try_connect(Bus *b) {
         return r;
 }
 
-static int connect_now(Bus *b) {
+static void connect_now(Bus *b) {
         int r;
 
         r = try_connect(b);
-        if (r >= 0 || r == -EINVAL)
-                return r;
+        if (r >= 0)
+                return;
         /* Once is enough: a bus that is not there stays away for a while. */
         log_at(b->n_failed == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, r, NULL,
                "Cannot connect to the bus '%s', trying again: %m", b->config.address);
         disconnected(b);
-        return 0;
 }
 
 static void on_reconnect(void *userdata, uint64_t now_usec) {
-        (void) connect_now(userdata);
+        connect_now(userdata);
+}
+
+static void on_first(void *userdata) {
+        Bus *b = userdata;
+
+        b->first = loop_source_free(b->first);
+        connect_now(b);
 }
 
 /* --- system sleep --- */
@@ -516,6 +522,7 @@ int bus_new(const BusConfig *config, Loop *loop, Bus **ret) {
 
 void bus_stop(Bus *b) {
         timer_disarm(b->reconnect);
+        b->first = loop_source_free(b->first);
         b->source = loop_source_free(b->source);
         b->jobs = jobs_free(b->jobs);
         b->tests = tests_free(b->tests);
@@ -551,10 +558,13 @@ Bus *bus_free(Bus *b) {
         return NULL;
 }
 
+/* "unix:path=/run/…" and the like; whether sd-bus knows the transport is found when connecting. */
 static bool is_address(const char *text) {
         static const char *const names[] = { "system", "session", "none", NULL };
+        const size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz-");
+        const char *equals = n > 0 && text[n] == ':' ? strchr(text + n, '=') : NULL;
 
-        return g_strv_contains(names, text) || strchr(text, ':');
+        return g_strv_contains(names, text) || (equals && equals > text + n + 1);
 }
 
 int bus_start(Bus *b, Client *client, const BusHooks *hooks, void *userdata) {
@@ -578,7 +588,9 @@ int bus_start(Bus *b, Client *client, const BusHooks *hooks, void *userdata) {
                 hooks->ready(userdata);
                 return 0;
         }
-        return connect_now(b);
+        /* The Register that is on its way waits for nothing of this. */
+        b->first = loop_add_last(b->loop, on_first, b);
+        return 0;
 }
 
 /* --- rules that change --- */

@@ -45,8 +45,9 @@ typedef struct BusHooks {
         void (*sleep)(void *userdata, bool before); /* system sleep: as SleepHooks */
 } BusHooks;
 
-/* Connects and owns the name. A bus that is not there yet is tried again later, unless the address
- * cannot be used at all (-EINVAL). hooks are copied. */
+/* Connects and owns the name once the loop has nothing else to do, so that registering need not
+ * wait for it. A bus that is not there yet is tried again later. -EINVAL: the address cannot be
+ * one. hooks are copied. */
 int bus_start(Bus *b, Client *client, const BusHooks *hooks, void *userdata);
 /* Before the client goes: no method runs any more, holds and subscriptions end. Calls to
  * applications can still be cancelled; bus_free() comes when the Dm that made them has gone. */

@@ -26,10 +26,10 @@ struct Bus {
         Loop *loop;
         Client *client; /* from bus_start() on */
         char *name, *instance_id;
-        sd_bus *bus; /* NULL while there is no connection */
-        bool owned;  /* the name is ours */
-        bool stale;  /* property changes were not told: the bus is behind */
-        LoopSource *source;
+        sd_bus *bus;                /* NULL while there is no connection */
+        bool owned;                 /* the name is ours */
+        bool stale;                 /* property changes were not told: the bus is behind */
+        LoopSource *source, *first; /* first: to connect for the first time */
         Timer *reconnect;
         unsigned n_failed;
         unsigned n_pings; /* in flight: flow.h */

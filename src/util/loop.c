@@ -145,16 +145,25 @@ static gboolean run_once(gpointer userdata) {
         return G_SOURCE_REMOVE;
 }
 
-LoopSource *loop_add_idle(Loop *l, LoopFunc func, void *userdata) {
+static LoopSource *add_idle(Loop *l, gint priority, LoopFunc func, void *userdata) {
         LoopSource *s = g_new0(LoopSource, 1);
 
         s->loop = l;
         s->func = func;
         s->userdata = userdata;
         s->source = g_idle_source_new();
+        g_source_set_priority(s->source, priority);
         g_source_set_callback(s->source, run_once, s, NULL);
         g_source_attach(s->source, NULL);
         return s;
+}
+
+LoopSource *loop_add_idle(Loop *l, LoopFunc func, void *userdata) {
+        return add_idle(l, G_PRIORITY_DEFAULT_IDLE, func, userdata);
+}
+
+LoopSource *loop_add_last(Loop *l, LoopFunc func, void *userdata) {
+        return add_idle(l, G_PRIORITY_LOW, func, userdata);
 }
 
 static void block_signal(int how, int signo) {

@@ -30,8 +30,9 @@ LoopSource *loop_add_fd(Loop *l, int fd, short events, LoopFdFunc func, LoopFunc
 void loop_source_set_events(LoopSource *s, short events);
 /* func runs with revents 0 at due_usec (loop_now() time); USEC_INFINITY for never. */
 void loop_source_set_timeout(LoopSource *s, uint64_t due_usec);
-/* Runs once, when the loop is about to sleep. */
+/* Runs once, when the loop is about to sleep; the last one when there are no others. */
 LoopSource *loop_add_idle(Loop *l, LoopFunc func, void *userdata);
+LoopSource *loop_add_last(Loop *l, LoopFunc func, void *userdata);
 /* The signal is blocked until the source is freed, in threads and programs started meanwhile, too,
  * unless they say otherwise. NULL: no descriptor left. */
 LoopSource *loop_add_signal(Loop *l, int signo, LoopFunc func, void *userdata);

@@ -131,6 +131,35 @@ static void test_timeout_set_while_preparing(void **state) {
         loop_source_free(late.source);
 }
 
+static void on_turn(void *userdata) {
+        Run *run = userdata;
+
+        g_string_append_c(run->log, 'i');
+}
+
+static void on_last(void *userdata) {
+        Run *run = userdata;
+
+        g_string_append_c(run->log, 'l');
+        loop_quit(run->loop, 4);
+}
+
+static void test_last(void **state) {
+        g_autoptr(Loop) loop = NULL;
+        g_autoptr(GString) log = g_string_new(NULL);
+        Run run = { .log = log };
+        LoopSource *last, *idle;
+
+        assert_int_equal(loop_new(&loop), 0);
+        run.loop = loop;
+        last = loop_add_last(loop, on_last, &run);
+        idle = loop_add_idle(loop, on_turn, &run);
+        assert_int_equal(loop_run(loop), 4);
+        assert_string_equal(log->str, "il");
+        loop_source_free(last);
+        loop_source_free(idle);
+}
+
 typedef struct Busy {
         Loop *loop;
         Timer *timer;
@@ -177,6 +206,7 @@ int main(void) {
                 cmocka_unit_test(test_source_timeout),
                 cmocka_unit_test(test_timeout_set_while_preparing),
                 cmocka_unit_test(test_due_now),
+                cmocka_unit_test(test_last),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
