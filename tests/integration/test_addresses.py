@@ -9,12 +9,15 @@ import time
 
 import pytest
 
+import formats as fm
 from daemon import Daemon, make_config
+from minicoap import POST, PUT, uint
 from tcpserver import TcpServer
-from test_bootstrap import boot_config, finish, give_account
+from test_bootstrap import boot_config, finish, give_account, security, server_object
 from test_security import PSK, psk_keys
 
 EP = "urn:test:1"
+CHANGED = 0x44
 HOSTS = """::1 localhost
 127.0.0.1 localhost
 """  # the first is ::1, whatever the order there (RFC 6724, section 2.1)
@@ -115,14 +118,19 @@ def test_refused_over_tcp(make_tcp, make_named):
     assert time.monotonic() - start < 3
 
 
-def test_refused_over_tls(make_tcp, make_named, pki):
+def make_tls(make_tcp, pki):
+    """A server with that certificate, and what a [Server] says of it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pki / "cert.pem", pki / "key.pem")
     tls = make_tcp(wrap=lambda s: context.wrap_socket(s, server_side=True))
+    return tls, {"Uri": tls.uri.replace("127.0.0.1", "localhost"), "SecurityMode": "x509", "CertificateFile": pki / "cert.pem",
+                 "KeyFile": pki / "key.pem", "ServerFile": pki / "cert.pem"}
+
+
+def test_refused_over_tls(make_tcp, make_named, pki):
+    tls, keys = make_tls(make_tcp, pki)
     start = time.monotonic()
-    make_named({"main": {"Uri": tls.uri.replace("127.0.0.1", "localhost"), "SecurityMode": "x509",
-                         "CertificateFile": pki / "cert.pem", "KeyFile": pki / "key.pem",
-                         "ServerFile": pki / "cert.pem"}})
+    make_named({"main": keys})
     tls.wait_registered()
     assert time.monotonic() - start < 3
 
@@ -137,6 +145,19 @@ def test_bootstrap(make_server, make_dtls, server, make_named, tmp_path, secure)
     assert time.monotonic() - start < 3
     give_account(bs, server)
     assert finish(bs).code == "2.04"
+    server.wait_registered(EP)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_bootstrap_over_tcp(make_tcp, server, make_named, pki, secure):
+    bs, keys = make_tls(make_tcp, pki) if secure else (make_tcp(), None)
+    start = time.monotonic()
+    make_named(boot_config(bs, **(keys or {"Uri": bs.uri.replace("127.0.0.1", "localhost")})))
+    bs.wait(lambda m: m.code == POST and m.path == "/bs")
+    assert time.monotonic() - start < 3
+    for path, values in (("/0", security(server.uri, 101)), ("/1", server_object(101))):
+        assert bs.ask(PUT, path, [(12, uint(fm.SENML_JSON))], fm.senml_encode(values)).code == CHANGED
+    assert bs.ask(POST, "/bs").code == CHANGED
     server.wait_registered(EP)
 
 
