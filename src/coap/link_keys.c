@@ -76,21 +76,27 @@ static void on_answer(void *userdata, int error, const char *text, Credentials *
                 finish(l, error, text, now_usec);
 }
 
+static bool is_provided(const Link *l) {
+        const CoapTransport *t = l->transport;
+
+        return t->provider && t->provider->provides(t->provider_userdata, l->ssid);
+}
+
+static void start(Link *l);
+
 static void on_failing(void *userdata) {
         Link *l = userdata;
         LinkKeys *k = l->keys;
 
         k->failing = loop_source_free(k->failing);
+        if (k->error == -ENOKEY && is_provided(l)) { /* there is one by now */
+                start(l);
+                return;
+        }
         finish(l, k->error,
                k->error == -ENOKEY ? "waiting for an application that provides the credentials"
                                    : g_strerror(-k->error),
                link_now(l));
-}
-
-static bool is_provided(const Link *l) {
-        const CoapTransport *t = l->transport;
-
-        return t->provider && t->provider->provides(t->provider_userdata, l->ssid);
 }
 
 bool link_keys_are_elsewhere(const Link *l, const LinkConfig *config) {
@@ -98,7 +104,7 @@ bool link_keys_are_elsewhere(const Link *l, const LinkConfig *config) {
                credentials_use_store(config->credentials) || is_provided(l);
 }
 
-static int begin(Link *l, const LinkConfig *config) {
+static int begin(Link *l) {
         const CoapTransport *t = l->transport;
         LinkKeys *k = l->keys;
 
@@ -107,13 +113,22 @@ static int begin(Link *l, const LinkConfig *config) {
         if (k->provided)
                 return t->provider->ask(t->provider_userdata, l->ssid, k->uri, k->keys.credentials,
                                         on_answer, l, &k->question);
-        return credentials_are_awaited(config->credentials) ? -ENOKEY : load(l);
+        return credentials_are_awaited(k->keys.credentials) ? -ENOKEY : load(l);
+}
+
+static void start(Link *l) {
+        LinkKeys *k = l->keys;
+        int r = begin(l);
+
+        if (r >= 0)
+                return;
+        k->error = r;
+        k->failing = loop_add_idle(l->transport->loop, on_failing, l);
 }
 
 void link_keys_start(Link *l, const LinkConfig *config, const char *host, uint16_t port,
                      LinkKeysFunc func) {
         LinkKeys *k = g_new0(LinkKeys, 1);
-        int r;
 
         k->keys.credentials = credentials_copy(config->credentials);
         k->session = config->session ? g_bytes_ref(config->session) : NULL;
@@ -123,11 +138,7 @@ void link_keys_start(Link *l, const LinkConfig *config, const char *host, uint16
         k->port = port;
         k->func = func;
         l->keys = k;
-        r = begin(l, config);
-        if (r >= 0)
-                return;
-        k->error = r;
-        k->failing = loop_add_idle(l->transport->loop, on_failing, l);
+        start(l);
 }
 
 struct evp_pkey_st *link_keys_private(const Link *l) {

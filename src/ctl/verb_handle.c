@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ctl/handler.h"
 #include "ctl/json.h"
-#include "ctl/owner.h"
 #include "ctl/schema.h"
+#include "ctl/service.h"
 #include "ctl/verbs.h"
 #include "util/parse.h"
 
@@ -17,24 +16,17 @@
 typedef struct Handle {
         Ctl *c;
         Handler handler;
-        Owner *owner;
-        Loop *loop;
-        LoopSource *source;
+        Service *service;
         GPtrArray *paths; /* of char *, without the closing NULL */
         uint32_t claim, timeout_ms;
-        bool claimed, renew, read, write, execute, create, sharing;
+        bool claimed, read, write, execute, create, sharing;
 } Handle;
-
-static int refuse_stranger(sd_bus_error *error) {
-        return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                 "only lwm2md may call a handler");
-}
 
 #define METHOD(name, call)                                                                         \
         static int method_##name(sd_bus_message *m, void *userdata, sd_bus_error *error) {         \
                 Handle *h = userdata;                                                              \
                                                                                                    \
-                return owner_sent(h->owner, m) ? (call) : refuse_stranger(error);                  \
+                return service_admits(h->service, m, error) ? (call) : -EACCES;                    \
         }
 METHOD(execute, handler_execute(&h->handler, m, error))
 METHOD(read, handler_read(&h->handler, m, error))
@@ -48,8 +40,8 @@ static int method_released(sd_bus_message *m, void *userdata, sd_bus_error *erro
         uint32_t claim;
         int r;
 
-        if (!owner_sent(h->owner, m))
-                return refuse_stranger(error);
+        if (!service_admits(h->service, m, error))
+                return -EACCES;
         r = sd_bus_message_read(m, "us", &claim, &reason);
         if (r < 0)
                 return r;
@@ -58,7 +50,7 @@ static int method_released(sd_bus_message *m, void *userdata, sd_bus_error *erro
                 return r;
         h->claimed = false;
         ctl_fail(CTL_FAILED, "the daemon withdrew the claim: %s", reason);
-        loop_quit(h->loop, CTL_FAILED);
+        service_end(h->service, CTL_FAILED);
         return r;
 }
 
@@ -125,7 +117,8 @@ static CtlExit learn_objects(Handle *h) {
         return CTL_OK;
 }
 
-static CtlExit claim(Handle *h) {
+static CtlExit claim(void *userdata) {
+        Handle *h = userdata;
         g_autoptr(sd_bus_message) m = NULL, reply = NULL;
         CtlExit code;
         int r;
@@ -146,84 +139,29 @@ static CtlExit claim(Handle *h) {
         return r < 0 ? ctl_protocol_fail(r, "Claim") : CTL_OK;
 }
 
-static void on_owner(void *userdata, const char *unique) {
-        Handle *h = userdata;
-
-        h->claimed = false;
-        handler_forget(&h->handler);
-        if (!unique)
-                ctl_fail(CTL_ABSENT, "the daemon left the bus; claiming again when it is back");
-        h->renew = unique != NULL;
-}
-
-static void on_bus(void *userdata, int fd, short revents) {
-        Handle *h = userdata;
-        CtlExit code;
-        int r;
-
-        do
-                r = sd_bus_process(h->c->bus, NULL);
-        while (r > 0);
-        if (r < 0) {
-                ctl_fail(CTL_ABSENT, "The connection to the bus '%s' ended: %s", h->c->address,
-                         g_strerror(-r));
-                loop_quit(h->loop, CTL_ABSENT);
-                return;
-        }
-        if (!h->renew)
-                return;
-        h->renew = false;
-        code = claim(h);
-        /* A daemon that ends again before it answered is waited for like before. */
-        if (code != CTL_OK && code != CTL_ABSENT)
-                loop_quit(h->loop, code);
-}
-
-static void prepare_bus(void *userdata) {
-        Handle *h = userdata;
-        uint64_t due = UINT64_MAX, now = ctl_now();
-        int events = sd_bus_get_events(h->c->bus);
-
-        (void) sd_bus_get_timeout(h->c->bus, &due);
-        if (due != UINT64_MAX) /* from CLOCK_MONOTONIC to the loop's clock */
-                due = loop_now(h->loop) + (due > now ? due - now : 0);
-        loop_source_set_events(h->source, (short) MAX(events, 0));
-        loop_source_set_timeout(h->source, due);
-}
-
-static void on_stop(void *userdata) {
+static void release(void *userdata) {
         Handle *h = userdata;
 
         if (h->claimed)
                 (void) ctl_call(h->c, NULL, "Claims", "Release", NULL, NULL, "u", h->claim);
         h->claimed = false;
-        loop_quit(h->loop, CTL_OK);
+}
+
+static void forget(void *userdata) {
+        Handle *h = userdata;
+
+        h->claimed = false;
+        handler_forget(&h->handler);
 }
 
 static CtlExit serve(Handle *h) {
-        LoopSource *term, *interrupt;
-        CtlExit code = CTL_OK;
         int r;
 
         r = sd_bus_add_object_vtable(h->c->bus, NULL, HANDLER_PATH, BUS_INTERFACE("Handler"),
                                      handler_vtable, h);
         if (r < 0)
                 return ctl_fail(CTL_FAILED, "Cannot offer the handler: %s", g_strerror(-r));
-        if (owner_unique(h->owner))
-                code = claim(h);
-        else
-                ctl_fail(CTL_ABSENT, "the daemon is not on the bus '%s' yet; waiting for it",
-                         h->c->address);
-        if (code != CTL_OK)
-                return code;
-        h->source = loop_add_fd(h->loop, sd_bus_get_fd(h->c->bus), POLLIN, on_bus, prepare_bus, h);
-        term = loop_add_signal(h->loop, SIGTERM, on_stop, h);
-        interrupt = loop_add_signal(h->loop, SIGINT, on_stop, h);
-        code = (CtlExit) loop_run(h->loop);
-        loop_source_free(h->source);
-        loop_source_free(term);
-        loop_source_free(interrupt);
-        return code;
+        return service_run(h->service);
 }
 
 static CtlExit take_options(Handle *h, const Args *a) {
@@ -261,25 +199,23 @@ static CtlExit take_options(Handle *h, const Args *a) {
 }
 
 int verb_handle(Ctl *c, const Args *a) {
+        static const ServiceOps ops = { .claim = claim, .release = release, .forget = forget };
         g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(Service) service = NULL;
         Handle h = { .c = c, .paths = paths };
         CtlExit code;
-        int r;
 
         code = take_options(&h, a);
+        if (code == CTL_OK)
+                code = service_new(c, &ops, &h, &service);
         if (code != CTL_OK)
                 return code;
-        r = loop_new(&h.loop);
-        if (r < 0)
-                return ctl_fail(CTL_FAILED, "Cannot start the event loop: %s", g_strerror(-r));
+        h.service = service;
         g_ptr_array_add(a->words, NULL);
-        handler_init(&h.handler, c, h.loop, (char *const *) a->words->pdata + a->n_before,
-                     (uint64_t) h.timeout_ms * 1000, args_get(a, "--phases"));
-        code = owner_new(c, on_owner, &h, &h.owner);
-        if (code == CTL_OK)
-                code = serve(&h);
+        handler_init(&h.handler, c, service_loop(service),
+                     (char *const *) a->words->pdata + a->n_before, (uint64_t) h.timeout_ms * 1000,
+                     args_get(a, "--phases"));
+        code = serve(&h);
         handler_clear(&h.handler);
-        owner_free(h.owner);
-        loop_free(h.loop);
         return code;
 }

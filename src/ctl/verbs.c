@@ -95,6 +95,10 @@ static const Option handle_options[] = {
         { "--timeout-ms", NULL, "N", "end a run after N ms, 10000 if not given" },
         { 0 },
 };
+static const Option handle_credentials_options[] = {
+        { "--timeout-ms", NULL, "N", "end a run after N ms, 10000 if not given" },
+        { 0 },
+};
 static const Option send_options[] = {
         { "--server", NULL, "ID", "to this server; to every one if not given" },
         { "--format", NULL, "FORMAT", "senml-cbor (default), senml-json or lwm2m-cbor" },
@@ -140,6 +144,9 @@ const Verb verbs[] = {
           false, verb_watch },
         { "handle", "PATH... -- COMMAND...", "Run a command for what servers do with PATH",
           handle_options, 1, WORDS_ANY, true, false, verb_handle },
+        { "handle-credentials", "SERVER -- COMMAND...",
+          "Run a command for the credentials of SERVER", handle_credentials_options, 1, 1, true,
+          false, verb_handle_credentials },
         { "wait", "STATE [--server=ID]", "Wait until the client or a server is in STATE",
           wait_options, 1, 1, false, false, verb_wait },
         { "monitor", "[--history] [--values]", "Print events as they happen", monitor_options, 0, 0,

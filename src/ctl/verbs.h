@@ -84,5 +84,7 @@ int verb_monitor(Ctl *c, const Args *a);
 /* verb_lock.c */
 int verb_lock(Ctl *c, const Args *a);
 int verb_unlock(Ctl *c, const Args *a);
+/* verb_credentials.c */
+int verb_handle_credentials(Ctl *c, const Args *a);
 /* verb_handle.c */
 int verb_handle(Ctl *c, const Args *a);

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Credentials that an application provides at each connection, over D-Bus."""
 import os
+import subprocess
 import sys
 
 import pytest
 from dbus_fast import Message, Variant
 from dbus_fast.errors import DBusError
 
-from test_security import IDENTITY, KEY, PSK, server_of, wait_error
+from test_security import IDENTITY, KEY, PSK, fixture_pki, wait_error # pylint: disable=unused-import
+from testserver import binary
 
 EP = "urn:test:1"
 AWAITED = {"SecurityMode": "psk", "KeyFile": "provider:"}
@@ -167,6 +169,67 @@ def test_lwm2mctl_server_test(make_daemon, make_dtls, server, client, ctl):
     provide(client, 9, "/keys", give_psk)
     server.wait_registered(EP)
     assert ctl.run("server", "test", "9").returncode == 0
+
+
+@pytest.fixture(name="keys")
+def fixture_keys(bus):
+    """keys(SERVER, SCRIPT): `lwm2mctl handle-credentials` with a shell script, until the end."""
+    running = []
+
+    def run(server, script, *options):
+        running.append(subprocess.Popen(
+            [binary("LWM2MCTL", "src/ctl/lwm2mctl"), f"--bus={bus.address}", "handle-credentials", *options,
+             server, "--", "sh", "-c", script], stderr=subprocess.PIPE, text=True))
+        return running[-1]
+    yield run
+    for process in running:
+        process.terminate()
+        _, errors = process.communicate(timeout=10)
+        assert process.returncode == 0 or "is no server" in errors, errors
+
+
+def test_shell_with_a_pre_shared_key(make_daemon, make_dtls, server, keys, ctl):
+    dtls = make_dtls(server, psk=PSK)
+    daemon = make_daemon({"main": {"Uri": dtls.uri(), **AWAITED}}, client={"HandshakeTimeout": "2s"})
+    wait_error(ctl, 101, "waiting for an application")
+    keys("101", f'[ "$LWM2M_SERVER $LWM2M_URI $LWM2M_SECURITY" = "101 {dtls.uri()} psk" ] || exit 1\n'
+         f'echo identity=hex:{IDENTITY.encode().hex()}; echo psk=hex:{KEY}')
+    server.wait_registered(EP)
+    ctl("wait", "registered", "--server=101")
+    # Over a restart of the daemon it claims again.
+    daemon.stop()
+    daemon.start()
+    server.wait_registered(EP)
+    assert KEY not in daemon.log
+
+
+def test_shell_that_fails(make_daemon, make_dtls, server, keys, ctl):
+    dtls = make_dtls(server, psk=PSK)
+    make_daemon({"main": {"Uri": dtls.uri(), **AWAITED}})
+    wait_error(ctl, 101, "waiting for an application")
+    for script, text in (("echo the card is not there >&2; exit 69", "has no credentials: the card is not there"),
+                         ("exit 1", "the command failed"),
+                         ("echo pin=1234", "the command's line 1: expected NAME=VALUE"),
+                         ("echo; echo 1234", "the command's line 2: expected NAME=VALUE"),
+                         ("echo identity=base64:x*x=", "the command's line identity: its value cannot be used"),
+                         ("echo psk-file=/nothing/there", "the command's line psk-file: its value cannot be used"),
+                         ("sleep 60", "the command took too long")):
+        process = keys("all", script, "--timeout-ms=900")
+        wait_error(ctl, 101, text)
+        process.terminate()
+        process.wait(10)
+    ctl("server", "register", "101")
+    wait_error(ctl, 101, "waiting for an application")
+    assert keys("0", "true").wait(10) == 2
+
+
+def test_shell_with_a_certificate(make_daemon, make_dtls, server, keys, pki, ctl):
+    dtls = make_dtls(server, certificate=pki / "server.pem", key=pki / "server.key", authority=pki / "ca.pem")
+    make_daemon({"main": {"Uri": dtls.uri(), "SecurityMode": "x509", "KeyFile": "provider:",
+                          "TrustFile": pki / "ca.pem"}})
+    wait_error(ctl, 101, "waiting for an application")
+    keys("101", f"echo certificate-file={pki / 'client.pem'}; echo key-file=store:file:{pki / 'client.key'}")
+    server.wait_registered(EP)
 
 
 PROVIDER = """

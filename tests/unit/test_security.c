@@ -996,6 +996,102 @@ static void test_stores(void **state) {
         fails(f, c, -ENOPKG, "no provider knows such URIs (Providers of [Security]: none)");
 }
 
+/* --- credentials that are provided --- */
+
+struct KeyQuestion {
+        struct Vault *vault;
+        LoopSource *idle;
+        KeyAnswer done;
+        void *userdata;
+};
+
+typedef struct Vault {
+        Loop *loop;
+        bool empty;         /* nobody provides */
+        Credentials *gives; /* NULL: an error */
+        unsigned n_asked, n_cancelled;
+} Vault;
+
+static bool vault_provides(void *userdata, uint16_t ssid) {
+        const Vault *v = userdata;
+
+        assert_int_equal(ssid, 1);
+        return !v->empty;
+}
+
+static void on_vault(void *userdata) {
+        KeyQuestion *q = userdata;
+        Vault *v = q->vault;
+        KeyAnswer done = q->done;
+        void *whom = q->userdata;
+
+        loop_source_free(q->idle);
+        g_free(q);
+        if (v->gives)
+                done(whom, 0, NULL, credentials_copy(v->gives), loop_now(v->loop));
+        else
+                done(whom, -ENOKEY, "the vault is sealed", NULL, loop_now(v->loop));
+}
+
+static int vault_ask(void *userdata, uint16_t ssid, const char *uri, const Credentials *account,
+                     KeyAnswer done, void *done_userdata, KeyQuestion **ret) {
+        Vault *v = userdata;
+        KeyQuestion *q = g_new0(KeyQuestion, 1);
+
+        assert_true(g_str_has_prefix(uri, "coaps://"));
+        assert_int_equal(account->mode, SECURITY_MODE_PSK);
+        v->n_asked++;
+        *q = (KeyQuestion){ .vault = v, .done = done, .userdata = done_userdata };
+        q->idle = loop_add_idle(v->loop, on_vault, q);
+        *ret = q;
+        return 0;
+}
+
+static void vault_cancel(KeyQuestion *q) {
+        q->vault->n_cancelled++;
+        loop_source_free(q->idle);
+        g_free(q);
+}
+
+static void test_provided(void **state) {
+        static const KeyProvider provider = { vault_provides, vault_ask, vault_cancel };
+        Fixture *f = *state;
+        Vault v = { .loop = f->loop, .empty = true };
+        g_autoptr(Credentials) awaited = credentials_new(SECURITY_MODE_PSK);
+        g_autoptr(Credentials) right = psk_credentials(), own = psk_credentials();
+        g_autoptr(GBytes) kept = NULL;
+
+        serve_psk(f, NULL);
+        open_transport(f, &(CoapConfig){ 0 });
+        coap_transport_set_provider(f->transport, &provider, &v);
+        set_bytes(&awaited->secret, g_bytes_new_static("provider:", 9));
+        fails(f, awaited, -ENOKEY, "waiting for an application that provides");
+        assert_int_equal(v.n_asked, 0);
+        /* With keys of its own an account needs nobody … */
+        connects(f, own);
+        kept = g_bytes_ref(f->session);
+        /* … but somebody who is there is asked. */
+        v.empty = false;
+        fails(f, own, -ENOKEY, "the vault is sealed");
+        v.gives = right;
+        connects(f, awaited);
+        asks(f);
+        assert_int_equal(v.n_asked, 2);
+        assert_null(f->session); /* there is none to be kept … */
+        open_with(f, own, kept, false);
+        assert_true(run_for(f, WAIT_MSEC, &f->n_up));
+        assert_false(f->resumed); /* … and none is taken up */
+        /* One who comes while the link gives up is asked after all. */
+        v.empty = true;
+        open_with(f, awaited, NULL, false);
+        v.empty = false;
+        assert_true(run_for(f, WAIT_MSEC, &f->n_up));
+        /* Closed with the question open. */
+        open_with(f, awaited, NULL, false);
+        close_link(f);
+        assert_int_equal(v.n_cancelled, 1);
+}
+
 static void test_x509_resumption(void **state) {
         Fixture *f = *state;
         g_autoptr(Credentials) c = NULL;
@@ -1086,6 +1182,7 @@ int main(void) {
                 UNIT(test_bad_material),
                 UNIT(test_files),
                 UNIT(test_stores),
+                UNIT(test_provided),
                 UNIT(test_x509_resumption),
                 UNIT(test_rpk),
         };

@@ -72,7 +72,7 @@ _lwm2mctl() {
                         ;;
                 log-level) _lwm2mctl_reply < <(printf '%s\n' error warning notice info debug) ;;
                 "server add" | "server list" | "model list") ;;
-                "server "*) _lwm2mctl_reply < <(_lwm2mctl_ask server list | sed 's/ .*//') ;;
+                "server "* | handle-credentials) _lwm2mctl_reply < <(_lwm2mctl_ask server list | sed 's/ .*//') ;;
                 "model add") compopt -o default 2>/dev/null ;;
                 "model show") _lwm2mctl_reply < <(_lwm2mctl_ask model list | sed 's/ .*//') ;;
                 ls | read | write | exec | create | delete | get | set | put | fetch | send | cache | push | watch | handle)
