@@ -122,6 +122,15 @@ static void test_binding(void **state) {
         assert_string_equal(bed_request(b, 1)->query, "b=U&Q");
 }
 
+static void test_preferred_transport(void **state) {
+        static const char *const bad[] = { "", "UT", "Q", "u", "X" };
+        Bed *b = *state;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+                assert_int_equal(bed_write(b, "/1/0/22", value_string(bad[i])), -EINVAL);
+        assert_int_equal(bed_write(b, "/1/0/22", value_string("T")), 0);
+}
+
 static void test_short_id_stays(void **state) {
         Op ops[] = {
                 { .path = PATH_OI(1, 5), .kind = OP_CREATE },
@@ -169,6 +178,7 @@ int main(void) {
                 cmocka_unit_test(test_no_forever_in_1_0),
                 T(test_periods),
                 T(test_binding),
+                T(test_preferred_transport),
                 T(test_short_id_stays),
                 T(test_executes),
                 T(test_servers_make_no_accounts),

@@ -50,6 +50,7 @@ enum { /* resources of object 1 */
        SERVER_RETRY_TIMER = 18,
        SERVER_SEQUENCE_DELAY = 19,
        SERVER_SEQUENCE_COUNT = 20,
+       SERVER_PREFERRED_TRANSPORT = 22,
        SERVER_MUTE_SEND = 23,
 };
 

@@ -75,6 +75,11 @@ static int on_write(void *userdata, uint16_t ssid, const Path *p, const Value *v
         if (p->id[2] == SERVER_BINDING) {
                 if (v->type != VALUE_STRING || !account_binding_is_valid(v->data))
                         return -EINVAL;
+        } else if (p->id[2] == SERVER_PREFERRED_TRANSPORT) {
+                /* One letter (TS Core 1.1.1, appendix E.2). An account has one URI and with it one
+                 * transport, so that there is nothing to prefer. */
+                if (v->type != VALUE_STRING || v->length != 1 || !strchr("UTSNMH", *v->data))
+                        return -EINVAL;
         } else if (value_convert(v, VALUE_INTEGER, &n) == 0) {
                 r = check_number(o, ssid, p, n.i);
                 if (r < 0)
