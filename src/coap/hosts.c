@@ -70,17 +70,38 @@ static void prefer(Address *list, unsigned n, const Address *first) {
                 }
 }
 
+/* From a on, the first that is of that family, or of another. */
+static const struct addrinfo *skip_to(const struct addrinfo *a, int family, bool same) {
+        while (a && (a->ai_family == family) != same)
+                a = a->ai_next;
+        return a;
+}
+
+/* The two families in turn: a whole one may lead nowhere (RFC 8305, section 4). */
+static unsigned take(const struct addrinfo *list, Address ret[static ADDRESSES_MAX]) {
+        const int family = list ? list->ai_family : AF_UNSPEC;
+        const struct addrinfo *next[] = { list, skip_to(list, family, false) };
+        unsigned n = 0;
+
+        for (unsigned turn = 0; n < ADDRESSES_MAX && (next[0] || next[1]); turn ^= 1) {
+                const struct addrinfo *a = next[turn];
+
+                if (!a)
+                        continue;
+                ret[n] = (Address){ .n = MIN(a->ai_addrlen, (socklen_t) sizeof(ret[n].v)) };
+                memcpy(&ret[n].v, a->ai_addr, ret[n].n);
+                n++;
+                next[turn] = skip_to(a->ai_next, family, turn == 0);
+        }
+        return n;
+}
+
 unsigned hosts_order(const Hosts *h, const char *host, const struct addrinfo *list,
                      Address ret[static ADDRESSES_MAX]) {
         const Host *known = host ? find(h, host) : NULL;
         Address all[ADDRESSES_MAX];
-        unsigned n = 0;
+        unsigned n = take(list, all);
 
-        for (const struct addrinfo *a = list; a && n < ADDRESSES_MAX; a = a->ai_next) {
-                all[n] = (Address){ .n = MIN(a->ai_addrlen, (socklen_t) sizeof(all[n].v)) };
-                memcpy(&all[n].v, a->ai_addr, all[n].n);
-                n++;
-        }
         if (known && known->last.n > 0)
                 prefer(all, n, &known->last);
         for (unsigned i = 0; i < n; i++)

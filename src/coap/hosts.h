@@ -19,8 +19,9 @@ typedef struct Hosts Hosts;
 Hosts *hosts_new(void);
 Hosts *hosts_free(Hosts *h);
 
-/* The addresses in the order to try: the one that answered last, then as the resolver has them. For
- * each time of silence since, the first has gone to the end. How many. */
+/* The addresses in the order to try: the one that answered last, then as the resolver has them,
+ * with the two families in turn. For each time of silence since, the first has gone to the end. How
+ * many. */
 unsigned hosts_order(const Hosts *h, const char *host, const struct addrinfo *list,
                      Address ret[static ADDRESSES_MAX]);
 /* One of them was used, and the server was heard there, or not. mute: it answers no probes, which

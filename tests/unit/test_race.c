@@ -589,6 +589,34 @@ static void test_hosts(void **state) {
         hosts_free(h);
 }
 
+/* Of a name with many addresses of one family, and a few of the other, both are tried. */
+static void test_families(void **state) {
+        Hosts *h = hosts_new();
+        struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
+        struct sockaddr_in four = { .sin_family = AF_INET };
+        struct addrinfo list[12];
+        Address found[ADDRESSES_MAX];
+        char text[ADDRESSES_MAX + 1] = "";
+
+        for (unsigned i = 0; i < G_N_ELEMENTS(list); i++) {
+                bool last = i >= 10;
+
+                list[i] = (struct addrinfo){
+                        .ai_family = last ? AF_INET : AF_INET6,
+                        .ai_addr = last ? (void *) &four : (void *) &six,
+                        .ai_addrlen = last ? sizeof(four) : sizeof(six),
+                        .ai_next = i + 1 < G_N_ELEMENTS(list) ? &list[i + 1] : NULL,
+                };
+        }
+        assert_int_equal(hosts_order(h, "a", list, found), ADDRESSES_MAX);
+        for (unsigned i = 0; i < ADDRESSES_MAX; i++)
+                text[i] = found[i].v.ss_family == AF_INET ? '4' : '6';
+        assert_string_equal(text, "64646666");
+        assert_int_equal(hosts_order(h, "a", list + 10, found), 2);
+        assert_int_equal(hosts_order(h, "a", NULL, found), 0);
+        hosts_free(h);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_refused),    cmocka_unit_test(test_refused_goes_on),
@@ -598,7 +626,7 @@ int main(void) {
                 cmocka_unit_test(test_forged),     cmocka_unit_test(test_closed_meanwhile),
                 cmocka_unit_test(test_options),    cmocka_unit_test(test_dtls),
                 cmocka_unit_test(test_tcp),        cmocka_unit_test(test_tcp_that_is_of_no_use),
-                cmocka_unit_test(test_hosts),
+                cmocka_unit_test(test_hosts),      cmocka_unit_test(test_families),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
