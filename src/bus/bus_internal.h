@@ -88,6 +88,11 @@ int pending_count(Pending *p, sd_bus_error *error);
 Pending *pending_free(Pending *p);
 int pending_fail(Pending *p, int error, const char *text); /* replies and frees */
 
+/* Objects 0 and 21 hold keys: nothing of them is on the bus, not even that there is something. */
+static inline bool path_has_keys(const Path *p) {
+        return p->n > 0 && (p->id[0] == 0 || p->id[0] == 21);
+}
+
 /* --- gate.c --- Whether the sender is root, the daemon's own user, or one with allow=admin; else
  * an AccessDenied error that says what for. */
 int require_admin(sd_bus_message *m, const char *what, sd_bus_error *error);

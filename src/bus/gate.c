@@ -135,15 +135,11 @@ static int refuse_keys(const Path *p, sd_bus_error *error) {
                                PATH_TEXT(p));
 }
 
-static bool has_keys(const Path *p) {
-        return p->n > 0 && (p->id[0] == 0 || p->id[0] == 21);
-}
-
 int check_right(sd_bus_message *m, Right right, const Path *p, sd_bus_error *error) {
         const Sender *s;
         int r;
 
-        if (has_keys(p))
+        if (path_has_keys(p))
                 return refuse_keys(p, error);
         if (right != RIGHT_GET && p->n > 0 && (p->id[0] == 1 || p->id[0] == 2))
                 return require_admin(m, "Changing objects 1 and 2", error);
@@ -198,7 +194,7 @@ int check_right_some(sd_bus_message *m, const Path *p, const GrantView **ret_vie
         int r;
 
         *ret_view = NULL;
-        if (has_keys(p))
+        if (path_has_keys(p))
                 return refuse_keys(p, error);
         r = sender_of(m, &s, error);
         if (r < 0 || grant_view_may(&s->view, RIGHT_GET, p))
@@ -244,7 +240,7 @@ bool gate_may_claim(Bus *b, const char *name, const Path *p) {
 int check_claim(sd_bus_message *m, const Path *p, sd_bus_error *error) {
         const Reservation *r = grants_reserved(senders_grants(bus_of(m)->senders), p);
 
-        if (!r || has_keys(p))
+        if (!r || path_has_keys(p))
                 return check_right(m, RIGHT_CLAIM, p, error);
         if (!owns_name(sd_bus_message_get_bus(m), sd_bus_message_get_sender(m), r->bus_name))
                 return bus_error_named(error, SD_BUS_ERROR_ACCESS_DENIED,

@@ -125,7 +125,7 @@ static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change
                 for (size_t c = 0; c < n; c++) {
                         g_autoptr(GString) line = NULL;
 
-                        if (changes[c].path.id[0] == 0 || changes[c].path.id[0] == 21)
+                        if (path_has_keys(&changes[c].path))
                                 continue;
                         line = g_string_new("{");
                         append_pair(line, "event", names[changes[c].kind]);

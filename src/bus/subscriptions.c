@@ -73,7 +73,7 @@ static int append_value(void *userdata, const Path *p, const Value *v, const Res
         Fill *fill = userdata;
         int r;
 
-        if (!v || v->type == VALUE_NONE || p->id[0] == 0 || p->id[0] == 21)
+        if (!v || v->type == VALUE_NONE || path_has_keys(p))
                 return 0;
         if (fill->n_bytes + variant_size(v) > CHANGED_BYTES_MAX) {
                 fill->n_lost++;
@@ -203,7 +203,7 @@ static void touch(Subscriptions *all, const Change *change, uint16_t ssid) {
         };
         uint64_t now_usec = bus_now(all->bus);
 
-        if (change->path.id[0] == 0 || change->path.id[0] == 21)
+        if (path_has_keys(&change->path))
                 return;
         if (now_usec - all->touched_since_usec >= USEC_PER_SEC) {
                 all->touched_since_usec = now_usec;
@@ -240,7 +240,8 @@ static void on_commit(void *userdata, Origin origin, uint16_t ssid, const Change
         for (size_t c = 0; c < n && all->all->len > 0; c++) {
                 Noted noted = { .path = &changes[c].path, .origin = origin, .ssid = ssid };
 
-                path_index_covering(all->index, noted.path, on_covered, &noted);
+                if (!path_has_keys(noted.path))
+                        path_index_covering(all->index, noted.path, on_covered, &noted);
         }
 }
 

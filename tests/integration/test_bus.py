@@ -13,6 +13,7 @@ import pytest
 from dbus_fast import MessageType, Variant
 from dbus_fast.errors import DBusError
 
+from busclient import plain
 from testserver import binary
 
 NAME, ROOT = "org.lwm2md.Client1", "/org/lwm2md/Client1"
@@ -167,6 +168,43 @@ def test_secrets_are_not_on_the_bus(kit, client):
         fails("org.freedesktop.DBus.Error.AccessDenied", client.call, "Data", method, signature, *args)
     values = client.call("Data", "GetMany", "asa{sv}", ["/"], {})
     assert values and not [v for v in values if v[0].startswith(("/0/", "/21/"))]
+
+
+def test_accounts_that_come_and_go_are_not_told(kit, client, make_client, ctl):
+    """A subscription and a monitor of everything hear nothing of objects 0 and 21, numbers included."""
+    (kit.state / "secrets").mkdir(exist_ok=True)
+    key = kit.state / "secrets" / "key"
+    key.write_text("c0ffee11c0ffee11")
+    key.chmod(0o600)
+    everything = make_client()
+    everything.match(f"type='signal',sender='{NAME}'")
+    everything.call("Data", "Subscribe", "asa{sv}", ["/"], {"local": Variant("b", True)})
+    monitor = ctl.start("--json", "monitor", "--values")
+    lines = []
+    reader = threading.Thread(target=lambda: lines.extend(iter(monitor.stdout.readline, "")), daemon=True)
+    reader.start()
+    try:
+        account = {"uri": Variant("s", "coaps://127.0.0.1:9"), "identity": Variant("s", "someone"),
+                   "psk_file": Variant("s", "key")}
+        end = time.monotonic() + 30
+        while not any("/1/" in line for line in list(lines)):  # until it listens
+            server = client.call("Manager", "AddServer", "a{sv}", account)
+            client.call("Manager", "RemoveServer", "oa{sv}", server, {})
+            assert time.monotonic() < end, lines
+            time.sleep(0.1)
+        for op in ("expect", "set", "unset", "create", "delete", "replace"):
+            for path in ("/0/1/5", "/0/1", "/21/0/1"):
+                with pytest.raises(DBusError, match="hold keys"):
+                    client.call("Data", "Apply", "a(ssv)a{sv}", [[op, path, Variant("s", "x")]], {})
+        everything.wait_signal("Changed", lambda b: any(p.startswith("/1/") for p in b[2].get("deleted", [])))
+    finally:
+        monitor.terminate()
+        monitor.wait(10)
+    reader.join(10)
+    text = "".join(lines) + "".join(str(plain(m.body)) for m in everything.signals)
+    for word in ("'/0", '"/0', "'/21", "someone", "c0ffee"):
+        assert word not in text, text
+    assert "c0ffee" not in kit.log
 
 
 def test_big_values_by_descriptor(kit, ctl, tmp_path):
