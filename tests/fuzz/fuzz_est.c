@@ -6,6 +6,8 @@
 #include <errno.h>
 
 #include "coap/est_openssl.h"
+#include "lwm2m/est/est_discover.h"
+#include "lwm2m/est/est_place.h"
 #include "lwm2m/est/est_record.h"
 
 #define NOW_SEC INT64_C(1764000000)
@@ -57,6 +59,15 @@ static void try_certificate(GBytes *body, int format) {
         CHECK(r < 0);
 }
 
+static void try_links(GBytes *body) {
+        g_auto(GStrv) path = NULL;
+        int r;
+
+        r = est_discover(body, &path);
+        CHECK((r < 0) == (path == NULL));
+        CHECK(!path || est_place_is_path(path));
+}
+
 static void try_record(GBytes *body) {
         g_autoptr(EstRecord) record = NULL, again = NULL;
         g_autoptr(GBytes) packed = NULL, twice = NULL;
@@ -89,6 +100,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
                         return 0;
                 body = g_bytes_new(data + 2, n - 2);
                 try_certificate(body, formats[data[1] % G_N_ELEMENTS(formats)]);
+                break;
+        case 2:
+                try_links(body);
                 break;
         default:
                 try_record(body);

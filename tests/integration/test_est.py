@@ -321,6 +321,18 @@ def test_est_server_of_its_own(make_daemon, field, pki, ctl):
     assert not [e for e in field.est.take_events("request") if e.path.endswith("/att")]
 
 
+def test_discovery(make_daemon, field):
+    """Not where it is used to be: the server tells where (RFC 9148, 4.1)."""
+    field.set(path="/e/")
+    field.est.call("rule", on="request", match={"path": "/.well-known/core"}, code="2.05", format=40,
+                   payload='</e/crts>;rt="ace.est.crts",</e/sen>;rt="ace.est.sen",</e/sren>;rt="ace.est.sren"')
+    make_daemon(field.servers())
+    assert field.wait_est("crts").code_sent == "4.04"
+    assert field.est.wait_event("request", path="/.well-known/core").queries == ["rt=ace.est*"]
+    field.est.wait_event("request", path="/e/sen", code_sent="2.04")
+    field.server.wait_registered(EP)
+
+
 def test_no_est_server(make_daemon, make_server, field, ctl):
     plain = make_server()
     servers = field.servers()

@@ -24,7 +24,7 @@ typedef struct Bed {
         uint64_t now, due_usec;
         uint64_t next_usec; /* of the last event */
         int connect_error, send_error;
-        bool no_attributes;
+        bool no_attributes, may_search;
 } Bed;
 
 static bool taken[256];
@@ -45,13 +45,17 @@ static void on_disconnect(void *userdata) {
 }
 
 static int on_request(void *userdata, EnrolRequest what, const char **ret_text, uint64_t now_usec) {
-        static const char *const names[] = { "CRTS", "ATT", "SEN" };
+        static const char *const names[] = { "CRTS", "CORE", "ATT", "SEN" };
         Bed *b = userdata;
 
         if (b->no_attributes && what == ENROL_ASK_ATTRIBUTES)
                 return -ENOTSUP;
         note(b, names[what]);
         return b->send_error;
+}
+
+static bool on_may_search(void *userdata) {
+        return ((Bed *) userdata)->may_search;
 }
 
 static uint64_t on_due(void *userdata, uint64_t now_usec) {
@@ -82,6 +86,7 @@ static const EnrolOps ops = {
         .connect = on_connect,
         .disconnect = on_disconnect,
         .request = on_request,
+        .may_search = on_may_search,
         .due = on_due,
         .event = on_event,
         .changed = on_changed,
@@ -129,6 +134,8 @@ static bool setting(Bed *b, const char *word) {
                 b->connect_error = -ENETUNREACH;
         else if (strcmp(word, "@no-send") == 0)
                 b->send_error = -ENETUNREACH;
+        else if (strcmp(word, "@search") == 0)
+                b->may_search = true;
         else if (strcmp(word, "@no-att") == 0)
                 b->no_attributes = true;
         else
@@ -227,6 +234,20 @@ static const struct {
         { "start up | down",                   "retrying",   "failed:113" },
         { "start up | pause",                  "paused",     "" },
         { "@no-send start | up",               "retrying",   "CRTS failed:101" },
+
+        /* they are somewhere else */
+        { "@search start up | 4.04",           "searching",  "CORE" },
+        { "@search start up | 4.03",           "retrying",   "failed:4.03" },
+        { "@search start up 4.04 | 2.05",      "trusting",   "CRTS" },
+        { "@search start up 4.04 2.05 | 4.04", "retrying",   "failed:4.04" }, /* and not there, too */
+        { "@search start up 4.04 2.05 4.04 timer up | 4.04", "searching", "CORE" },
+        { "@search start up 4.04 | 4.04",      "retrying",   "failed:4.04" },
+        { "@search start up 4.04 | bad",       "retrying",   "failed:2.04" },
+        { "@search start up 4.04 | 5.03/7",    "delayed",    "delayed" },
+        { "@search start up 4.04 | timeout",   "retrying",   "failed:110" },
+        { "@search start up 4.04 | timer",     "retrying",   "failed:110" },
+        { "@search start up 4.04 | down",      "retrying",   "failed:113" },
+        { "@search start up 4.04 | pause",     "paused",     "" },
 
         /* what a request is to have */
         { "start up 2.05 | 2.05",              "requesting", "SEN" },

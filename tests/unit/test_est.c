@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lwm2m/bootstrap/bs_account.h"
+#include "lwm2m/est/est_discover.h"
 #include "lwm2m/est/est_place.h"
 #include "lwm2m/est/est_record.h"
 
@@ -441,6 +442,87 @@ static void test_single(void **state) {
         bed_free(b);
 }
 
+/* It is not where it is used to be: RFC 9148, section 4.1. */
+static void test_discovery(void **state) {
+        Bed *b = started();
+
+        up(b);
+        expect(b, METHOD_GET, "/.well-known/est/crts", "");
+        respond(b, CODE(4, 4), NULL, -1);
+        expect(b, METHOD_GET, "/.well-known/core", "");
+        assert_string_equal(est_call(b)->message.query, "rt=ace.est*");
+        respond(b, CODE(2, 5), "</e/sen>;rt=\"ace.est.sen\";ct=\"281 287\"", -1);
+        expect(b, METHOD_GET, "/e/crts", "");
+        respond(b, CODE(2, 5), "ca", -1);
+        respond(b, CODE(4, 4), NULL, -1);
+        expect(b, METHOD_POST, "/e/sen", "key-1 for dev");
+        respond(b, CODE(2, 4), "cert key-1 until 10000", -1);
+        bed_register(b, 1);
+        /* Looked for again each time. */
+        assert_int_equal(client_enrol(b->client, 1, b->now), 0);
+        up(b);
+        expect(b, METHOD_GET, "/.well-known/est/crts", "");
+        respond(b, CODE(4, 4), NULL, -1);
+        respond(b, CODE(2, 5), "</x>;rt=\"other\"", -1);
+        assert_string_equal(info_of(b).last_error_text, "the server has no resources for EST");
+        bed_free(b);
+}
+
+static void test_links(void **state) {
+        static const struct {
+                const char *links, *path; /* NULL: none */
+                int error;
+        } cases[] = {
+                { "</est/sen>;rt=\"ace.est.sen\"", "est", 0 },
+                { "</est>;rt=ace.est.sen", "est", 0 },
+                { "</a/b/sen>;rt=\"x ace.est.sen y\",</c>", "a/b", 0 },
+                { "</est/crts>;rt=\"ace.est.crts\",</f/sen>;rt=\"ace.est.sen\"", "f", 0 },
+                { "<coaps://else.example/est/sen>;rt=\"ace.est.sen\"", NULL, -ENOENT },
+                { "<//else.example/sen>;rt=\"ace.est.sen\"", NULL, -ENOENT },
+                { "</est/sen>;rt=\"ace.est.senx\"", NULL, -ENOENT },
+                { "</est/sen>;rt", NULL, -ENOENT },
+                { "</>;rt=\"ace.est.sen\"", NULL, -ENOENT },
+                { "<>;rt=\"ace.est.sen\"", NULL, -ENOENT },
+                { "", NULL, -ENOENT },
+                { "</a/%2e/sen>;rt=\"ace.est.sen\"", NULL, -EBADMSG },
+                { "</a//sen>;rt=\"ace.est.sen\"", NULL, -EBADMSG },
+                { "</1/2/3/4/5/6/7/8/9/sen>;rt=\"ace.est.sen\"", NULL, -EBADMSG },
+                { "</a", NULL, -EBADMSG },
+                { "nonsense", NULL, -EBADMSG },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+                g_autoptr(GBytes) body = g_bytes_new(cases[i].links, strlen(cases[i].links));
+                g_autofree char *joined = NULL;
+                g_auto(GStrv) path = NULL;
+
+                assert_int_equal(est_discover(body, &path), cases[i].error);
+                joined = path ? g_strjoinv("/", path) : NULL;
+                if (g_strcmp0(joined, cases[i].path) != 0)
+                        fail_msg("'%s': '%s'", cases[i].links, joined);
+        }
+}
+
+/* The EST server takes the present certificate no more: what we began with may still do. */
+static void test_back_to_the_first_keys(void **state) {
+        Bed *b = started();
+
+        enrol(b, "cert key-1 until 10000");
+        bed_register(b, 1);
+        assert_int_equal(client_enrol(b->client, 1, b->now), 0);
+        ask(b);
+        expect(b, METHOD_POST, "/.well-known/est/sren", "key-2 for dev");
+        respond(b, CODE(4, 3), NULL, -1);
+        bed_advance(b, 20 * SEC);
+        ask(b);
+        expect(b, METHOD_POST, "/.well-known/est/sen", "key-3 for dev");
+        respond(b, CODE(4, 3), NULL, -1);
+        bed_advance(b, 40 * SEC);
+        ask(b); /* in turn */
+        expect(b, METHOD_POST, "/.well-known/est/sren", "key-4 for dev");
+        bed_free(b);
+}
+
 static void test_too_large(void **state) {
         Bed *b = started();
         g_autofree char *large = g_strnfill(EST_BODY_MAX + 1, 'c');
@@ -702,6 +784,9 @@ int main(void) {
                 cmocka_unit_test(test_delayed),
                 cmocka_unit_test(test_attributes),
                 cmocka_unit_test(test_single),
+                cmocka_unit_test(test_discovery),
+                cmocka_unit_test(test_links),
+                cmocka_unit_test(test_back_to_the_first_keys),
                 cmocka_unit_test(test_too_large),
                 cmocka_unit_test(test_no_server),
                 cmocka_unit_test(test_not_in_this_build),

@@ -170,7 +170,7 @@ static const Command commands[] = {
           run_rule },
         { "rules_clear", "", run_rules_clear },
         { "set", " location ack_timeout_ms max_retransmit reset_unknown pong ", run_set },
-        { "est", " authority key answer attributes valid_s from_s ", est_run },
+        { "est", " authority key answer attributes valid_s from_s path ", est_run },
         { "peers", "", run_peers },
         { "forget", " ep token ", run_forget },
         { "quit", "", run_quit },

@@ -22,6 +22,7 @@ struct Est {
         double valid_s, from_s;
         char *answer;       /* how: "good" … */
         GBytes *attributes; /* NULL: none */
+        char *root;         /* "/.well-known/est/" */
         uint64_t serial;
         /* The last body that is longer than a block, for the rest of it. */
         GBytes *body;
@@ -36,6 +37,7 @@ Est *est_free(Est *e) {
         X509_free(e->authority);
         EVP_PKEY_free(e->key);
         g_free(e->answer);
+        g_free(e->root);
         g_clear_pointer(&e->attributes, g_bytes_unref);
         g_clear_pointer(&e->body, g_bytes_unref);
         g_free(e->path);
@@ -90,6 +92,8 @@ int est_run(Server *s, const cJSON *command, cJSON *answer, char **ret_error) {
         }
         g_free(e->answer);
         e->answer = g_strdup(how ? how : "good");
+        g_free(e->root);
+        e->root = g_strdup(field_string(command, "path") ? field_string(command, "path") : ROOT);
         e->valid_s = field_number(command, "valid_s", 3600);
         e->from_s = field_number(command, "from_s", -60);
         g_clear_pointer(&e->attributes, g_bytes_unref);
@@ -275,7 +279,7 @@ bool est_answer(Server *s, const Address *from, const Message *m, const char *pa
         GBytes *whole = NULL;
         Block b;
 
-        if (!e || !g_str_has_prefix(path, ROOT))
+        if (!e || !g_str_has_prefix(path, e->root))
                 return false;
         if (message_block(m, OPTION_BLOCK2, &b) >= 0 && b.num > 0) {
                 if (e->body && g_str_equal(e->path, path) && address_equal(&e->to, from)) {
@@ -285,7 +289,7 @@ bool est_answer(Server *s, const Address *from, const Message *m, const char *pa
                         reply->code = WIRE_CODE(4, 8);
                 return true;
         }
-        reply->code = make_answer(s, m, path + strlen(ROOT), body, &whole, &e->format, event);
+        reply->code = make_answer(s, m, path + strlen(e->root), body, &whole, &e->format, event);
         if (!whole)
                 return true;
         g_clear_pointer(&e->body, g_bytes_unref);

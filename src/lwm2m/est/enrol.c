@@ -15,7 +15,8 @@ struct Enrol {
         Timer *timer;
         EnrolState state;
         Backoff backoff;
-        int next; /* an EnrolInput that an action asks for; -1 */
+        bool searched; /* in this attempt */
+        int next;      /* an EnrolInput that an action asks for; -1 */
         uint64_t delay_usec;
         int fail_error;
         uint8_t fail_code;
@@ -71,6 +72,11 @@ static bool has_none(const Enrol *e, uint64_t now_usec) {
                e->fail_code == CODE(5, 1);
 }
 
+/* Nothing at the usual place: the server may tell where it is. */
+static bool may_search(const Enrol *e, uint64_t now_usec) {
+        return e->fail_code == CODE(4, 4) && !e->searched && e->ops->may_search(e->userdata);
+}
+
 /* No later attempt can end otherwise until the accounts or the configuration change. */
 static bool is_hopeless(const Enrol *e, uint64_t now_usec) {
         return e->fail_error == -EPROTONOSUPPORT || e->fail_error == -EINVAL ||
@@ -88,12 +94,18 @@ static void connect_link(Enrol *e, uint64_t now_usec) {
         int r;
 
         e->ops->disconnect(e->userdata);
+        e->searched = false;
         timer_arm(e->timer, now_usec + ENROL_CONNECT_MAX_USEC);
         r = e->ops->connect(e->userdata, &text, now_usec);
         if (r < 0) {
                 note_failure(e, r, 0, text);
                 e->next = ENROL_DOWN;
         }
+}
+
+static void search(Enrol *e, uint64_t now_usec) {
+        e->searched = true;
+        send_request(e, ENROL_ASK_PLACE, now_usec);
 }
 
 static void connect_fresh(Enrol *e, uint64_t now_usec) {
@@ -190,11 +202,20 @@ static const Edge edges[] = {
 
         { S(TRUSTING),   S(TAKEN),     ALWAYS,          ask_attributes,   S(ASKING) },
         { S(TRUSTING),   S(DELAY),     ALWAYS,          come_back,        S(DELAYED) },
+        { S(TRUSTING),   S(REFUSED),   IF(may_search),  search,           S(SEARCHING) },
         { S(TRUSTING),   S(REFUSED),   ALWAYS,          failed,           S(FAILING) },
         { S(TRUSTING),   S(NO_ANSWER), ALWAYS,          failed,           S(FAILING) },
         { S(TRUSTING),   S(TIMER),     ALWAYS,          timed_out,        S(FAILING) },
         { S(TRUSTING),   S(DOWN),      ALWAYS,          failed,           S(FAILING) },
         { S(TRUSTING),   S(PAUSE),     ALWAYS,          rest,             S(PAUSED) },
+
+        { S(SEARCHING),  S(TAKEN),     ALWAYS,          ask_authorities,  S(TRUSTING) },
+        { S(SEARCHING),  S(DELAY),     ALWAYS,          come_back,        S(DELAYED) },
+        { S(SEARCHING),  S(REFUSED),   ALWAYS,          failed,           S(FAILING) },
+        { S(SEARCHING),  S(NO_ANSWER), ALWAYS,          failed,           S(FAILING) },
+        { S(SEARCHING),  S(TIMER),     ALWAYS,          timed_out,        S(FAILING) },
+        { S(SEARCHING),  S(DOWN),      ALWAYS,          failed,           S(FAILING) },
+        { S(SEARCHING),  S(PAUSE),     ALWAYS,          rest,             S(PAUSED) },
 
         { S(ASKING),     S(TAKEN),     ALWAYS,          ask_certificate,  S(REQUESTING) },
         { S(ASKING),     S(REFUSED),   IF(has_none),    ask_certificate,  S(REQUESTING) },
@@ -353,17 +374,12 @@ EnrolEdgeInfo enrol_edge(size_t i) {
 
 const char *enrol_state_name(EnrolState s) {
         static const char *const names[] = {
-                [ENROL_IDLE] = "idle",
-                [ENROL_CONNECTING] = "connecting",
-                [ENROL_TRUSTING] = "trusting",
-                [ENROL_ASKING] = "asking",
-                [ENROL_REQUESTING] = "requesting",
-                [ENROL_DELAYED] = "delayed",
-                [ENROL_RETRYING] = "retrying",
-                [ENROL_ENROLLED] = "enrolled",
-                [ENROL_GIVEN_UP] = "given-up",
-                [ENROL_PAUSED] = "paused",
-                [ENROL_FAILING] = "failing",
+                [ENROL_IDLE] = "idle",         [ENROL_CONNECTING] = "connecting",
+                [ENROL_TRUSTING] = "trusting", [ENROL_SEARCHING] = "searching",
+                [ENROL_ASKING] = "asking",     [ENROL_REQUESTING] = "requesting",
+                [ENROL_DELAYED] = "delayed",   [ENROL_RETRYING] = "retrying",
+                [ENROL_ENROLLED] = "enrolled", [ENROL_GIVEN_UP] = "given-up",
+                [ENROL_PAUSED] = "paused",     [ENROL_FAILING] = "failing",
                 [ENROL_ANY] = "any",
         };
 

@@ -24,6 +24,7 @@ typedef enum EnrolState {
         ENROL_IDLE,
         ENROL_CONNECTING,
         ENROL_TRUSTING,   /* /crts under way */
+        ENROL_SEARCHING,  /* it is not there: where it is */
         ENROL_ASKING,     /* /att */
         ENROL_REQUESTING, /* /sen or /sren */
         ENROL_DELAYED,    /* the server has the request and wants to be asked again */
@@ -55,8 +56,9 @@ typedef enum EnrolInput {
 
 typedef enum EnrolRequest {
         ENROL_ASK_AUTHORITIES,
+        ENROL_ASK_PLACE,
         ENROL_ASK_ATTRIBUTES,
-        ENROL_ASK_CERTIFICATE
+        ENROL_ASK_CERTIFICATE,
 } EnrolRequest;
 
 typedef struct EnrolEvent {
@@ -72,8 +74,9 @@ typedef struct EnrolOps {
         int (*connect)(void *userdata, const char **ret_text,
                        uint64_t now_usec);  /* then ENROL_UP or enrol_down() */
         void (*disconnect)(void *userdata); /* ends a request with it */
-        /* Then enrol_answer(), once; -ENOTSUP: not wanted, the machine goes on without. */
+        /* Then enrol_answer(), once; -ENOTSUP: no attributes are wanted, the machine goes on. */
         int (*request)(void *userdata, EnrolRequest what, const char **ret_text, uint64_t now_usec);
+        bool (*may_search)(void *userdata); /* the place was not told by the owner */
         /* When the next certificate is wanted; 0: at once, there is none that is valid. */
         uint64_t (*due)(void *userdata, uint64_t now_usec);
         void (*event)(void *userdata, const EnrolEvent *event, uint64_t now_usec);

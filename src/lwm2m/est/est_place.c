@@ -65,15 +65,13 @@ static char **default_path(void) {
         return g_strdupv((char **) path);
 }
 
-static int check_path(char *const *path, const char *uri, char **ret_error) {
+bool est_place_is_path(char *const *path) {
         if (g_strv_length((char **) path) > EST_PATH_SEGMENTS_MAX)
-                return complain(ret_error, -EINVAL, "'%s': more than %u segments of a path", uri,
-                                EST_PATH_SEGMENTS_MAX);
+                return false;
         for (; *path; path++)
                 if (!**path || strlen(*path) > SEGMENT_MAX || strpbrk(*path, "%?#"))
-                        return complain(ret_error, -EINVAL,
-                                        "'%s': a path of plain segments expected", uri);
-        return 0;
+                        return false;
+        return true;
 }
 
 int est_place_parse(const char *uri, char **ret_uri, char ***ret_path, char **ret_error) {
@@ -96,9 +94,10 @@ int est_place_parse(const char *uri, char **ret_uri, char ***ret_path, char **re
         if (n > 0 && rest[n - 1] == '/')
                 rest[n - 1] = '\0';
         path = *rest ? g_strsplit(rest, "/", -1) : default_path();
-        r = check_path(path, uri, ret_error);
-        if (r < 0)
-                return r;
+        if (!est_place_is_path(path))
+                return complain(ret_error, -EINVAL,
+                                "'%s': a path of at most %u plain segments expected", uri,
+                                EST_PATH_SEGMENTS_MAX);
         *ret_uri = g_steal_pointer(&base);
         *ret_path = g_steal_pointer(&path);
         return 0;
@@ -113,6 +112,13 @@ static int check_credentials(const EstPlace *p, char **ret_error) {
                                 "the account of the EST server cannot be in mode est itself");
         r = account_check_security(p->uri, p->credentials, &why);
         return r < 0 ? complain(ret_error, r, "the EST server: %s", why) : 0;
+}
+
+static bool has_path(const char *uri) {
+        const char *authority = strstr(uri, "://"),
+                   *slash = authority ? strchr(authority + 3, '/') : NULL;
+
+        return slash && slash[1];
 }
 
 int est_place_find(const Tree *tree, const EstConfig *config, EstPlace **ret, char **ret_error) {
@@ -144,6 +150,7 @@ int est_place_find(const Tree *tree, const EstConfig *config, EstPlace **ret, ch
                 p->uri = g_strdup(bootstrap->uri);
                 p->path = default_path();
         }
+        p->usual = !config->uri || !has_path(config->uri);
         r = check_credentials(p, ret_error);
         if (r < 0)
                 return r;

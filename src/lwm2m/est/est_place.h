@@ -32,6 +32,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EstConfig, est_config_free)
 typedef struct EstPlace {
         char *uri;   /* without the path */
         char **path; /* of the EST resources: segments */
+        bool usual;  /* /.well-known/est, because nobody said otherwise */
         Credentials *credentials;
 } EstPlace;
 
@@ -42,5 +43,6 @@ bool est_place_equal(const EstPlace *a, const EstPlace *b); /* either may be NUL
 /* -EDESTADDRREQ there is none, -EPROTONOSUPPORT one without security, -EINVAL, -ENOKEY;
  * *ret_error (g_free()) says what is missing. */
 int est_place_find(const Tree *tree, const EstConfig *config, EstPlace **ret, char **ret_error);
+bool est_place_is_path(char *const *path); /* segments that go into options as they are */
 /* The URI of an EST server, cut in two; -EINVAL, -EPROTONOSUPPORT. */
 int est_place_parse(const char *uri, char **ret_uri, char ***ret_path, char **ret_error);

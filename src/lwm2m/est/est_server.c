@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "lwm2m/catalog.h"
+#include "codec/format.h"
 #include "lwm2m/est/enrol.h"
+#include "lwm2m/est/est_discover.h"
 #include "lwm2m/server/server_tell.h"
 #include "lwm2m/server/session.h"
 #include "util/log.h"
@@ -31,6 +33,7 @@ struct EstServer {
 
         /* One attempt. */
         EstPlace *place;
+        char **found; /* another path than the place's; NULL */
         Link *link;
         Call *call;
         EnrolRequest what;
@@ -223,6 +226,7 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
                 return fail_to_connect(s, r, why, ret_text);
         s->again = est_server_is_ready(s) && !s->first_keys;
         s->single = false;
+        g_clear_pointer(&s->found, g_strfreev);
         credentials = link_credentials(s);
         lc.uri = s->place->uri;
         lc.credentials = credentials;
@@ -241,6 +245,21 @@ static int take_authorities(EstServer *s, const Message *response, char **ret_er
                 return r;
         g_clear_pointer(&s->authorities, g_bytes_unref);
         s->authorities = authorities;
+        return 0;
+}
+
+static int take_place(EstServer *s, const Message *response, char **ret_error) {
+        char **path = NULL;
+        int r;
+
+        r = est_discover(response->payload, &path);
+        if (r < 0) {
+                *ret_error = g_strdup(r == -ENOENT ? "the server has no resources for EST"
+                                                   : "the server's links cannot be used");
+                return r;
+        }
+        g_strfreev(s->found);
+        s->found = path;
         return 0;
 }
 
@@ -343,6 +362,8 @@ static int take(EstServer *s, const Message *response, char **ret_error, uint64_
         switch (s->what) {
         case ENROL_ASK_AUTHORITIES:
                 return take_authorities(s, response, ret_error);
+        case ENROL_ASK_PLACE:
+                return take_place(s, response, ret_error);
         case ENROL_ASK_ATTRIBUTES:
                 return take_attributes(s, response, ret_error);
         case ENROL_ASK_CERTIFICATE:
@@ -411,7 +432,7 @@ static int send_request(EstServer *s, uint8_t method, const char *name, int acce
 
         if (!s->link)
                 return -ENOTCONN;
-        for (char **segment = s->place->path; *segment; segment++)
+        for (char **segment = s->found ? s->found : s->place->path; *segment; segment++)
                 g_ptr_array_add(path, *segment);
         g_ptr_array_add(path, (char *) name);
         g_ptr_array_add(path, NULL);
@@ -421,6 +442,26 @@ static int send_request(EstServer *s, uint8_t method, const char *name, int acce
         m.format = payload ? EST_FORMAT_REQUEST : -1;
         m.answer_max = s->env->config->body_max;
         return transport(s)->request(s->link, &m, on_response, s, &s->call);
+}
+
+static int ask_place(EstServer *s) {
+        static const char *const path[] = { ".well-known", "core", NULL };
+        static const char *const query[] = { "rt=ace.est*", NULL };
+        Message m = MESSAGE_INIT(METHOD_GET);
+
+        if (!s->link)
+                return -ENOTCONN;
+        m.path = path;
+        m.query = query;
+        m.accept = FORMAT_LINK;
+        m.answer_max = s->env->config->body_max;
+        return transport(s)->request(s->link, &m, on_response, s, &s->call);
+}
+
+static bool may_search(void *userdata) {
+        const EstServer *s = userdata;
+
+        return s->place && s->place->usual;
 }
 
 static int ask_certificate(EstServer *s, char **ret_error) {
@@ -443,6 +484,8 @@ static int ask(EstServer *s, const char **ret_text) {
         switch (s->what) {
         case ENROL_ASK_AUTHORITIES:
                 return send_request(s, METHOD_GET, "crts", EST_FORMAT_CERTS, NULL);
+        case ENROL_ASK_PLACE:
+                return ask_place(s);
         case ENROL_ASK_ATTRIBUTES:
                 s->attributes = (EstAttributes){ 0 };
                 if (s->env->config->skip_attributes)
@@ -576,6 +619,7 @@ static const EnrolOps machine_ops = {
         .connect = connect_link,
         .disconnect = drop_link,
         .request = on_ask,
+        .may_search = may_search,
         .due = due,
         .event = on_event,
         .changed = on_changed,
@@ -616,6 +660,7 @@ EstServer *est_server_free(EstServer *s) {
         timer_free(s->expiry_timer);
         est_record_free(s->record);
         est_place_free(s->place);
+        g_strfreev(s->found);
         g_clear_pointer(&s->authorities, g_bytes_unref);
         g_clear_pointer(&s->key, g_bytes_unref);
         g_free(s->reason);
@@ -684,6 +729,7 @@ static const char *state_text(const EstServer *s) {
         switch (enrol_state(s->machine)) {
         case ENROL_CONNECTING:
         case ENROL_TRUSTING:
+        case ENROL_SEARCHING:
         case ENROL_ASKING:
         case ENROL_REQUESTING:
         case ENROL_DELAYED:
