@@ -64,7 +64,7 @@ int json_peek(Json *j, JsonKind *ret) {
         }
 }
 
-int json_open(Json *j, JsonKind kind) {
+static int enter(Json *j, JsonKind kind) {
         int r;
 
         r = take(j, kind == JSON_OBJECT ? '{' : '[');
@@ -76,7 +76,8 @@ int json_open(Json *j, JsonKind kind) {
         return 0;
 }
 
-int json_next(Json *j, JsonKind kind, bool *first) {
+/* 1 while another member or element follows, 0 at the end. */
+static int next(Json *j, JsonKind kind, bool *first) {
         bool was_first = *first;
 
         *first = false;
@@ -189,7 +190,7 @@ int json_string(Json *j, const char **ret, size_t *ret_n) {
         return g_utf8_validate_len(start, *ret_n, NULL) ? 0 : -EBADMSG;
 }
 
-int json_name(Json *j, const char **ret, size_t *ret_n) {
+static int read_member_name(Json *j, const char **ret, size_t *ret_n) {
         int r;
 
         r = json_string(j, ret, ret_n);
@@ -227,26 +228,36 @@ int json_literal(Json *j) {
         return -EBADMSG;
 }
 
-static int skip_members(Json *j, JsonKind kind) {
+static int each(Json *j, JsonKind kind, JsonItem item, void *userdata) {
+        const char *name = NULL;
         bool first = true;
-        const char *name;
-        size_t n;
+        size_t n = 0;
         int r;
 
-        r = json_open(j, kind);
+        r = enter(j, kind);
         if (r < 0)
                 return r;
-        while ((r = json_next(j, kind, &first)) > 0) {
-                if (kind == JSON_OBJECT) {
-                        r = json_name(j, &name, &n);
-                        if (r < 0)
-                                return r;
-                }
-                r = json_skip(j);
+        while ((r = next(j, kind, &first)) > 0) {
+                if (kind == JSON_OBJECT)
+                        r = read_member_name(j, &name, &n);
+                if (r >= 0)
+                        r = item(userdata, j, name, n);
                 if (r < 0)
                         return r;
         }
         return r;
+}
+
+int json_array(Json *j, JsonItem item, void *userdata) {
+        return each(j, JSON_ARRAY, item, userdata);
+}
+
+int json_object(Json *j, JsonItem item, void *userdata) {
+        return each(j, JSON_OBJECT, item, userdata);
+}
+
+static int skip_item(void *userdata, Json *j, const char *name, size_t n_name) {
+        return json_skip(j);
 }
 
 int json_skip(Json *j) {
@@ -261,7 +272,7 @@ int json_skip(Json *j) {
         switch (kind) {
         case JSON_OBJECT:
         case JSON_ARRAY:
-                return skip_members(j, kind);
+                return each(j, kind, skip_item, NULL);
         case JSON_STRING:
                 return json_string(j, &text, &n);
         case JSON_NUMBER:

@@ -31,15 +31,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Json, json_clear)
 
 /* What comes next; -EBADMSG, here and below, for malformed bytes. */
 int json_peek(Json *j, JsonKind *ret);
-/* Enters the object or array that comes next; -E2BIG when it is too deep. Then json_next() is 1
- * while another member or element follows and 0 at the end; first must be true before the first
- * call. */
-int json_open(Json *j, JsonKind kind);
-int json_next(Json *j, JsonKind kind, bool *first);
-/* A string, and for an object's member its name and the colon; valid until the next string is read.
- */
-int json_string(Json *j, const char **ret, size_t *ret_n);
-int json_name(Json *j, const char **ret, size_t *ret_n);
+/* The array that comes next, or the object, whose members have a name: item() reads each value, and
+ * ends it all with an error. -E2BIG when it is too deep. The name is valid until the next string is
+ * read. */
+typedef int (*JsonItem)(void *userdata, Json *j, const char *name, size_t n_name);
+int json_array(Json *j, JsonItem item, void *userdata);
+int json_object(Json *j, JsonItem item, void *userdata);
+int json_string(Json *j, const char **ret, size_t *ret_n); /* valid until the next one is read */
 /* The text of a number, within the input. Its form is checked by number_parse(). */
 int json_number(Json *j, const char **ret, size_t *ret_n);
 int json_literal(Json *j); /* true, false or null */

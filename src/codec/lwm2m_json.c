@@ -19,7 +19,8 @@ typedef struct Pack {
         Sink *sink;
         Name base_name;
         int64_t base_time_ns;
-        bool base_time_given;
+        bool base_time_given, has_entries;
+        Json entries; /* where "e" stands */
 } Pack;
 
 typedef enum Field {
@@ -140,7 +141,10 @@ static Field entry_field(const char *name, size_t n) {
         return 0;
 }
 
-static int read_field(Json *j, Entry *e, Field field) {
+static int read_field(void *userdata, Json *j, const char *name, size_t n) {
+        const Field field = entry_field(name, n);
+        Entry *e = userdata;
+
         if (field && (e->seen & field || (field & VALUES && e->seen & VALUES)))
                 return -EBADMSG;
         e->seen |= field;
@@ -153,94 +157,55 @@ static int read_field(Json *j, Entry *e, Field field) {
         return json_skip(j);
 }
 
-static int read_entry(Json *j, Pack *pack) {
+static int read_entry(void *pack, Json *j, const char *name, size_t n) {
         Entry e = { 0 };
-        bool first = true;
-        const char *name;
-        size_t n;
         int r;
 
-        r = json_open(j, JSON_OBJECT);
-        if (r < 0)
-                return r;
-        while ((r = json_next(j, JSON_OBJECT, &first)) > 0) {
-                r = json_name(j, &name, &n);
-                if (r < 0)
-                        return r;
-                r = read_field(j, &e, entry_field(name, n));
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        return end_entry(pack, &e);
-}
-
-static int read_entries(Json *j, Pack *pack) {
-        bool first = true;
-        int r;
-
-        r = json_open(j, JSON_ARRAY);
-        if (r < 0)
-                return r;
-        while ((r = json_next(j, JSON_ARRAY, &first)) > 0) {
-                r = read_entry(j, pack);
-                if (r < 0)
-                        return r;
-        }
-        return r;
+        r = json_object(j, read_field, &e);
+        return r < 0 ? r : end_entry(pack, &e);
 }
 
 /* "e" may stand before "bn" and "bt", which it needs: its place is kept for a second look. */
-static int read_object(Json *j, Pack *pack, Json *ret_entries) {
-        bool first = true, found = false;
-        const char *name;
-        size_t n;
+static int read_head(void *userdata, Json *j, const char *name, size_t n) {
+        Pack *pack = userdata;
+
+        if (n == 2 && memcmp(name, "bn", 2) == 0)
+                return read_name(j, &pack->base_name);
+        if (n == 2 && memcmp(name, "bt", 2) == 0) {
+                if (pack->base_time_given)
+                        return -EBADMSG;
+                pack->base_time_given = true;
+                return json_read_time(j, &pack->base_time_ns);
+        }
+        if (n == 1 && *name == 'e') {
+                if (pack->has_entries)
+                        return -EBADMSG;
+                pack->has_entries = true;
+                pack->entries = *j; /* borrows the scratch buffer */
+        }
+        return json_skip(j);
+}
+
+static int read_pack(Json *j, Pack *pack) {
         int r;
 
-        r = json_open(j, JSON_OBJECT);
+        r = json_object(j, read_head, pack);
+        if (r >= 0)
+                r = json_end(j);
         if (r < 0)
                 return r;
-        while ((r = json_next(j, JSON_OBJECT, &first)) > 0) {
-                r = json_name(j, &name, &n);
-                if (r < 0)
-                        return r;
-                if (n == 2 && memcmp(name, "bn", 2) == 0)
-                        r = read_name(j, &pack->base_name);
-                else if (n == 2 && memcmp(name, "bt", 2) == 0) {
-                        r = pack->base_time_given ? -EBADMSG
-                                                  : json_read_time(j, &pack->base_time_ns);
-                        pack->base_time_given = true;
-                } else if (n == 1 && *name == 'e') {
-                        if (found)
-                                return -EBADMSG;
-                        found = true;
-                        *ret_entries = *j;
-                        r = json_skip(j);
-                } else
-                        r = json_skip(j);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        r = json_end(j);
-        return r < 0 ? r : found ? 0 : -EBADMSG;
+        return pack->has_entries ? json_array(&pack->entries, read_entry, pack) : -EBADMSG;
 }
 
 int lwm2m_json_decode(Sink *s, const void *data, size_t n) {
         Pack pack = { .sink = s };
         g_auto(Json) j = { 0 };
-        Json entries; /* borrows j's scratch buffer */
         int r;
 
         if (s->base->n == 0)
                 return -ENOTSUP;
         json_init(&j, data, n, s->depth_max);
-        r = read_object(&j, &pack, &entries);
-        if (r < 0)
-                return r;
-        r = read_entries(&entries, &pack);
+        r = read_pack(&j, &pack);
         if (r < 0)
                 return r;
         if (s->list.n == 0 &&

@@ -101,54 +101,33 @@ static int read_field(Json *j, SenmlPack *pack, SenmlRecord *record, SenmlField 
         return json_skip(j);
 }
 
-static int read_fields(Json *j, SenmlPack *pack, SenmlRecord *record) {
-        bool first = true;
-        SenmlField field;
-        const char *name;
-        size_t n;
-        int r;
+typedef struct Reading {
+        SenmlPack *pack;
+        SenmlRecord record;
+} Reading;
 
-        r = json_open(j, JSON_OBJECT);
-        if (r < 0)
-                return r;
-        while ((r = json_next(j, JSON_OBJECT, &first)) > 0) {
-                r = json_name(j, &name, &n);
-                if (r < 0)
-                        return r;
-                field = senml_field(name, n);
-                if (field != SENML_UNKNOWN)
-                        r = senml_seen(record, field);
-                else if (n > 0 && name[n - 1] == '_')
-                        return -EBADMSG; /* must be understood (RFC 8428, section 4.4) */
-                if (r < 0)
-                        return r;
-                r = read_field(j, pack, record, field);
-                if (r < 0)
-                        return r;
-        }
-        return r;
+static int read_member(void *userdata, Json *j, const char *name, size_t n) {
+        const SenmlField field = senml_field(name, n);
+        Reading *in = userdata;
+        int r = 0;
+
+        if (field != SENML_UNKNOWN)
+                r = senml_seen(&in->record, field);
+        else if (n > 0 && name[n - 1] == '_')
+                return -EBADMSG; /* must be understood (RFC 8428, section 4.4) */
+        return r < 0 ? r : read_field(j, in->pack, &in->record, field);
 }
 
-static int read_pack(Json *j, SenmlPack *pack) {
-        bool first = true;
+static int read_record(void *pack, Json *j, const char *name, size_t n) {
+        Reading in = { .pack = pack };
         int r;
 
-        r = json_open(j, JSON_ARRAY);
-        if (r < 0)
+        r = json_object(j, read_member, &in);
+        if (r < 0) {
+                value_clear(&in.record.value);
                 return r;
-        while ((r = json_next(j, JSON_ARRAY, &first)) > 0) {
-                SenmlRecord record = { 0 };
-
-                r = read_fields(j, pack, &record);
-                if (r < 0) {
-                        value_clear(&record.value);
-                        return r;
-                }
-                r = senml_record_end(pack, &record);
-                if (r < 0)
-                        return r;
         }
-        return r;
+        return senml_record_end(pack, &in.record);
 }
 
 int senml_json_decode(Sink *s, const void *data, size_t n) {
@@ -157,7 +136,7 @@ int senml_json_decode(Sink *s, const void *data, size_t n) {
         int r;
 
         json_init(&j, data, n, s->depth_max);
-        r = read_pack(&j, &pack);
+        r = json_array(&j, read_record, &pack);
         if (r < 0)
                 return r;
         r = json_end(&j);
