@@ -98,7 +98,8 @@ static void print_server(const Ctl *c, const cJSON *manager, const cJSON *server
                    json_integer(server, "LastRegistered", 0));
         print_queue_mode(json_string(server, "QueueMode", "none"));
         if (json_integer(server, "NextUpdate", 0) > 0)
-                print_time("next update", json_integer(server, "NextUpdate", 0));
+                print_time(strcmp(name, "bootstrap") == 0 ? "next attempt" : "next update",
+                           json_integer(server, "NextUpdate", 0));
         if (json_integer(server, "QueuedNotifications", 0) > 0)
                 printf("  %-14s %" G_GINT64_FORMAT " notifications\n", "queued",
                        json_integer(server, "QueuedNotifications", 0));

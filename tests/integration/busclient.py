@@ -150,3 +150,13 @@ class BusClient:
         """Manager.Event: (server, details)."""
         _, server, details = self.wait_signal("Event", lambda b: b[0] == name, timeout)
         return server, details
+
+    def wait_told(self, name, timeout=10):
+        """The same, of the daemon's history: its first events come before it is on the bus."""
+        end = time.monotonic() + timeout
+        while True:
+            for _, event, server, details in self.call("Manager", "GetEvents", "a{sv}", {}):
+                if event == name:
+                    return server, details
+            assert time.monotonic() < end, f"no event {name} in {timeout} s"
+            time.sleep(0.05)

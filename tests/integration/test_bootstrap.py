@@ -81,7 +81,7 @@ def test_first_start(make_boot, bs, server, client, ctl):
     registered = server.wait_registered(EP)
     assert registered.params["lt"] == "300"
     for name in ("bootstrap-reg-complete", "bootstrap-transfer-complete"):
-        ssid, details = client.wait_event(name)
+        ssid, details = client.wait_told(name)
         assert ssid == 0 and details["uri"] == bs.uri
     client.wait_event("registration-complete")
     assert client.get("Manager", "State") == "online"
@@ -139,10 +139,11 @@ def test_no_pack(make_boot, bs, server):
     server.wait_registered()
 
 
-def test_hold_off(make_boot, bs):
+def test_hold_off(make_boot, bs, ctl):
     daemon = make_boot(boot={"HoldOff": "2"}, start=False)
     start = time.monotonic()
     daemon.start()
+    assert "\n  next attempt   20" in ctl("status")
     bs.wait_event("bootstrap")
     assert time.monotonic() - start >= 2
 
@@ -390,7 +391,7 @@ def test_no_fall_back_where_16_forbids_it(make_boot, bs, client, make_server):
         "/1/0/16": "false", "/1/0/17": "1", "/1/0/18": "1", "/1/0/20": "1"})
     client.match("type='signal',member='Event'")
     daemon.start()
-    client.wait_event("network-error")
+    client.wait_told("network-error")
     bs.assert_quiet("bootstrap", 0.5)
 
 

@@ -568,7 +568,8 @@ void bs_server_info(const BsServer *s, ServerInfo *ret) {
                 .last_error_text = s->error_text,
                 .version = version_of(config(s)),
                 .last_registered_ns = last > INT64_MAX / 1000000000 ? 0 : last * 1000000000,
-                .next_update_usec = USEC_INFINITY,
+                .next_update_usec =
+                        bs_server_is_waiting(s) ? bootstrap_next_usec(s->machine) : USEC_INFINITY,
                 .send_muted = true,
         };
 }
