@@ -286,8 +286,11 @@ int call_notify(Link *l, const Message *m, NotifyFunc done, void *userdata, Call
         if (n_token > 0)
                 memcpy(token.v, v, n_token);
         r = link_oscore_unpack(l, m->request_key, &oscore, &request_key);
-        if (r < 0)
+        if (r < 0) { /* nobody could read it: as good as rejected */
+                g_queue_push_tail(&l->resets, g_bytes_new(token.v, token.n));
+                link_defer(l);
                 return r;
+        }
         n = write_notification(l, m, request_key, &token, &buffer);
         if (n < 0)
                 return n;

@@ -55,6 +55,10 @@ def test_registration(gateway, oscore, server, ctl):
     for command in ("read", "get"):
         for path in ("/21/0/0", "/21/0", "/21", "/0/0/17"):
             assert ctl.run(command, path).returncode != 0
+    for change in (("set", "/21/0/1=x"), ("create", "/21"), ("delete", "/21/0")):
+        assert ctl.run(*change).returncode != 0
+    test = ctl("server", "test", "101")
+    assert "none with OSCORE" in test and "registration" in test
     for file in gateway.state.rglob("*"):
         assert not file.is_file() or file.stat().st_mode & 0o077 == 0, file
     for path in ("/21", "/21/0", "/21/0/0"):

@@ -236,9 +236,11 @@ static void test_observation(void **state) {
                 assert_string_equal(peer.answer, "22");
                 pump(f, f->answers);
         }
-        /* Of other keys, or of none. */
+        /* Of other keys, or of none: it ends. */
         m.request_key = news;
         assert_int_equal(f->ops->notify(f->link, &m, fixture_on_notified, f, &call), -ESTALE);
+        pump(f, f->n_resets);
+        assert_int_equal(g_bytes_get_size(f->reset_token), 3);
         m.request_key = NULL;
         assert_int_equal(f->ops->notify(f->link, &m, fixture_on_notified, f, &call), -ESTALE);
         fixture_free(f);

@@ -193,7 +193,10 @@ static void on_up(void *owner, uint64_t now_usec) {
         if (is_secured(p))
                 note(p, "ok", g_strdup(p->cipher ? p->cipher : "done"));
         else
-                note(p, "skipped", g_strdup("no security"));
+                note(p, "skipped",
+                     g_strdup(p->account->credentials->oscore
+                                      ? "none with OSCORE, which protects each message"
+                                      : "no security"));
         ask(p, now_usec);
 }
 
