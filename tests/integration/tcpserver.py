@@ -46,10 +46,10 @@ class TcpServer:
     """`silent`: takes connections and says nothing. `pong`: answers Pings. Everything received and
     not answered at once waits in `received`, as (connection number, Message)."""
 
-    def __init__(self, silent=False, wrap=None):
+    def __init__(self, silent=False, wrap=None, max_message=1152):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.silent, self.pong, self.wrap = silent, True, wrap
+        self.silent, self.pong, self.wrap, self.max_message = silent, True, wrap, max_message
         self.received, self.tokens = [], itertools.count(1)
         self.connection, self.n_connections = None, 0
         self.changed = threading.Condition()
@@ -77,7 +77,7 @@ class TcpServer:
     def _read(self, connection, number):
         data = b""
         if not self.silent:
-            connection.sendall(frame(CSM, options=[(2, uint(1152)), (4, b"")]))
+            connection.sendall(frame(CSM, options=[(2, uint(self.max_message)), (4, b"")]))
         while True:
             try:
                 more = connection.recv(65536)

@@ -3,7 +3,7 @@
 import pytest
 from dbus_fast import Variant
 
-from minicoap import CON, GET, Message, URI_PATH, code
+from minicoap import BLOCK1, BLOCK2, CON, GET, PUT, Message, URI_PATH, block, code, uint
 from oscoreproxy import OSCORE, SECRET, Context
 from tcpserver import PING, TcpServer, frame, split
 from test_bootstrap import finish, give, security, server_object
@@ -330,9 +330,10 @@ def test_inside_dtls(make_daemon, make_dtls, make_oscore, server, tmp_path, ctl)
 class SealedTcpServer(TcpServer):
     """A server over TCP with the other side of the daemon's context."""
 
-    def __init__(self):
+    def __init__(self, **settings):
         self.context, self.sent, self.asked, self.unprotected = Context(SECRET, b"s", b"c"), 0, {}, []
-        super().__init__()
+        self.largest = 0
+        super().__init__(**settings)
 
     def _take(self, connection, number, message):
         if message.code >= 0xE0:
@@ -340,6 +341,7 @@ class SealedTcpServer(TcpServer):
         if not message.all(OSCORE):
             self.unprotected.append(message)
             return None
+        self.largest = max(self.largest, len(message.encode()))
         inner = self.context.open(message, self.asked.get(message.token))
         if message.code < 0x40:
             connection = Sealing(connection, self.context, self.context.split(message)[0])
@@ -383,6 +385,28 @@ def test_over_tcp(sealed_tcp, make_daemon, tmp_path, ctl):
     ctl("set", "/3303/0/5700=22")
     assert tcp.wait(lambda m: m.token == b"T")[1].payload == b"22"
     assert not tcp.unprotected
+
+
+@pytest.mark.parametrize("size, szx", [(1152, 6), (16384, 7)])
+def test_large_bodies_over_tcp(make_daemon, tmp_path, size, szx):
+    """Blocks are inside, of several KiB (BERT) where the CSM allows it, and what is sealed fits a message."""
+    tcp, part = SealedTcpServer(max_message=size), 1024 if szx == 6 else 8192
+    make_daemon({"main": oscore_keys(tcp.uri, tmp_path)}, values={"/26241/0/5": "hex:00"})
+    tcp.wait_registered()
+    body, got = fill(20_000), b""
+    for at in range(0, len(body), part):
+        more = at + part < len(body)
+        answer = tcp.ask(PUT, "/26241/0/5", [(12, uint(42)), (BLOCK1, block(at // 1024, more, szx))],
+                         body[at:at + part])
+        assert answer.code == (0x5F if more else 0x44)
+    while len(got) < len(body):
+        options = [(17, uint(42))] + ([(BLOCK2, block(len(got) // 1024, False, szx))] if got else [])
+        answer = tcp.ask(GET, "/26241/0/5", options)
+        assert answer.number(BLOCK2) & 7 == szx and answer.number(BLOCK2) >> 4 == len(got) // 1024
+        got += answer.payload
+    assert got == body
+    assert not tcp.unprotected and part < tcp.largest <= size
+    tcp.close()
 
 
 # --- bootstrap ---
