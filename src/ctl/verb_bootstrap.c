@@ -25,7 +25,7 @@ typedef struct Following {
         Owner *owner;
         uint32_t job;
         bool over;
-        char *state;  /* of the bootstrap server, as shown last */
+        char *state;  /* of the bootstrap server, as shown last; NULL: none of an attempt yet */
         char *result; /* of the job; NULL: the daemon has left */
         char *error;
 } Following;
@@ -71,6 +71,9 @@ static void show_state(Following *f, const char *state) {
 
         if (g_strcmp0(state, f->state) == 0 || f->over)
                 return;
+        /* What passes quickly may not have been told apart. */
+        if (strcmp(state, "bootstrapping") == 0 && !f->state)
+                show_state(f, "connecting");
         g_free(f->state);
         f->state = g_strdup(state);
         if (!g_str_has_suffix(state, "ing") ||
@@ -158,10 +161,11 @@ static int on_event(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = json_read(m, &details);
         if (r < 0)
                 return r;
-        if (strcmp(name, "bootstrap-reg-complete") == 0)
+        if (strcmp(name, "bootstrap-reg-complete") == 0) {
+                show_state(f, "bootstrapping");
                 print_step(f, "accepted", "the server writes what it has for us",
                            cJSON_CreateObject());
-        else if (strcmp(name, "bootstrap-reg-failure") == 0)
+        } else if (strcmp(name, "bootstrap-reg-failure") == 0)
                 show_failure(f, details);
         return 0;
 }

@@ -122,6 +122,7 @@ def make_tls(make_tcp, pki):
     """A server with that certificate, and what a [Server] says of it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pki / "cert.pem", pki / "key.pem")
+    context.set_alpn_protocols(["coap"])
     tls = make_tcp(wrap=lambda s: context.wrap_socket(s, server_side=True))
     return tls, {"Uri": tls.uri.replace("127.0.0.1", "localhost"), "SecurityMode": "x509", "CertificateFile": pki / "cert.pem",
                  "KeyFile": pki / "key.pem", "ServerFile": pki / "cert.pem"}
