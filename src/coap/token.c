@@ -615,7 +615,7 @@ static void append_der(GByteArray *to, uint8_t *der, int n) {
 static GBytes *collect(const Found *f, int type) {
         GByteArray *bytes = g_byte_array_new();
 
-        for (guint i = 0; i < f->list->len; i++) {
+        for (guint i = 0; f->list && i < f->list->len; i++) {
                 OSSL_STORE_INFO *info = f->list->pdata[i];
                 uint8_t *der = NULL;
                 int n;
@@ -715,7 +715,7 @@ static int take_private(Token *t, GBytes *value, EVP_PKEY **ret, char **ret_erro
         r = asking_init(&a, t, uri, ret_error);
         if (r >= 0)
                 r = get(t, &a, &k, ret_error);
-        if (r < 0)
+        if (r < 0 || !k)
                 return r;
         r = token_key_wrap(k, t->wrappers->context, ret);
         token_key_unref(k);

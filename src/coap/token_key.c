@@ -119,7 +119,7 @@ static const char *name_rsa(int operation) {
 }
 
 #define FUNCTION(id, f)                                                                            \
-        { id, (void (*)(void)) f }
+        { id, (void (*)(void))(f) }
 #define KEY_FUNCTIONS                                                                              \
         FUNCTION(OSSL_FUNC_KEYMGMT_NEW, key_new), FUNCTION(OSSL_FUNC_KEYMGMT_FREE, key_free),      \
                 FUNCTION(OSSL_FUNC_KEYMGMT_HAS, key_has),                                          \

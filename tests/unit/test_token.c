@@ -167,7 +167,6 @@ static void test_pin(void **state) {
         Fixture *f = *state;
         TokenConfig config = { .pin_file = "pin", .secrets_directory = pki_folder(f->pki) };
         g_autoptr(Credentials) c = NULL;
-        g_autofree char *source = NULL;
 
         lock_key(f, "locked.key", "4711");
         c = wanted(f, "locked.key", "");
