@@ -38,6 +38,7 @@ struct KeyQuestion {
         char *address; /* who was asked; NULL: not yet */
         sd_bus_slot *slot;
         Timer *failing; /* tells an error from the loop */
+        bool patient;   /* … unless the bus is there before */
         int error;
         char *text;
 };
@@ -94,7 +95,7 @@ static void question_free(KeyQuestion *q) {
 
 static void on_failing(void *userdata, uint64_t now_usec);
 
-static void fail_later(KeyQuestion *q, int error, char *text /* taken over */) {
+static void fail_at(KeyQuestion *q, uint64_t when_usec, int error, char *text /* taken over */) {
         Bus *b = q->providers->b;
 
         g_free(q->text);
@@ -102,7 +103,23 @@ static void fail_later(KeyQuestion *q, int error, char *text /* taken over */) {
         q->error = error;
         if (!q->failing)
                 q->failing = timer_new(loop_timers(b->loop), on_failing, q);
-        timer_arm(q->failing, bus_now(b));
+        timer_arm(q->failing, when_usec);
+}
+
+static void fail_later(KeyQuestion *q, int error, char *text /* taken over */) {
+        q->patient = false;
+        fail_at(q, bus_now(q->providers->b), error, text);
+}
+
+/* At the start servers are ready before the bus is: an application that it would start can be asked
+ * in a moment. */
+static void wait_for_bus(KeyQuestion *q) {
+        if (q->patient)
+                return;
+        q->patient = true;
+        fail_at(q, bus_now(q->providers->b) + TIMEOUT_MS_DEFAULT * USEC_PER_MSEC, -ENOKEY,
+                g_strdup("the application that provides the credentials cannot be asked: the bus "
+                         "is not there"));
 }
 
 static int append_question(sd_bus_message *m, const KeyQuestion *q, uint32_t timeout_ms) {
@@ -150,15 +167,21 @@ static void send_waiting(Providers *ps) {
                 const Provider *p;
                 int r;
 
-                if (q->slot || q->failing)
+                if (q->slot || (q->failing && !q->patient))
                         continue;
-                p = ps->bus ? find(ps, q->ssid) : NULL;
+                p = find(ps, q->ssid);
+                if (p && !ps->bus) {
+                        wait_for_bus(q);
+                        continue;
+                }
                 if (!p) {
                         fail_later(q, -ENOKEY,
                                    g_strdup("the application that provided the credentials has "
                                             "left the bus"));
                         continue;
                 }
+                q->failing = timer_free(q->failing);
+                q->patient = false;
                 r = send(q, p);
                 if (r < 0)
                         fail_later(q, r,
@@ -301,7 +324,9 @@ void providers_vanished(Providers *ps, const Owner *o) {
 
 void providers_set_bus(Providers *ps, sd_bus *bus) {
         ps->bus = bus;
-        if (!bus)
+        if (bus)
+                send_waiting(ps);
+        else
                 fail_questions(ps, NULL);
 }
 

@@ -164,6 +164,7 @@ def test_tls_with_a_key_in_the_tpm(tpm, make_daemon, ctl):
     context.load_cert_chain(tpm.folder / "server.pem", tpm.folder / "server.key")
     context.load_verify_locations(tpm.folder / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["coap"])
     tls = TcpServer(wrap=lambda s: context.wrap_socket(s, server_side=True))
     try:
         make_daemon({"tls": tpm.keys(tls.uri)}, Security=tpm.security())
