@@ -386,9 +386,10 @@ static int open_bus(const char *address, sd_bus **ret) {
 }
 
 static int try_connect(Bus *b) {
-        int r;
+        int r = sdbus_load();
 
-        r = open_bus(b->config.address, &b->bus);
+        if (r >= 0)
+                r = open_bus(b->config.address, &b->bus);
         if (r < 0)
                 return r;
         sd_bus_set_exit_on_disconnect(b->bus, false);

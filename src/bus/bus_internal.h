@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the interfaces of the bus share. Only files of bus/ include it. */
-#include <systemd/sd-bus.h>
 
 #include "bus/bus.h"
 #include "bus/claims.h"
@@ -10,6 +9,7 @@
 #include "bus/handlers.h"
 #include "bus/owners.h"
 #include "bus/providers.h"
+#include "bus/sdbus.h"
 #include "bus/senders.h"
 #include "bus/sleep.h"
 #include "bus/variant.h"

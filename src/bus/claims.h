@@ -3,9 +3,9 @@
 /* Which application owns which paths (DBUS.md part 4, Claims). The longest claimed prefix wins; a
  * prefix is claimed once, or by several that all share it. A claim outlives its owner by its grace
  * period, so that a restarted application finds everything as it was; then on_vanish decides. */
-#include <systemd/sd-bus.h>
 
 #include "bus/owners.h"
+#include "bus/sdbus.h"
 #include "codec/path.h"
 #include "util/timerq.h"
 

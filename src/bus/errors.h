@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Errno to D-Bus error names and back (DBUS.md part 5). */
-#include <systemd/sd-bus.h>
+#include "bus/sdbus.h"
 
 #define ERROR_PREFIX "org.lwm2md.Client1.Error."
 

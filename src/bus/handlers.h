@@ -4,9 +4,9 @@
  * connection 128 pending replies by default; at most 64 calls are in flight, the rest waits in a
  * bounded queue. An application that does not answer does not keep the others from being asked:
  * each has a few places in a reserve beyond the 64, and no one may fill the queue. */
-#include <systemd/sd-bus.h>
 
 #include "bus/claims.h"
+#include "bus/sdbus.h"
 #include "lwm2m/app.h"
 #include "util/loop.h"
 

@@ -4,9 +4,10 @@
  * that of systemd 252, or basu (util/sdbus_compat.h). Unused elsewhere. Format: D-Bus
  * Specification, "Introspection Data Format"; annotations as sd_bus_add_object_vtable(3) has them,
  * but for "Privileged", which no method behind gate_open() is. */
-#include <systemd/sd-bus.h>
 
 #include <glib.h>
+
+#include "bus/sdbus.h"
 
 /* Appends interface as vtable has it, with the names that the macros of sdbus_compat.h keep; args
  * of a member without them have none. Hidden members are left out. */

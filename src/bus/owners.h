@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <systemd/sd-bus.h>
+
+#include "bus/sdbus.h"
 
 typedef struct Owners Owners;
 typedef struct Owner Owner;

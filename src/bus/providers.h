@@ -4,10 +4,10 @@
  * questions to them: one Load of their CredentialProvider object before each connection. The answer
  * is for that connection; what is wrong with it, or with the application, becomes the server's
  * LastError. Implements KeyProvider of lwm2m/account/key_provider.h. */
-#include <systemd/sd-bus.h>
 
 #include "bus/grants.h"
 #include "bus/owners.h"
+#include "bus/sdbus.h"
 #include "lwm2m/account/key_provider.h"
 
 #define PROVIDER_INTERFACE "org.lwm2md.Client1.CredentialProvider"

@@ -3,9 +3,9 @@
 /* Who calls: the user behind a unique name, what the rules grant him, and how much he may ask of us
  * at once. The bus is asked once for each name. Unique names are not used again while a bus lives,
  * so what was learnt holds until the connection ends; the table is bounded all the same. */
-#include <systemd/sd-bus.h>
 
 #include "bus/grants.h"
+#include "bus/sdbus.h"
 
 typedef struct Senders Senders;
 

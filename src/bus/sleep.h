@@ -4,7 +4,8 @@
  * holds the suspend back until our state is saved, and is taken again after the wake-up. On a bus
  * without logind there is nothing but a match for its coming. */
 #include <stdbool.h>
-#include <systemd/sd-bus.h>
+
+#include "bus/sdbus.h"
 
 typedef struct Sleep Sleep;
 

@@ -3,8 +3,8 @@
 /* LwM2M values as D-Bus variants (DBUS.md part 3), lists of them, and options dictionaries. Lenient
  * in (any integer type, integer for Float), strict out. */
 #include <stdbool.h>
-#include <systemd/sd-bus.h>
 
+#include "bus/sdbus.h"
 #include "lwm2m/ops.h"
 #include "model/tree.h"
 

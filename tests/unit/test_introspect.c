@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include <systemd/sd-bus.h>
+#include "bus/sdbus.h"
 
 #if HAVE_SDBUS_ARGS
 #undef SD_BUS_ARGS
@@ -123,6 +123,7 @@ static void names_and_annotations(void **state) {
 static void sd_bus_takes_them(void **state) {
         sd_bus *bus = NULL;
 
+        assert_return_code(sdbus_load(), 0);
         assert_return_code(sd_bus_new(&bus), 0);
         assert_return_code(
                 sd_bus_add_object_vtable(bus, NULL, "/org/example", "org.example.I", vtable, NULL),
