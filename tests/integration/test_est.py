@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from dbus_fast import Variant
 from dbus_fast.errors import DBusError
 
 import formats as fm
@@ -378,6 +379,23 @@ def check(daemon):
     return subprocess.run([binary("LWM2MD", "src/daemon/lwm2md"), "--check-config",
                            f"--config={daemon.config}", f"--state-dir={daemon.state}"],
                           capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_factory_reset(make_daemon, field, client, ctl):
+    """What is forgotten is forgotten: another key, certified anew."""
+    daemon = make_daemon(field.servers())
+    field.server.wait_registered(EP)
+    ctl("wait", "registered", "--server=101")
+    field.est.take_events("request")
+    client.call("Manager", "FactoryReset", "a{sv}", {"keep_servers": Variant("b", True)})
+    field.wait_est("sen", code_sent="2.04")
+    field.server.wait_registered(EP)
+    ctl("wait", "registered", "--server=101")
+    field.est.take_events("request")
+    daemon.kill()
+    daemon.start()
+    ctl("wait", "registered", "--server=101")
+    assert not field.est.take_events("request")
 
 
 def test_check_config(make_daemon, field, pki):
