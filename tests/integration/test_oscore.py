@@ -199,6 +199,20 @@ def test_killed_time_and_again(gateway, oscore, server, ctl):
     assert_protected(oscore)
 
 
+def test_killed_in_the_middle(gateway, oscore, server, ctl):
+    """At any moment, with messages on their way."""
+    for round in range(10):
+        server.observe("/3303/0/5700")
+        for value in range(1 + round):
+            ctl("set", f"/3303/0/5700={100 * round + value}")
+        gateway.kill()
+        gateway.start()
+        ctl("wait", "registered", "--server=101")
+        assert server.read("/3303/0/5700").code == "2.05"
+    assert len(oscore.used) > 40
+    assert_protected(oscore)
+
+
 def seen_files(daemon):
     return list((daemon.state / "oscore").glob("*.seen"))
 

@@ -441,6 +441,29 @@ static void test_end_of_numbers(void **state) {
         folder_clear(&f);
 }
 
+/* What cannot be kept is not used. */
+static void test_numbers_that_cannot_be_kept(void **state) {
+        Folder f = folder_new();
+        OscoreState *s = open_state(&f);
+        uint64_t n;
+
+        for (uint64_t i = 0; i < OSCORE_RESERVE_OWN; i++)
+                assert_true(take_own(s) == i);
+        assert_int_equal(oscore_state_take(s, 0), 0);
+        run("cd '%s' && cp -a oscore copy && rm -r oscore", f.path);
+        assert_int_equal(oscore_state_take_own(s, &n), -ENOENT);
+        assert_int_equal(oscore_state_take_own(s, &n), -ENOENT);
+        assert_int_equal(oscore_state_take(s, 1), 0); /* reserved before */
+        assert_int_equal(oscore_state_take(s, OSCORE_RESERVE_PEER + 1), -ENOENT);
+        assert_int_equal(oscore_state_look(s, OSCORE_RESERVE_PEER + 1), OSCORE_FRESH);
+        oscore_state_close(s);
+        run("cd '%s' && rm -rf oscore && mv copy oscore", f.path);
+        s = open_state(&f);
+        assert_true(take_own(s) == OSCORE_RESERVE_OWN);
+        oscore_state_close(s);
+        folder_clear(&f);
+}
+
 static void test_window(void **state) {
         Replay r = { .next = 0 };
 
@@ -585,6 +608,7 @@ int main(void) {
                 cmocka_unit_test(test_keys),
                 cmocka_unit_test(test_own_numbers),
                 cmocka_unit_test(test_end_of_numbers),
+                cmocka_unit_test(test_numbers_that_cannot_be_kept),
                 cmocka_unit_test(test_window),
                 cmocka_unit_test(test_window_outlives),
                 cmocka_unit_test(test_window_after_power_loss),
