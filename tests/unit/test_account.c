@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "lwm2m/account/account.h"
+#include "lwm2m/account/credentials_file.h"
+#include "lwm2m/account/oscore_keys.h"
 
 typedef struct Device {
         Schema *schema;
@@ -282,13 +284,95 @@ static void test_uris(void **state) {
         assert_int_equal(account_check_uri(endless, &why), -EINVAL);
 }
 
+/* --- OSCORE --- */
+
+static int build(const OscoreSpec *oscore, Credentials **ret, char **ret_why) {
+        return credentials_build(&(CredentialsSpec){ .oscore = *oscore }, NULL, ret, ret_why);
+}
+
+static void test_oscore(void **state) {
+        g_autoptr(GBytes) client = g_bytes_new("c", 1), server = g_bytes_new("s", 1),
+                          secret = g_bytes_new("0123456789abcdef", 16);
+        const OscoreSpec spec = { .sender_id = client,
+                                  .recipient_id = server,
+                                  .secret = secret,
+                                  .salt = server,
+                                  .aead = "A128GCM",
+                                  .hkdf = "HKDF-SHA-512" };
+        const Path keys = PATH_OI(OBJECT_OSCORE, 0);
+        g_autoptr(Credentials) made = NULL, loaded = NULL, broken = NULL;
+        ServerAccount account = { .uri = "coap://a", .ssid = 101 };
+        g_autofree char *why = NULL;
+        Device *d = *state;
+
+        assert_int_equal(build(&spec, &made, &why), 0);
+        assert_string_equal(credentials_name(made), "oscore");
+        account.credentials = made;
+        assert_int_equal(account_add(d->tree, &account, 500, &why), 0);
+        assert_true(tree_exists(d->tree, &keys));
+        loaded = credentials_load(d->tree, 0);
+        assert_true(credentials_equal(loaded, made));
+        assert_int_equal(loaded->oscore->aead, 1);
+        assert_int_equal(loaded->oscore->hkdf, -11);
+        assert_int_equal(account_check_security("coap://a", loaded, &why), 0);
+
+        /* Broken keys are a broken account, and never one without protection. */
+        set(d, PATH_OIR(OBJECT_SECURITY, 0, SECURITY_OSCORE),
+            (Value){ .type = VALUE_OBJLNK, .link = { 21, 9 } });
+        broken = credentials_load(d->tree, 0);
+        assert_false(credentials_equal(broken, made));
+        assert_int_equal(account_check_security("coap://a", broken, &why), -ENOKEY);
+        assert_string_equal(why, "/0/0/17: there is no /21/9");
+        set(d, PATH_OIR(OBJECT_SECURITY, 0, SECURITY_OSCORE),
+            (Value){ .type = VALUE_OBJLNK, .link = { 21, 0 } });
+
+        assert_int_equal(account_remove(d->tree, 101), 0);
+        assert_false(tree_exists(d->tree, &keys));
+}
+
+static void test_bad_oscore(void **state) {
+        g_autoptr(GBytes) client = g_bytes_new("c", 1), server = g_bytes_new("s", 1),
+                          secret = g_bytes_new("0123456789abcdef", 16);
+        const struct {
+                OscoreSpec spec;
+                int error;
+        } cases[] = {
+                { { .sender_id = client }, -ENOKEY },
+                { { .sender_id = client, .recipient_id = server }, -ENOKEY },
+                { { .recipient_id = server, .secret = secret }, -ENOKEY },
+                { { .sender_id = client, .recipient_id = client, .secret = secret }, -EINVAL },
+                { { .sender_id = secret, .recipient_id = server, .secret = secret }, -EINVAL },
+                { { .sender_id = client, .recipient_id = server, .secret = secret, .aead = "x" },
+                  -EINVAL },
+                { { .sender_id = client, .recipient_id = server, .secret = secret, .hkdf = "x" },
+                  -EINVAL },
+                { { .hkdf = "HKDF-SHA-256" }, -ENOKEY },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+                g_autoptr(Credentials) c = NULL;
+                g_autofree char *why = NULL;
+
+                assert_int_equal(build(&cases[i].spec, &c, &why), cases[i].error);
+                assert_null(c);
+                assert_non_null(why);
+                assert_null(strstr(why, "0123"));
+        }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_add_and_load), T(test_resources_are_read), T(test_what_makes_no_account),
-                T(test_add_refuses),  T(test_full_disk),          T(test_remove),
+                T(test_add_and_load),
+                T(test_resources_are_read),
+                T(test_what_makes_no_account),
+                T(test_add_refuses),
+                T(test_full_disk),
+                T(test_remove),
                 T(test_uris),
+                T(test_oscore),
+                T(test_bad_oscore),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
