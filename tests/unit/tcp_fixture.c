@@ -220,7 +220,7 @@ const Packet *tcp_hear_message(TcpFixture *f) {
 }
 
 void tcp_begin_link(TcpFixture *f) {
-        LinkConfig config = { .uri = f->uri, .ssid = 1 };
+        LinkConfig config = { .uri = f->uri, .ssid = 1, .socket = f->socket };
 
         f->up = false;
         f->down = 0;

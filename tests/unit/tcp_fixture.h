@@ -19,6 +19,7 @@ typedef struct TcpFixture {
         const TransportOps *ops;
         Timer *timer;
         Link *link;
+        SocketOptions socket; /* of the next link */
         int listener, peer;
         char uri[64];
         GByteArray *in; /* what the server has got and not looked at */

@@ -3,6 +3,8 @@
  * sends whatever the test says. */
 #include "tcp_fixture.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -349,6 +351,44 @@ static void test_http(void **state) {
         tcp_fixture_free(f);
 }
 
+/* Ours among all descriptors of this process: the one that is connected from there. */
+static int find_socket(const struct sockaddr_in *address) {
+        for (int fd = 3; fd < 256; fd++) {
+                struct sockaddr_in a = { 0 }, peer;
+                socklen_t n = sizeof(a), n_peer = sizeof(peer);
+
+                if (getsockname(fd, (struct sockaddr *) &a, &n) == 0 && n == sizeof(a) &&
+                    a.sin_port == address->sin_port &&
+                    a.sin_addr.s_addr == address->sin_addr.s_addr &&
+                    getpeername(fd, (struct sockaddr *) &peer, &n_peer) == 0)
+                        return fd;
+        }
+        return -1;
+}
+
+/* Address, interface and DSCP hold over TCP as over UDP. */
+static void test_socket_options(void **state) {
+        TcpFixture *f = tcp_fixture_new(NULL);
+        struct sockaddr_in from;
+        socklen_t n = sizeof(from), n_tos;
+        char name[64] = "";
+        int fd, tos = 0;
+
+        f->socket = (SocketOptions){ .bind = "127.0.0.9", .interface = "lo", .dscp = 46 };
+        tcp_connect_link(f);
+        assert_int_equal(getpeername(f->peer, (struct sockaddr *) &from, &n), 0);
+        assert_int_equal(ntohl(from.sin_addr.s_addr), INADDR_LOOPBACK + 8);
+        fd = find_socket(&from);
+        assert_true(fd >= 0);
+        n_tos = sizeof(tos);
+        assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TOS, &tos, &n_tos), 0);
+        assert_int_equal(tos, 46 << 2);
+        n = sizeof(name);
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &n), 0);
+        assert_string_equal(name, "lo");
+        tcp_fixture_free(f);
+}
+
 static void test_refused(void **state) {
         TcpFixture *f = tcp_fixture_new(NULL);
 
@@ -400,15 +440,16 @@ static void test_sleep(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_lengths),        cmocka_unit_test(test_hostile_frames),
-                cmocka_unit_test(test_requests),       cmocka_unit_test(test_pipelined),
-                cmocka_unit_test(test_backpressure),   cmocka_unit_test(test_notifications),
-                cmocka_unit_test(test_no_pong),        cmocka_unit_test(test_keep_alive),
-                cmocka_unit_test(test_pong),           cmocka_unit_test(test_ends),
-                cmocka_unit_test(test_lost),           cmocka_unit_test(test_large),
-                cmocka_unit_test(test_silent),         cmocka_unit_test(test_no_csm),
-                cmocka_unit_test(test_http),           cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_small_messages), cmocka_unit_test(test_sleep),
+                cmocka_unit_test(test_lengths),      cmocka_unit_test(test_hostile_frames),
+                cmocka_unit_test(test_requests),     cmocka_unit_test(test_pipelined),
+                cmocka_unit_test(test_backpressure), cmocka_unit_test(test_notifications),
+                cmocka_unit_test(test_no_pong),      cmocka_unit_test(test_keep_alive),
+                cmocka_unit_test(test_pong),         cmocka_unit_test(test_ends),
+                cmocka_unit_test(test_lost),         cmocka_unit_test(test_large),
+                cmocka_unit_test(test_silent),       cmocka_unit_test(test_no_csm),
+                cmocka_unit_test(test_http),         cmocka_unit_test(test_socket_options),
+                cmocka_unit_test(test_refused),      cmocka_unit_test(test_small_messages),
+                cmocka_unit_test(test_sleep),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
