@@ -8,7 +8,6 @@
 
 #include "coap/link_io.h"
 #include "coap/link_keys.h"
-#include "coap/sleep.h"
 #include "coap/tcp.h"
 #include "util/cleanup.h"
 
@@ -122,7 +121,6 @@ static void on_fd(void *userdata, int fd, short revents) {
         uint64_t now_usec = link_now(l);
 
         link_enter(l);
-        link_wake(l);
         tcp_flush(l);
         tcp_take_all(l, now_usec); /* what was left when too much waited to be sent */
         read_on(l, now_usec);

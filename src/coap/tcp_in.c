@@ -4,9 +4,11 @@
 
 #include "coap/call.h"
 #include "coap/exchange.h"
+#include "coap/sleep.h"
 #include "coap/tcp.h"
 
 static void take_message(Link *l, Packet *p, uint64_t now_usec) {
+        link_wake(l); /* a signal, as a late Pong, does not */
         l->active = l->tcp->worked = true;
         l->tcp->blocks |= p->has_block1 || p->has_block2;
         if (p->code < CODE(1, 0)) {

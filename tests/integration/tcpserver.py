@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An LwM2M server over TCP (RFC 8323) as small as tests need it: it takes registrations, asks, and
-answers Pings. Framing is its own, options are minicoap's."""
+"""An LwM2M server over TCP (RFC 8323) in Python, for what the test server does not know (OSCORE, TLS of
+Python's): it takes registrations, asks, and answers Pings. Framing is its own, options are minicoap's."""
 import itertools
 import socket
 import threading

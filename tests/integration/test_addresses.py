@@ -121,6 +121,7 @@ def test_refused_over_tcp(make_tcp, make_named):
 def make_tls(make_tcp, pki):
     """A server with that certificate, and what a [Server] says of it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["coap"])
     context.load_cert_chain(pki / "cert.pem", pki / "key.pem")
     context.set_alpn_protocols(["coap"])
     tls = make_tcp(wrap=lambda s: context.wrap_socket(s, server_side=True))

@@ -130,6 +130,7 @@ def test_wrong_psk(make_dtls, on_gnutls, server, tmp_path, ctl):
 def test_tls_over_tcp(make_tcp, on_gnutls, pki):
     """There libcoap has no part: all that OpenSSL can is there, cipher suites and resumption, too."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["coap"])
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(pki / "server.pem", pki / "server.key")
     context.load_verify_locations(pki / "ca.pem")

@@ -383,8 +383,8 @@ class Sealing:
 
 
 @pytest.fixture(name="sealed_tcp")
-def fixture_sealed_tcp():
-    server = SealedTcpServer()
+def fixture_sealed_tcp(request):
+    server = SealedTcpServer(**getattr(request, "param", {}))
     yield server
     server.close()
 
@@ -401,10 +401,11 @@ def test_over_tcp(sealed_tcp, make_daemon, tmp_path, ctl):
     assert not tcp.unprotected
 
 
-@pytest.mark.parametrize("size, szx", [(1152, 6), (16384, 7)])
-def test_large_bodies_over_tcp(make_daemon, tmp_path, size, szx):
+@pytest.mark.parametrize("sealed_tcp, szx", [({"max_message": 1152}, 6), ({"max_message": 16384}, 7)],
+                         indirect=["sealed_tcp"])
+def test_large_bodies_over_tcp(sealed_tcp, make_daemon, tmp_path, szx):
     """Blocks are inside, of several KiB (BERT) where the CSM allows it, and what is sealed fits a message."""
-    tcp, part = SealedTcpServer(max_message=size), 1024 if szx == 6 else 8192
+    tcp, part = sealed_tcp, 1024 if szx == 6 else 8192
     make_daemon({"main": oscore_keys(tcp.uri, tmp_path)}, values={"/26241/0/5": "hex:00"})
     tcp.wait_registered()
     body, got = fill(20_000), b""
@@ -419,8 +420,7 @@ def test_large_bodies_over_tcp(make_daemon, tmp_path, size, szx):
         assert answer.number(BLOCK2) & 7 == szx and answer.number(BLOCK2) >> 4 == len(got) // 1024
         got += answer.payload
     assert got == body
-    assert not tcp.unprotected and part < tcp.largest <= size
-    tcp.close()
+    assert not tcp.unprotected and part < tcp.largest <= tcp.max_message
 
 
 # --- bootstrap ---

@@ -1,118 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CoAP over TCP (RFC 8323; LwM2M TS Transport 1.1.1, section 6.4)."""
-import time
-
+"""CoAP over TCP (RFC 8323; LwM2M TS Transport 1.1.1, section 6.4): signalling, and what is no frame.
+What a server does with a client is in test_transports.py, the connection in test_tcp_link.py."""
 import pytest
 
-from minicoap import BLOCK1, BLOCK2, GET, PUT, block, uint
-from tcpserver import ABORT, CSM, PING, PONG, RELEASE, TcpServer, frame, queries
-
-CONTENT, NOTIFY = 0x45, b"\x77"
+EP = "urn:test:1"
+VALUES = {"/3303/0/5700": "21.5"}
 
 
-@pytest.fixture(name="make_tcp")
-def fixture_make_tcp():
-    servers = []
-
-    def make(**settings):
-        servers.append(TcpServer(**settings))
-        return servers[-1]
-    yield make
-    for server in servers:
-        server.close()
+@pytest.fixture(name="server")
+def fixture_server(make_server):
+    return make_server(tcp=True)
 
 
-@pytest.fixture(name="tcp")
-def fixture_tcp(make_tcp):
-    return make_tcp()
+def signal(server, code, **fields):
+    return server.wait_event("signal", code=code, **fields)
 
 
-def is_notification(message):
-    return message.code == CONTENT and message.token == NOTIFY
-
-
-def test_registration_and_requests(tcp, make_daemon):
-    daemon = make_daemon({"main": tcp.uri}, values={"/3303/0/5700": "21.5", "/26241/0/0": "x" * 3000})
-    csm = tcp.wait(lambda m: m.code == CSM)[1]
-    assert csm.options == [(2, uint(33 * 1024)), (4, b"")]
-    assert "b=T" in queries(tcp.wait_registered()[1])
-    answer = tcp.ask(GET, "/3303/0/5700")
-    assert (answer.code, answer.payload) == (CONTENT, b"21.5")
-    assert tcp.ask(GET, "/99").code == 0x84
-    assert tcp.ask(GET, "/3/0/16").payload == b"UT"
-    assert tcp.ask(GET, "/1/0/7").payload == b"T"
-    text, number = b"", 0
-    while True:
-        part = tcp.ask(GET, "/26241/0/0", [(BLOCK2, block(number, False, 6))])
-        text += part.payload
-        if not part.number(BLOCK2) & 8:
-            break
-        number += 1
-    assert text == b"x" * 3000 and number == 2
-    for i in range(3):
-        answer = tcp.ask(PUT, "/26241/0/0", [(BLOCK1, block(i, i < 2, 6)), (12, b"")], bytes([97 + i]) * 1024)
-    assert answer.code == 0x44
-    assert tcp.ask(GET, "/26241/0/0").payload[:1] == b"a"
+def test_signalling(server, make_daemon):
+    daemon = make_daemon({"main": server.uri})
+    csm = signal(server, "7.01")
+    assert csm.option(2) == [(33 * 1024).to_bytes(2, "big")] and csm.option(4) == [b""]
+    server.wait_registered(EP)
+    assert server.read("/1/0/7").text == "T"
+    server.call("ping")
+    assert signal(server, "7.03").token == b"ping".hex()
     daemon.stop()
-    tcp.wait(lambda m: m.code == 4)
-    tcp.wait(lambda m: m.code == RELEASE)
+    server.wait_event("deregistered")
+    signal(server, "7.04")
 
 
-def test_bindings(make_tcp, make_daemon):
-    old, queue = make_tcp(), make_tcp()
+def test_bindings(make_server, make_daemon):
+    old, queue = make_server(tcp=True), make_server(tcp=True)
     make_daemon({"old": {"Uri": old.uri, "Binding": "TQ"}}, client={"Version": "1.0"})
-    assert "b=TQ" in queries(old.wait_registered()[1])
+    assert "b=TQ" in old.wait_registered(EP).queries
     make_daemon({"queue": {"Uri": queue.uri, "Binding": "TQ"}}, endpoint="urn:test:2", use_bus=False)
-    assert {"b=T", "Q"} <= set(queries(queue.wait_registered()[1]))
+    assert {"b=T", "Q"} <= set(queue.wait_registered("urn:test:2").queries)
 
 
-def test_lost_connection_is_made_again(tcp, make_daemon, ctl):
-    make_daemon({"main": tcp.uri}, values={"/3303/0/5700": "21.5"})
-    tcp.wait_registered()
-    assert tcp.observe("/3303/0/5700", NOTIFY).code == CONTENT
-    tcp.pong = False  # not confirmed: to be sent again
+def test_unconfirmed_notification_comes_again(server, make_daemon, ctl):
+    """It has arrived when the Pong to a Ping behind it is here; without, it goes out again."""
+    make_daemon({"main": server.uri}, values=VALUES)
+    server.wait_registered(EP)
+    observation = server.observe("/3303/0/5700")
+    server.set(pong=False)
     ctl("set", "/3303/0/5700=22")
-    assert tcp.wait(is_notification)[1].payload == b"22"
-    tcp.wait(lambda m: m.code == PING)
-    tcp.pong = True
-    tcp.drop()
-    tcp.wait_connection(2)
-    number, message = tcp.wait(is_notification)
-    assert number == 2 and message.payload == b"22"
+    assert server.wait_notify(observation.token).text == "22"
+    signal(server, "7.02")
+    server.set(pong=True)
+    server.disconnect()
+    server.wait_event("connected", number=2)
+    assert server.wait_notify(observation.token).text == "22"
     ctl("set", "/3303/0/5700=23")
-    number, message = tcp.wait(is_notification)
-    assert number == 2 and message.payload == b"23"
+    assert server.wait_notify(observation.token).text == "23"
 
 
-@pytest.mark.parametrize("end", [frame(RELEASE), frame(ABORT, payload=b"maintenance"), b"\x0f\x01",
-                                 b"\xf0\xff\xff\xff\xff\x01"])
-def test_an_end_of_the_connection_is_not_that_of_the_registration(tcp, make_daemon, end):
-    make_daemon({"main": tcp.uri})
-    tcp.wait_registered()
-    assert tcp.ask(GET, "/3/0/16").code == CONTENT
-    tcp.connection.sendall(end)
-    tcp.wait_connection(2)
-    assert tcp.wait_updated()[0] == 2
+@pytest.mark.parametrize("frame, reason", [
+    (b"\x0f\x01", "reserved token length"),
+    (b"\xf0\xff\xff\xff\xff\x01", "message too large"),
+    (b"\x10\x01\xff", "broken options"),
+    (b"\x10\xe1\x10", "unknown critical option"),
+    (b"\x10\xe1\x20", "Max-Message-Size is too small"),
+])
+def test_bad_frames(server, make_daemon, frame, reason):
+    """They end the connection with an Abort that says why; the registration goes on over another."""
+    daemon = make_daemon({"main": server.uri})
+    registered = server.wait_registered(EP)
+    assert server.read("/3/0/16").code == "2.05"
+    server.datagram(frame)
+    assert reason in signal(server, "7.05").text
+    assert server.wait_event("updated").location == registered.location
+    assert reason in daemon.log
 
 
-def test_ping_keeps_the_connection(tcp, make_daemon):
-    make_daemon({"main": tcp.uri}, client={"TcpPing": "200ms"})
-    tcp.wait_registered()
+def test_ping_keeps_the_connection(server, make_daemon):
+    make_daemon({"main": server.uri}, client={"TcpPing": "200ms"})
+    server.wait_registered(EP)
     for _ in range(3):
-        tcp.wait(lambda m: m.code == PING)
-    tcp.connection.sendall(frame(PING, b"pp"))
-    tcp.wait(lambda m: m.code == PONG and m.token == b"pp")
-    assert tcp.n_connections == 1
-
-
-def test_silent_server_delays_nobody(make_tcp, server, make_daemon):
-    silent = make_tcp(silent=True)
-    daemon = make_daemon({"silent": silent.uri, "main": server.uri}, client={"HandshakeTimeout": "1s"},
-                         values={"/3303/0/5700": "21.5"})
-    silent.wait_connection(1)
-    server.wait_registered("urn:test:1", timeout=3)
-    assert server.read("/3303/0/5700").text == "21.5"
-    end = time.monotonic() + 20
-    while "says nothing" not in daemon.log:
-        assert time.monotonic() < end, daemon.log
-        time.sleep(0.05)
+        signal(server, "7.02")
+    assert [e.number for e in server.take_events("connected")] == [1]

@@ -161,6 +161,7 @@ def test_dtls_with_a_key_in_the_tpm(tpm, make_daemon, make_dtls, server, ctl):
 
 def test_tls_with_a_key_in_the_tpm(tpm, make_daemon, ctl):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["coap"])
     context.load_cert_chain(tpm.folder / "server.pem", tpm.folder / "server.key")
     context.load_verify_locations(tpm.folder / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED

@@ -431,7 +431,12 @@ static void test_sleep(void **state) {
         (void) tcp_run_for(f, 10, NULL);
         assert_int_equal(f->ops->sleep(f->link, true, loop_now(f->loop)), 0);
         (void) tcp_run_for(f, 250, NULL);
-        assert_int_equal(f->in->len, 0); /* no Ping */
+        assert_int_equal(f->in->len, 0);       /* no Ping */
+        tcp_say_text(f, "\x04\xe3\0\0\0\x09"); /* a late Pong, and a Ping: no messages */
+        tcp_say_text(f, "\x01\xe2p");
+        tcp_expect(f, "7.03 70");
+        (void) tcp_run_for(f, 250, NULL);
+        assert_int_equal(f->in->len, 0);
         tcp_say_text(f, "\x21\x03\x61\xb1\x33");
         tcp_expect(f, "2.04 61");
         tcp_expect(f, "7.02 00000001|20"); /* awake again */
