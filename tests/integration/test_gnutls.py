@@ -135,6 +135,7 @@ def test_tls_over_tcp(make_tcp, on_gnutls, pki):
     context.load_cert_chain(pki / "server.pem", pki / "server.key")
     context.load_verify_locations(pki / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["coap"])
     tls = make_tcp(wrap=lambda s: context.wrap_socket(s, server_side=True))
     on_gnutls({"tls": x509_keys(tls.uri, pki, CipherSuites="TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")})
     tls.wait_registered()

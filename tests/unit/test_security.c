@@ -801,7 +801,7 @@ static void test_usages_and_matching(void **state) {
                                     .key = pki_path(f->pki, "server.key"),
                                     .authority = pki_path(f->pki, "ca.pem") });
         for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
-                for (uint8_t matching = 0; matching < G_N_ELEMENTS(digests); matching++) {
+                for (size_t matching = 0; matching < G_N_ELEMENTS(digests); matching++) {
                         g_autoptr(Credentials) c =
                                 x509_credentials(f, cases[i].right, cases[i].usage);
 
