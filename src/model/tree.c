@@ -139,6 +139,12 @@ int tree_get(const Tree *t, const Path *p, const Value **ret) {
         return 0;
 }
 
+const Value *tree_value(const Tree *t, const Path *p) {
+        const Value *v;
+
+        return tree_get(t, p, &v) == 0 ? v : NULL;
+}
+
 const ObjectDef *tree_object_def(const Tree *t, uint16_t object, int instance) {
         const Instance *i = NULL;
 

@@ -65,6 +65,7 @@ bool tree_exists(const Tree *t, const Path *p); /* the root and known objects wi
 /* The value at a single resource or a resource instance. -ENOENT; -EISDIR a multiple resource or
  * above. */
 int tree_get(const Tree *t, const Path *p, const Value **ret);
+const Value *tree_value(const Tree *t, const Path *p); /* the same; NULL for each of them */
 const ObjectDef *tree_object_def(const Tree *t, uint16_t object,
                                  int instance); /* the instance's version; -1: preferred */
 const ResourceDef *tree_resource_def(const Tree *t, const Path *p); /* p->n >= 3 */

@@ -34,16 +34,9 @@ int account_link_credentials(const Account *a, const Credentials **ret, char **r
 
 /* --- reading single resources --- */
 
-static const Value *get(const Tree *tree, uint16_t object, uint16_t instance, uint16_t resource) {
-        Path p = PATH_OIR(object, instance, resource);
-        const Value *v;
-
-        return tree_get(tree, &p, &v) == 0 ? v : NULL;
-}
-
 static int64_t get_number(const Tree *tree, uint16_t object, uint16_t instance, uint16_t resource,
                           int64_t otherwise) {
-        const Value *v = get(tree, object, instance, resource);
+        const Value *v = tree_value(tree, &PATH_OIR(object, instance, resource));
         Value n;
 
         if (v && v->type == VALUE_UNSIGNED && v->u > INT64_MAX)
@@ -60,13 +53,13 @@ static uint32_t get_u32(const Tree *tree, uint16_t instance, uint16_t resource,
 
 static bool get_bool(const Tree *tree, uint16_t object, uint16_t instance, uint16_t resource,
                      bool otherwise) {
-        const Value *v = get(tree, object, instance, resource);
+        const Value *v = tree_value(tree, &PATH_OIR(object, instance, resource));
 
         return v && v->type == VALUE_BOOLEAN ? v->b : otherwise;
 }
 
 static char *get_text(const Tree *tree, uint16_t object, uint16_t instance, uint16_t resource) {
-        const Value *v = get(tree, object, instance, resource);
+        const Value *v = tree_value(tree, &PATH_OIR(object, instance, resource));
 
         return v && v->type == VALUE_STRING ? g_strdup(v->data) : NULL;
 }
@@ -106,7 +99,7 @@ static void load_server(const Tree *tree, Account *a, uint32_t lifetime_sec) {
         a->disable_timeout_sec =
                 get_u32(tree, i, SERVER_DISABLE_TIMEOUT, DISABLE_TIMEOUT_DEFAULT_SEC);
         a->initial_delay_sec = get_u32(tree, i, SERVER_INITIAL_DELAY, 0);
-        a->has_priority = get(tree, OBJECT_SERVER, i, SERVER_PRIORITY);
+        a->has_priority = tree_value(tree, &PATH_OIR(OBJECT_SERVER, i, SERVER_PRIORITY));
         a->priority = get_u32(tree, i, SERVER_PRIORITY, 0);
         a->failure_block = get_bool(tree, OBJECT_SERVER, i, SERVER_FAILURE_BLOCK, false);
         a->bootstrap_on_failure =
@@ -405,7 +398,7 @@ int account_add(Tree *tree, const ServerAccount *account, uint32_t lifetime_sec,
 
 /* With the keys it links to, which are of no other account. */
 static int remove_security(Tree *tree, uint16_t instance) {
-        const Value *link = get(tree, OBJECT_SECURITY, instance, SECURITY_OSCORE);
+        const Value *link = tree_value(tree, &PATH_OIR(OBJECT_SECURITY, instance, SECURITY_OSCORE));
         int r = 0;
 
         if (link && link->type == VALUE_OBJLNK && link->link.object == OBJECT_OSCORE &&

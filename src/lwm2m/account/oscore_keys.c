@@ -138,15 +138,9 @@ bool oscore_keys_equal(const OscoreKeys *a, const OscoreKeys *b) {
 
 /* --- in the tree --- */
 
-static const Value *get(const Tree *tree, uint16_t object, uint16_t instance, uint16_t resource) {
-        const Value *v;
-
-        return tree_get(tree, &PATH_OIR(object, instance, resource), &v) == 0 ? v : NULL;
-}
-
 /* False: the resource is not there. */
 static bool load_bytes(const Tree *tree, uint16_t instance, uint16_t resource, GBytes **where) {
-        const Value *v = get(tree, OBJECT_OSCORE, instance, resource);
+        const Value *v = tree_value(tree, &PATH_OIR(OBJECT_OSCORE, instance, resource));
 
         if (!v || v->type != VALUE_OPAQUE)
                 return false;
@@ -156,7 +150,7 @@ static bool load_bytes(const Tree *tree, uint16_t instance, uint16_t resource, G
 }
 
 static void load_number(const Tree *tree, uint16_t instance, uint16_t resource, int64_t *where) {
-        const Value *v = get(tree, OBJECT_OSCORE, instance, resource);
+        const Value *v = tree_value(tree, &PATH_OIR(OBJECT_OSCORE, instance, resource));
         Value n;
 
         if (v && value_convert(v, VALUE_INTEGER, &n) == 0)
@@ -177,7 +171,7 @@ static void load_instance(OscoreKeys *k, const Tree *tree, uint16_t i) {
 }
 
 OscoreKeys *oscore_keys_load(const Tree *tree, uint16_t security) {
-        const Value *link = get(tree, OBJECT_SECURITY, security, SECURITY_OSCORE);
+        const Value *link = tree_value(tree, &PATH_OIR(OBJECT_SECURITY, security, SECURITY_OSCORE));
         OscoreKeys *k;
 
         /* 65535:65535 is the null link. */

@@ -11,16 +11,9 @@
 
 /* --- reading --- */
 
-static const Value *get(const Tree *tree, uint16_t object, uint16_t instance, uint16_t resource) {
-        Path p = PATH_OIR(object, instance, resource);
-        const Value *v;
-
-        return tree_get(tree, &p, &v) == 0 ? v : NULL;
-}
-
 static int64_t get_number(const Tree *tree, uint16_t object, uint16_t instance, uint16_t resource,
                           int64_t otherwise) {
-        const Value *v = get(tree, object, instance, resource);
+        const Value *v = tree_value(tree, &PATH_OIR(object, instance, resource));
         Value n;
 
         return v && value_convert(v, VALUE_INTEGER, &n) == 0 ? n.i : otherwise;
@@ -28,7 +21,7 @@ static int64_t get_number(const Tree *tree, uint16_t object, uint16_t instance, 
 
 static const char *get_text(const Tree *tree, uint16_t object, uint16_t instance,
                             uint16_t resource) {
-        const Value *v = get(tree, object, instance, resource);
+        const Value *v = tree_value(tree, &PATH_OIR(object, instance, resource));
 
         return v && v->type == VALUE_STRING ? v->data : NULL;
 }
@@ -39,13 +32,15 @@ static uint32_t get_seconds(const Tree *tree, uint16_t instance, uint16_t resour
 }
 
 bool bs_account_is_one(const Tree *tree, uint16_t security_instance) {
-        const Value *v = get(tree, OBJECT_SECURITY, security_instance, SECURITY_BOOTSTRAP);
+        const Value *v =
+                tree_value(tree, &PATH_OIR(OBJECT_SECURITY, security_instance, SECURITY_BOOTSTRAP));
 
         return v && v->type == VALUE_BOOLEAN && v->b;
 }
 
 bool bs_account_oscore(const Tree *tree, uint16_t security_instance, uint16_t *ret) {
-        const Value *v = get(tree, OBJECT_SECURITY, security_instance, SECURITY_OSCORE);
+        const Value *v =
+                tree_value(tree, &PATH_OIR(OBJECT_SECURITY, security_instance, SECURITY_OSCORE));
 
         if (!v || v->type != VALUE_OBJLNK || v->link.object != OBJECT_OSCORE)
                 return false;
