@@ -142,9 +142,11 @@ static void on_request(void *owner, Exchange *x, const Message *request, uint64_
         f->n_requests++;
         note_body(f, request);
         m.payload = f->payload;
-        if (f->keep)
+        if (f->keep) {
                 f->kept = x;
-        else
+                if (f->all)
+                        g_ptr_array_add(f->all, x);
+        } else
                 f->ops->respond(x, &m);
 }
 

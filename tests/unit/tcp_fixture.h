@@ -30,7 +30,8 @@ typedef struct TcpFixture {
         unsigned n_requests, n_answers;
         int error;
         uint8_t answer_code;
-        Exchange *kept; /* instead of an answer */
+        Exchange *kept; /* instead of an answer; the last one */
+        GPtrArray *all; /* … of them all, if there is one */
         bool keep;
         GBytes *body;    /* of the last request, or answer */
         GBytes *payload; /* of our answers; NULL: none */

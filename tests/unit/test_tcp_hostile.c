@@ -259,6 +259,32 @@ static void test_never_reads_pongs(void **state) {
         tcp_fixture_free(f);
 }
 
+/* Answers that applications give late may be more than may wait: the connection ends then, since
+ * over TCP nobody asks again for one that is lost. */
+static void test_never_reads_answers(void **state) {
+        TcpFixture *f = tcp_fixture_new(&(CoapConfig){ .exchanges_max = 400 });
+        g_autofree char *text = g_strnfill(30000, 'x');
+        g_autoptr(GBytes) payload = g_bytes_new(text, 30000);
+        g_autoptr(GPtrArray) all = g_ptr_array_new();
+        Message m = MESSAGE_INIT(CODE(2, 5));
+        const int small = 4096;
+
+        assert_int_equal(setsockopt(f->listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+        tcp_connect_with(f, "\x22\x80\x00\x20", 4); /* 32 KiB, blocks */
+        f->keep = true;
+        f->all = all;
+        while (all->len < 400) { /* more than the kernel has room for */
+                tcp_say_text(f, "\x21\x03\x61\xb1\x33");
+                (void) tcp_run_for(f, 1, tcp_has_frame);
+        }
+        f->reading = loop_source_free(f->reading);
+        m.payload = payload;
+        for (guint i = 0; i < all->len; i++)
+                f->ops->respond(all->pdata[i], &m);
+        tcp_fails_with(f, -ESTALE, "does not read the answers");
+        tcp_fixture_free(f);
+}
+
 /* Of one that reads slowly nothing is lost, however long that lasts: much more goes through than
  * may wait. */
 static void test_reads_slowly(void **state) {
@@ -295,6 +321,7 @@ int main(void) {
                 cmocka_unit_test(test_critical_answer),
                 cmocka_unit_test(test_never_reads_notifications),
                 cmocka_unit_test(test_never_reads_pongs),
+                cmocka_unit_test(test_never_reads_answers),
                 cmocka_unit_test(test_reads_slowly),
         };
 
