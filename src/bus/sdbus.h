@@ -8,7 +8,7 @@
 
 #include "bus/sdbus_functions.h"
 
-#define SDBUS_MEMBER(name) __typeof__(&name) name;
+#define SDBUS_MEMBER(name) __typeof__ (&(name))(name);
 typedef struct SdBus {
         SDBUS_FUNCTIONS(SDBUS_MEMBER)
 } SdBus;
