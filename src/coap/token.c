@@ -293,20 +293,27 @@ static Providers *providers_new(void) {
         return p;
 }
 
-static int prepare(Token *t, char **ret_error) {
-        OSSL_PROVIDER *wrapper;
+/* A raw public key is written by the encoders of its key's context: the usual ones are there. */
+static int load_wrappers(Token *t, char **ret_error) {
+        Providers *p = providers_new();
+        OSSL_PROVIDER *wrapper = token_key_provider(p->context);
 
+        if (wrapper)
+                g_ptr_array_add(p->loaded, wrapper);
+        if (!wrapper || load_provider(p, "default", ret_error) < 0) {
+                providers_free(p);
+                return wrapper ? -ENOPKG : complain(ret_error, -ENOMEM, "OpenSSL cannot be set up");
+        }
+        t->wrappers = p;
+        return 0;
+}
+
+static int prepare(Token *t, char **ret_error) {
         if (!t->ui)
                 t->ui = UI_UTIL_wrap_read_pem_callback(on_pin, 0);
-        if (!t->wrappers) {
-                t->wrappers = providers_new();
-                wrapper = token_key_provider(t->wrappers->context);
-                if (wrapper)
-                        g_ptr_array_add(t->wrappers->loaded, wrapper);
-        }
-        return t->ui && t->wrappers->loaded->len > 0
-                       ? 0
-                       : complain(ret_error, -ENOMEM, "OpenSSL cannot be set up");
+        if (!t->ui)
+                return complain(ret_error, -ENOMEM, "OpenSSL cannot be set up");
+        return t->wrappers ? 0 : load_wrappers(t, ret_error);
 }
 
 /* All or none: what was missing, the daemon of a TPM perhaps, may be there the next time. */

@@ -132,6 +132,8 @@ static void test_load(void **state) {
 
                 assert_int_equal(X509_check_private_key(x, f->keys.key), 1);
                 assert_true(i2d_PrivateKey(f->keys.key, &out) <= 0);
+                assert_true(i2d_PUBKEY(f->keys.key, &out) > 0); /* a raw public key is */
+                OPENSSL_free(out);
                 X509_free(x);
         }
         /* A second user of the same, and the first one goes. */
