@@ -132,7 +132,7 @@ static bool feed(Link *l, const uint8_t *bytes, size_t n) {
         if (t->needs_alpn && !security_tls_has_alpn(t->security)) {
                 tcp_end(l, -EPROTO,
                         "the server does not choose \"coap\" by ALPN, which port 5684 alone "
-                        "does without");
+                        "does without (AlpnOptional=true in the configuration accepts it)");
                 return false;
         }
         security_agreed(t->security, &agreed);
