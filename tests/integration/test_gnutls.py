@@ -11,7 +11,7 @@ import pytest
 
 from daemon import Daemon, make_config
 from minicoap import GET
-from test_tcp import fixture_make_tcp  # noqa: F401
+from tcpserver import TcpServer
 from test_security import (EP, IDENTITY, PSK, fixture_pki, psk_keys, serve,  # noqa: F401
                            server_of, wait_error, x509_keys)
 from testserver import binary
@@ -127,7 +127,7 @@ def test_wrong_psk(make_dtls, on_gnutls, server, tmp_path, ctl):
     assert not server.take_events("registered")
 
 
-def test_tls_over_tcp(make_tcp, on_gnutls, pki):
+def test_tls_over_tcp(request, on_gnutls, pki):
     """There libcoap has no part: all that OpenSSL can is there, cipher suites and resumption, too."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["coap"])
@@ -136,7 +136,8 @@ def test_tls_over_tcp(make_tcp, on_gnutls, pki):
     context.load_verify_locations(pki / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_alpn_protocols(["coap"])
-    tls = make_tcp(wrap=lambda s: context.wrap_socket(s, server_side=True))
+    tls = TcpServer(wrap=lambda s: context.wrap_socket(s, server_side=True))
+    request.addfinalizer(tls.close)
     on_gnutls({"tls": x509_keys(tls.uri, pki, CipherSuites="TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")})
     tls.wait_registered()
     assert tls.ask(GET, "/3303/0/5700").payload == b"21.5"
