@@ -12,16 +12,25 @@
  * looked at, the number is not. */
 const unsigned sd_bus_object_vtable_format = 242;
 
-#define NOTHING(type, name)                                                                        \
-        static type *no_##name(type *x) {                                                          \
-                return NULL;                                                                       \
-        }
+static sd_bus *no_bus(sd_bus *bus) {
+        return NULL;
+}
 
-NOTHING(sd_bus, bus)
-NOTHING(sd_bus_slot, slot)
-NOTHING(sd_bus_message, message)
-NOTHING(sd_bus_track, track)
-NOTHING(sd_bus_creds, creds)
+static sd_bus_slot *no_slot(sd_bus_slot *slot) {
+        return NULL;
+}
+
+static sd_bus_message *no_message(sd_bus_message *message) {
+        return NULL;
+}
+
+static sd_bus_track *no_track(sd_bus_track *track) {
+        return NULL;
+}
+
+static sd_bus_creds *no_creds(sd_bus_creds *creds) {
+        return NULL;
+}
 
 static void no_error(sd_bus_error *error) {
 }
