@@ -130,9 +130,13 @@ int reply_send(sd_bus_message *reply, int r) {
 
 /* --- what happens in the client --- */
 
+static void on_first(void *userdata);
+
 static void on_event(void *userdata, const ClientEvent *event) {
         Bus *b = userdata;
 
+        if (b->first) /* a server was fast: who watches is told of it */
+                on_first(b);
         manager_event(b, event);
         monitors_event(b->monitors, event);
         jobs_event(b->jobs, event);
