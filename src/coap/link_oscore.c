@@ -9,7 +9,7 @@
 #include "util/log.h"
 
 #define LOG_EVERY_USEC (60 * USEC_PER_SEC)
-#define NAME_IN_KEY 8u /* digits of the context's name that go into a request key */
+#define NAME_IN_KEY 32u /* digits of the context's name that go into a request key */
 #define DIAGNOSTIC_MAX 80u
 
 /* Of all links with these keys. */
@@ -36,6 +36,21 @@ static void free_shared(void *data) {
         g_free(s);
 }
 
+/* The Sender ID is that of one context only (RFC 8613, section 3.3): of two, each would count the
+ * numbers for itself. */
+static bool is_sender_taken(const CoapTransport *t, const char *name) {
+        GHashTableIter iter;
+        void *other;
+
+        if (!t->oscore)
+                return false;
+        g_hash_table_iter_init(&iter, t->oscore);
+        while (g_hash_table_iter_next(&iter, &other, NULL))
+                if (strncmp(other, name, OSCORE_NAME_HALF) == 0)
+                        return true;
+        return false;
+}
+
 static int find_shared(CoapTransport *t, const OscoreKeys *keys, Shared **ret, char **ret_error) {
         g_autoptr(Oscore) oscore = NULL;
         OscoreState *state;
@@ -55,6 +70,11 @@ static int find_shared(CoapTransport *t, const OscoreKeys *keys, Shared **ret, c
                 *ret_error = g_strdup("OSCORE needs a state directory: its sequence numbers must "
                                       "not be used twice");
                 return -EPROTONOSUPPORT;
+        }
+        if (is_sender_taken(t, oscore_name(oscore))) {
+                *ret_error = g_strdup("another account has the same OSCORE keys and Sender ID with "
+                                      "another Recipient ID: numbers would be used twice");
+                return -EADDRINUSE;
         }
         r = oscore_state_open(t->config.state_directory, oscore_name(oscore), &state, ret_error);
         if (r < 0)

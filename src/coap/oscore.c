@@ -32,7 +32,7 @@ struct Oscore {
         uint8_t context[OSCORE_ID_CONTEXT_MAX];
         size_t n_context;
         uint8_t sender_key[OSCORE_KEY_MAX], recipient_key[OSCORE_KEY_MAX], iv[OSCORE_NONCE_MAX];
-        char name[33];
+        char name[2 * OSCORE_NAME_HALF + 1];
 };
 
 /* --- numbers --- */
@@ -119,13 +119,18 @@ static int derive(const Oscore *o, const OscoreKeys *keys, const Id *id, const c
 }
 
 /* Of the keys themselves, so that keys which come back after they were removed are known again. */
-static void make_name(Oscore *o) {
+static void name_key(const Oscore *o, const uint8_t *key, char ret[static OSCORE_NAME_HALF + 1]) {
         g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
 
         g_checksum_update(sum, (const guchar *) "lwm2md oscore", -1);
-        g_checksum_update(sum, o->sender_key, o->aead->n_key);
+        g_checksum_update(sum, key, o->aead->n_key);
         g_checksum_update(sum, o->iv, o->aead->n_nonce);
-        g_strlcpy(o->name, g_checksum_get_string(sum), sizeof(o->name));
+        g_strlcpy(ret, g_checksum_get_string(sum), OSCORE_NAME_HALF + 1);
+}
+
+static void make_name(Oscore *o) {
+        name_key(o, o->sender_key, o->name);
+        name_key(o, o->recipient_key, o->name + OSCORE_NAME_HALF);
 }
 
 int oscore_new(const OscoreKeys *keys, Oscore **ret) {

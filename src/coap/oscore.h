@@ -37,7 +37,9 @@ typedef struct OscoreOption {
 int oscore_new(const OscoreKeys *keys, Oscore **ret);
 Oscore *oscore_free(Oscore *o); /* wipes */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Oscore, oscore_free)
-/* 32 hexadecimal digits that are the same for the same keys, and tell nothing of them. */
+/* Hexadecimal digits that are the same for the same keys, and tell nothing of them: one half for
+ * those we send with, which have our numbers, and one for those of the server. */
+#define OSCORE_NAME_HALF 16u
 const char *oscore_name(const Oscore *o);
 
 /* The message that packet_write() made, protected, into out. Returns its length; -EMSGSIZE. A

@@ -7,6 +7,7 @@
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "coap/oscore.h"
@@ -16,6 +17,7 @@
 
 #define FOLDER "oscore"
 #define SUFFIX ".seen"
+#define FLOOR ".floor"
 #define MAGIC UINT32_C(0x4c574f53)
 #define VERSION 1u
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
@@ -106,7 +108,7 @@ static int open_seen(OscoreState *s) {
         g_autofree char *name = g_strconcat(s->name, SUFFIX, NULL);
 
         s->seen_fd = openat(s->folder_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        return s->seen_fd < 0 ? -errno : 0;
+        return s->seen_fd < 0 || flock(s->seen_fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 0;
 }
 
 /* All zeros without /proc: then no window outlives the process. */
@@ -150,26 +152,35 @@ static void take_record(OscoreState *s, const StateRecord *r) {
         }
 }
 
-static int load(OscoreState *s) {
+static int read_record(int folder, const char *name, StateRecord *ret) {
         g_autofree uint8_t *data = NULL;
         bool was_open;
-        StateRecord r;
         size_t n;
         int k;
 
-        k = file_read_at(s->folder_fd, s->name, sizeof(r), &data, &n, &was_open);
+        k = file_read_at(folder, name, sizeof(*ret), &data, &n, &was_open);
+        if (k < 0)
+                return k == -EFBIG ? -EBADMSG : k;
+        if (n != sizeof(*ret))
+                return -EBADMSG;
+        memcpy(ret, data, sizeof(*ret));
+        return ret->magic == MAGIC && ret->version == VERSION &&
+                               ret->crc == crc32c(0, ret, offsetof(StateRecord, crc))
+                       ? 0
+                       : -EBADMSG;
+}
+
+static int load(OscoreState *s) {
+        StateRecord r;
+        int k;
+
+        k = read_record(s->folder_fd, s->name, &r);
         if (k == -ENOENT) {
                 s->clean = true; /* nothing was used: that is what the disk says */
                 return 0;
         }
         if (k < 0)
-                return k == -EFBIG ? -EBADMSG : k;
-        if (n != sizeof(r))
-                return -EBADMSG;
-        memcpy(&r, data, sizeof(r));
-        if (r.magic != MAGIC || r.version != VERSION ||
-            r.crc != crc32c(0, &r, offsetof(StateRecord, crc)))
-                return -EBADMSG;
+                return k;
         take_record(s, &r);
         return 0;
 }
@@ -182,41 +193,119 @@ typedef struct Old {
         unsigned n;
 } Old;
 
+static bool is_context(const char *name) {
+        return *name != '.' && !g_str_has_suffix(name, SUFFIX) && !g_str_has_suffix(name, ".tmp");
+}
+
+static bool is_older(struct timespec a, struct timespec b) {
+        return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
+}
+
+/* Who has it open holds a lock on what was seen. */
+static bool is_open(int folder, const char *name) {
+        g_autofree char *seen = g_strconcat(name, SUFFIX, NULL);
+        autoclose int fd = openat(folder, seen, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+        return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
 static void look_at(int folder, const char *name, Old *old) {
         struct stat st;
 
-        if (*name == '.' || g_str_has_suffix(name, SUFFIX) ||
-            fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        if (!is_context(name) || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return;
-        if (old->n++ > 0 &&
-            (st.st_mtim.tv_sec > old->when.tv_sec ||
-             (st.st_mtim.tv_sec == old->when.tv_sec && st.st_mtim.tv_nsec >= old->when.tv_nsec)))
+        old->n++;
+        if ((old->name[0] && !is_older(st.st_mtim, old->when)) || is_open(folder, name))
                 return;
         g_strlcpy(old->name, name, sizeof(old->name));
         old->when = st.st_mtim;
 }
 
-/* A bootstrap server with new keys every time must not fill the disk. */
-static void forget_oldest(int folder) {
+static DIR *open_list(int folder) {
         int fd = openat(folder, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
         DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+        if (!d && fd >= 0)
+                close(fd);
+        return d;
+}
+
+/* Where numbers of ours begin that have no file any more; 0 or -EBADMSG and the like. */
+static int read_floor(int folder, uint64_t *ret) {
+        StateRecord r;
+        int k;
+
+        k = read_record(folder, FLOOR, &r);
+        *ret = k >= 0 ? r.own : 0;
+        return k == -ENOENT ? 0 : k;
+}
+
+static int raise_floor(int folder, uint64_t own) {
+        StateRecord r = { .magic = MAGIC, .version = VERSION, .own = own };
+        uint64_t before;
+        int k;
+
+        k = read_floor(folder, &before);
+        if (k < 0 || before >= own)
+                return k;
+        r.crc = crc32c(0, &r, offsetof(StateRecord, crc));
+        k = file_replace_at(folder, FLOOR, &r, sizeof(r), false);
+        return k < 0 ? k : file_sync_directory(folder);
+}
+
+/* Of a damaged one nobody knows which numbers were used: it stays, and others go. */
+static void forget(int folder, const char *name) {
+        g_autofree char *seen = g_strconcat(name, SUFFIX, NULL);
+        StateRecord r;
+
+        if (read_record(folder, name, &r) < 0) {
+                (void) utimensat(folder, name, NULL, AT_SYMLINK_NOFOLLOW);
+                return;
+        }
+        if (raise_floor(folder, r.own) < 0)
+                return;
+        (void) unlinkat(folder, name, 0);
+        (void) unlinkat(folder, seen, 0);
+}
+
+/* A bootstrap server with new keys every time must not fill the disk. */
+static void forget_oldest(int folder) {
+        DIR *d = open_list(folder);
         Old old = { .n = 0 };
         struct dirent *e;
 
-        if (!d) {
-                if (fd >= 0)
-                        close(fd);
+        if (!d)
                 return;
-        }
         while ((e = readdir(d)))
                 look_at(folder, e->d_name, &old);
         closedir(d);
-        if (old.n >= OSCORE_STATES_MAX) {
-                g_autofree char *seen = g_strconcat(old.name, SUFFIX, NULL);
+        if (old.n >= OSCORE_STATES_MAX && old.name[0])
+                forget(folder, old.name);
+}
 
-                (void) unlinkat(folder, old.name, 0);
-                (void) unlinkat(folder, seen, 0);
+/* The numbers that were used with the same key of ours towards another Recipient ID, or by a
+ * context that was forgotten, are used. */
+static int pass_others(OscoreState *s) {
+        DIR *d = open_list(s->folder_fd);
+        struct dirent *e;
+        uint64_t own = 0;
+        int r = d ? read_floor(s->folder_fd, &own) : -errno;
+
+        while (r >= 0 && (e = readdir(d))) {
+                StateRecord other;
+
+                if (!is_context(e->d_name) || strcmp(e->d_name, s->name) == 0 ||
+                    strncmp(e->d_name, s->name, OSCORE_NAME_HALF) != 0)
+                        continue;
+                r = read_record(s->folder_fd, e->d_name, &other);
+                if (r >= 0)
+                        own = MAX(own, other.own);
         }
+        if (d)
+                closedir(d);
+        if (r >= 0 && own > s->next_own)
+                s->next_own = s->reserved_own = own;
+        return r;
 }
 
 /* --- life --- */
@@ -237,6 +326,8 @@ int oscore_state_open(const char *directory, const char *name, OscoreState **ret
         }
         if (r >= 0)
                 r = load(s);
+        if (r >= 0)
+                r = pass_others(s);
         if (r < 0) {
                 *ret_error = r == -EBADMSG
                                      ? g_strdup_printf("the sequence numbers of these OSCORE keys "
@@ -250,6 +341,7 @@ int oscore_state_open(const char *directory, const char *name, OscoreState **ret
                 oscore_state_close(s);
                 return r;
         }
+        (void) utimensat(s->folder_fd, name, NULL, AT_SYMLINK_NOFOLLOW); /* is in use */
         *ret = s;
         return 0;
 }

@@ -18,7 +18,9 @@
 
 #define OSCORE_RESERVE_OWN 256u
 #define OSCORE_RESERVE_PEER 64u
-/* Contexts remembered in all: a key is of no use for a replay once it is in no account. */
+/* Contexts remembered in all: a key is of no use for a replay once it is in no account. Of those
+ * forgotten the highest number of ours is kept, in .floor, and is where all others begin: keys that
+ * come back do so without a nonce that was used. */
 #define OSCORE_STATES_MAX 256u
 
 typedef struct OscoreState OscoreState;
@@ -29,9 +31,10 @@ typedef enum OscoreSight {
         OSCORE_UNCERTAIN, /* may be a replay of what came before a loss of power */
 } OscoreSight;
 
-/* directory: the state directory. name: oscore_name(). A file that is damaged or cannot be used is
- * an error, as starting from zero would use numbers twice: -EBADMSG, -EACCES …; *ret_error
- * (g_free()). */
+/* directory: the state directory. name: oscore_name(); contexts of the same first half have one
+ * sequence of our numbers and must not be open at the same time. A file that is damaged or cannot
+ * be used is an error, as starting from zero would use numbers twice: -EBADMSG, -EACCES …;
+ * *ret_error (g_free()). */
 int oscore_state_open(const char *directory, const char *name, OscoreState **ret, char **ret_error);
 OscoreState *oscore_state_close(OscoreState *s);
 

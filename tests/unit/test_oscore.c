@@ -592,7 +592,85 @@ static void test_many_contexts(void **state) {
         while (g_dir_read_name(d))
                 n++;
         g_dir_close(d);
-        assert_int_equal(n, 2 * OSCORE_STATES_MAX);
+        assert_int_equal(n, 2 * OSCORE_STATES_MAX + 1);
+        folder_clear(&f);
+}
+
+#define SENDER "0123456789abcdef"
+
+static OscoreState *open_named(const Folder *f, const char *name) {
+        g_autofree char *why = NULL;
+        OscoreState *s;
+
+        assert_int_equal(oscore_state_open(f->path, name, &s, &why), 0);
+        return s;
+}
+
+/* Another Recipient ID is another context, but our key and nonces are the same. */
+static void test_numbers_of_one_sender(void **state) {
+        const char *const a = SENDER "aaaaaaaaaaaaaaaa", *const b = SENDER "bbbbbbbbbbbbbbbb";
+        Folder f = folder_new();
+        OscoreState *s = open_named(&f, a);
+        uint64_t last = 0;
+
+        for (unsigned i = 0; i < 10; i++)
+                last = take_own(s);
+        assert_int_equal(oscore_state_take(s, 1000), 0);
+        oscore_state_close(s);
+        for (unsigned i = 0; i < 6; i++) {
+                uint64_t n;
+
+                s = open_named(&f, i % 2 ? a : b);
+                /* The server's numbers are of its own key. */
+                assert_int_equal(oscore_state_look(s, 5), i % 2 ? OSCORE_SEEN : OSCORE_FRESH);
+                n = take_own(s);
+                assert_true(n > last);
+                last = n + 300;
+                while (n < last)
+                        n = take_own(s);
+                oscore_state_close(s);
+        }
+        s = open_named(&f, "fedcba9876543210aaaaaaaaaaaaaaaa");
+        assert_true(take_own(s) == 0);
+        oscore_state_close(s);
+        folder_clear(&f);
+}
+
+static void open_many(const Folder *f, unsigned n) {
+        for (unsigned i = 0; i < n; i++) {
+                g_autofree char *name = g_strdup_printf("%016x%016x", i + 1, i);
+                OscoreState *s = open_named(f, name);
+
+                (void) take_own(s);
+                oscore_state_close(s);
+        }
+}
+
+/* However many keys come: those that are open stay, and of those forgotten no number comes back. */
+static void test_forgotten_context(void **state) {
+        const char *const kept = "ffffffffffffffffaaaaaaaaaaaaaaaa",
+                          *const gone = "eeeeeeeeeeeeeeeeaaaaaaaaaaaaaaaa";
+        Folder f = folder_new();
+        OscoreState *s = open_named(&f, gone), *open;
+        uint64_t last = 0;
+
+        for (unsigned i = 0; i < 700; i++)
+                last = take_own(s);
+        oscore_state_close(s);
+        open = open_named(&f, kept);
+        for (unsigned i = 0; i < 900; i++)
+                (void) take_own(open);
+        assert_int_equal(oscore_state_take(open, 7), 0);
+        open_many(&f, OSCORE_STATES_MAX + 10);
+        run("test -e '%s/oscore/%s' -a ! -e '%s/oscore/%s'", f.path, kept, f.path, gone);
+        oscore_state_close(open);
+        open = open_named(&f, kept);
+        assert_true(take_own(open) >= 900);
+        assert_int_equal(oscore_state_look(open, 7), OSCORE_SEEN);
+        oscore_state_close(open);
+        s = open_named(&f, gone);
+        assert_true(take_own(s) > last);
+        oscore_state_close(s);
         folder_clear(&f);
 }
 
@@ -614,6 +692,8 @@ int main(void) {
                 cmocka_unit_test(test_window_after_power_loss),
                 cmocka_unit_test(test_damage),
                 cmocka_unit_test(test_many_contexts),
+                cmocka_unit_test(test_numbers_of_one_sender),
+                cmocka_unit_test(test_forgotten_context),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
