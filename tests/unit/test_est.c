@@ -292,6 +292,21 @@ static void test_disk_is_full(void **state) {
         bed_free(b);
 }
 
+/* 99991231235959Z: not a number of nanoseconds that 64 bits have. */
+static void test_for_ever(void **state) {
+        Bed *b = started();
+
+        enrol(b, "cert key-1 until 251638300799");
+        bed_log(b, "est-enrolled@1");
+        assert_non_null(strstr(b->details, "until=9223372036000000000"));
+        assert_true(info_of(b).enrolled_until_ns == INT64_C(9223372036000000000));
+        bed_register(b, 1);
+        bed_advance(b, DAY / 2);
+        assert_null(est_link(b));
+        assert_string_equal(bed_state(b, 1), "registered");
+        bed_free(b);
+}
+
 static void test_renewal(void **state) {
         Bed *b = started();
 
@@ -777,6 +792,7 @@ int main(void) {
                 cmocka_unit_test(test_before_registering),
                 cmocka_unit_test(test_kept_as_one),
                 cmocka_unit_test(test_disk_is_full),
+                cmocka_unit_test(test_for_ever),
                 cmocka_unit_test(test_renewal),
                 cmocka_unit_test(test_renewal_that_fails),
                 cmocka_unit_test(test_no_storm),

@@ -564,6 +564,11 @@ static void log_event(const EstServer *s, const EnrolEvent *event, uint64_t now_
                  "%s", line->str);
 }
 
+/* 99991231235959Z, "for ever" (RFC 5280, section 4.1.2.5), has no nanoseconds that fit. */
+static int64_t until_ns(const EstCertificate *c) {
+        return CLAMP(c->not_after_sec, INT64_MIN / SEC_NS, INT64_MAX / SEC_NS) * SEC_NS;
+}
+
 static void add(GPtrArray *details, const char *key, char *value /* taken over */) {
         if (!value)
                 return;
@@ -584,7 +589,7 @@ static GPtrArray *details_of(const EstServer *s, const EnrolEvent *event, uint64
         if (enrolled && c) {
                 add(d, "subject", g_strdup(c->subject));
                 add(d, "issuer", g_strdup(c->issuer));
-                add(d, "until", g_strdup_printf("%" PRId64, c->not_after_sec * SEC_NS));
+                add(d, "until", g_strdup_printf("%" PRId64, until_ns(c)));
         }
         if (event->next_usec != USEC_INFINITY && !enrolled)
                 add(d, "retry-at",
@@ -775,9 +780,7 @@ void est_server_info(const EstServer *s, bool at_work, ServerInfo *ret) {
 
         ret->enrolling = enrol_state_name(enrol_state(s->machine));
         if (c) {
-                ret->enrolled_until_ns = c->not_after_sec > INT64_MAX / SEC_NS
-                                                 ? INT64_MAX
-                                                 : c->not_after_sec * SEC_NS;
+                ret->enrolled_until_ns = until_ns(c);
                 ret->enrolled_by = c->issuer;
         }
         if (state && !at_work && !est_server_is_ready(s))
