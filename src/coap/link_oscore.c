@@ -74,7 +74,7 @@ static int find_shared(CoapTransport *t, const OscoreKeys *keys, Shared **ret, c
         if (is_sender_taken(t, oscore_name(oscore))) {
                 *ret_error = g_strdup("another account has the same OSCORE keys and Sender ID with "
                                       "another Recipient ID: numbers would be used twice");
-                return -EADDRINUSE;
+                return -EKEYREJECTED;
         }
         r = oscore_state_open(t->config.state_directory, oscore_name(oscore), &state, ret_error);
         if (r < 0)

@@ -320,6 +320,32 @@ def test_account_at_run_time(make_daemon, oscore, server, tmp_path, ctl):
     assert_protected(oscore)
 
 
+def test_another_recipient_id(make_daemon, make_oscore, oscore, server, tmp_path, ctl):
+    """Our key stays the same and its numbers go on; the server's key is another, from number 0."""
+    gateway = make_daemon({"main": oscore_keys(oscore.uri(), tmp_path)},
+                          values={"/3303/0/5700": "21.5"})
+    server.wait_registered(EP)
+    for _ in range(70):
+        assert server.read("/3303/0/5700").text == "21.5"
+    other = make_oscore(server, sender=b"t")
+    file = tmp_path / "gw.oscore"
+    keys = ("--oscore-sender-id=c", f"--oscore-secret-file={file}")
+    # Both at once would count alike.
+    number = ctl("server", "add", *keys, "--oscore-recipient-id=t", other.uri())
+    error = wait_error(ctl, int(number), "another Recipient ID")
+    assert error["State"] == "failed" and error["LastError"][0] == "credentials"
+    assert not other.received and server.read("/3303/0/5700").text == "21.5"
+    ctl("server", "remove", "101")
+    server.wait_event("deregistered", endpoint=EP)
+    gateway.stop()
+    gateway.start()
+    server.wait_registered(EP)
+    assert server.read("/3303/0/5700").text == "21.5"
+    numbers = [{int.from_bytes(n, "big") for n in o.used} for o in (oscore, other)]
+    assert max(numbers[0]) < min(numbers[1])
+    assert_protected(other)
+
+
 def test_salt_and_context(make_daemon, make_oscore, server, tmp_path):
     oscore = make_oscore(server, salt=b"pepper", id_context=b"\x00\x01\x02")
     make_daemon({"main": oscore_keys(oscore.uri(), tmp_path, OscoreSalt="pepper",
