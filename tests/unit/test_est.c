@@ -429,6 +429,28 @@ static void test_delayed(void **state) {
         bed_free(b);
 }
 
+/* A server that says "come back at once" for ever does not keep us at handshakes. */
+static void test_delayed_for_ever(void **state) {
+        Bed *b = started();
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < 3600; i++) {
+                if (est_link(b)) {
+                        ask(b);
+                        respond(b, CODE(5, 3), NULL, 0);
+                        n++;
+                }
+                bed_advance(b, SEC);
+        }
+        assert_in_range(n, 50, 70);
+        /* Who asks for it gets it at once, and then at the server's pace again. */
+        assert_int_equal(client_enrol(b->client, 1, b->now), 0);
+        ask(b);
+        respond(b, CODE(5, 3), NULL, 0);
+        wait_link(b, 2);
+        bed_free(b);
+}
+
 static void test_attributes(void **state) {
         Bed *b = started();
 
@@ -798,6 +820,7 @@ int main(void) {
                 cmocka_unit_test(test_no_storm),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_delayed),
+                cmocka_unit_test(test_delayed_for_ever),
                 cmocka_unit_test(test_attributes),
                 cmocka_unit_test(test_single),
                 cmocka_unit_test(test_discovery),

@@ -6,6 +6,7 @@
 #include "lwm2m/transport.h"
 
 #define MAX_AGE_DEFAULT_SEC 60 /* RFC 7252, section 5.10.5 */
+#define DELAY_DOUBLINGS 6
 
 struct Enrol {
         EnrolConfig config;
@@ -18,6 +19,7 @@ struct Enrol {
         bool searched; /* in this attempt */
         int next;      /* an EnrolInput that an action asks for; -1 */
         uint64_t delay_usec;
+        unsigned n_delays; /* one after the other */
         int fail_error;
         uint8_t fail_code;
         char *fail_text;
@@ -110,6 +112,7 @@ static void search(Enrol *e, uint64_t now_usec) {
 
 static void connect_fresh(Enrol *e, uint64_t now_usec) {
         backoff_reset(&e->backoff);
+        e->n_delays = 0;
         connect_link(e, now_usec);
 }
 
@@ -140,9 +143,12 @@ static void enrolled(Enrol *e, uint64_t now_usec) {
 
 /* The server may take hours: it is no failure, and the link is not kept for it. */
 static void come_back(Enrol *e, uint64_t now_usec) {
+        uint64_t least_usec = ENROL_DELAY_MIN_USEC << MIN(e->n_delays, DELAY_DOUBLINGS);
+
+        e->n_delays++;
         e->ops->disconnect(e->userdata);
         backoff_reset(&e->backoff);
-        timer_arm(e->timer, now_usec + e->delay_usec);
+        timer_arm(e->timer, now_usec + MAX(e->delay_usec, least_usec));
         emit(e, "est-delayed", false, now_usec);
 }
 
@@ -235,7 +241,7 @@ static const Edge edges[] = {
         { S(REQUESTING), S(PAUSE),     ALWAYS,          rest,             S(PAUSED) },
 
         { S(DELAYED),    S(TIMER),     ALWAYS,          connect_link,     S(CONNECTING) },
-        { S(DELAYED),    S(NOW),       ALWAYS,          connect_link,     S(CONNECTING) },
+        { S(DELAYED),    S(NOW),       ALWAYS,          connect_fresh,    S(CONNECTING) },
         { S(DELAYED),    S(PAUSE),     ALWAYS,          rest,             S(PAUSED) },
 
         { S(RETRYING),   S(TIMER),     ALWAYS,          connect_link,     S(CONNECTING) },
@@ -319,8 +325,7 @@ void enrol_answer(Enrol *e, int error, uint8_t code, int64_t max_age_sec, const 
         if (error == 0 && code == CODE(5, 3)) {
                 uint64_t sec = (uint64_t) (max_age_sec < 0 ? MAX_AGE_DEFAULT_SEC : max_age_sec);
 
-                e->delay_usec = CLAMP(MIN(sec, UINT32_MAX) * USEC_PER_SEC, ENROL_DELAY_MIN_USEC,
-                                      ENROL_DELAY_MAX_USEC);
+                e->delay_usec = MIN(MIN(sec, UINT32_MAX) * USEC_PER_SEC, ENROL_DELAY_MAX_USEC);
                 input = ENROL_DELAY;
         }
         (void) enrol_input(e, input, now_usec);

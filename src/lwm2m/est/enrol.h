@@ -14,7 +14,8 @@
 #define ENROL_ANSWER_MAX_USEC                                                                      \
         (600 * USEC_PER_SEC) /* should the transport never tell the end                            \
                               */
-/* An EST server that wants us to come back says when (Max-Age); within these bounds. */
+/* An EST server that wants us to come back says when (Max-Age); within these bounds. The lower one
+ * doubles, six times, for one who says so again and again: each time is a handshake. */
 #define ENROL_DELAY_MIN_USEC (1 * USEC_PER_SEC)
 #define ENROL_DELAY_MAX_USEC (86400 * USEC_PER_SEC)
 /* The date of a renewal is on the wall clock, which may be set meanwhile: it is looked at anew. */
