@@ -330,6 +330,33 @@ static void test_oscore(void **state) {
         assert_false(tree_exists(d->tree, &keys));
 }
 
+/* Keys that an application provides do not take OSCORE from the account, whatever their mode. */
+static void test_oscore_stays(void **state) {
+        g_autoptr(GBytes) client = g_bytes_new("c", 1), server = g_bytes_new("s", 1),
+                          secret = g_bytes_new("0123456789abcdef", 16);
+        const CredentialsSpec account = {
+                .mode = "psk",
+                .identity = client,
+                .key = secret,
+                .oscore = { .sender_id = client, .recipient_id = server, .secret = secret }
+        };
+        const CredentialsSpec answers[] = {
+                { .key = secret },
+                { .mode = "rpk", .certificate = client, .key = secret, .server = server },
+        };
+        g_autoptr(Credentials) base = NULL;
+        g_autofree char *why = NULL;
+
+        assert_int_equal(credentials_build(&account, NULL, &base, &why), 0);
+        for (size_t i = 0; i < G_N_ELEMENTS(answers); i++) {
+                g_autoptr(Credentials) c = NULL;
+
+                if (credentials_build_on(&answers[i], base, NULL, &c, &why) < 0)
+                        fail_msg("%s", why);
+                assert_true(c->oscore && oscore_keys_equal(c->oscore, base->oscore));
+        }
+}
+
 static void test_bad_oscore(void **state) {
         g_autoptr(GBytes) client = g_bytes_new("c", 1), server = g_bytes_new("s", 1),
                           secret = g_bytes_new("0123456789abcdef", 16);
@@ -372,6 +399,7 @@ int main(void) {
                 T(test_remove),
                 T(test_uris),
                 T(test_oscore),
+                T(test_oscore_stays),
                 T(test_bad_oscore),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

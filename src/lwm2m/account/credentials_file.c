@@ -262,8 +262,10 @@ static bool is_nothing(GBytes *bytes) {
         return g_bytes_get_size(bytes) == 0;
 }
 
-/* What the spec leaves open is as it was. */
+/* What the spec leaves open is as it was; keys of another mode say nothing of OSCORE. */
 static void complete(Credentials *c, const CredentialsSpec *spec, const Credentials *base) {
+        if (!c->oscore)
+                c->oscore = oscore_keys_copy(base->oscore);
         if (c->mode != base->mode)
                 return;
         if (is_nothing(c->identity))
@@ -277,8 +279,6 @@ static void complete(Credentials *c, const CredentialsSpec *spec, const Credenti
         }
         if (!c->sni)
                 c->sni = g_strdup(base->sni);
-        if (!c->oscore)
-                c->oscore = oscore_keys_copy(base->oscore);
         if (c->n_suites == 0) {
                 c->n_suites = base->n_suites;
                 memcpy(c->suites, base->suites, sizeof(c->suites));
