@@ -388,6 +388,9 @@ static void on_keys(Link *l, int error, const char *text, const LinkConfig *conf
         if (error == 0) {
                 error = secure(l, config, host, port);
                 text = why = g_steal_pointer(&l->refusal_text);
+                /* The next answer may be a better one: no fault of the account. */
+                if (error < 0 && link_keys_are_provided(l))
+                        error = -EKEYREJECTED;
         }
         if (error == 0)
                 error = find_address(l, host, port);

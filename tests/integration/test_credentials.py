@@ -111,6 +111,8 @@ def test_answers_that_are_of_no_use(make_daemon, make_dtls, make_server, client,
         (lambda c: give(c, [memfd("hex:0")], identity=Variant("s", "x"), psk=Variant("h", 0)), "neither text nor hex"),
         (lambda c: give(c, identity=Variant("s", "x"), psk=Variant("s", KEY)), "psk"),
         (lambda c: give(c, identity=Variant("s", "x"), psk_file=Variant("s", "../x")), "neither an absolute path"),
+        (lambda c: give(c, [memfd("no PEM")] * 3, security=Variant("s", "x509"), certificate=Variant("h", 0),
+                        key=Variant("h", 1), trust=Variant("h", 2)), "0/x/5: "),
         (lambda c: c.reply("s", "nonsense"), "not the type a{sv}"),
         (lambda c: c.fail("Failed", "the vault is sealed"), f"{app.unique_name} has no credentials: the vault is sealed"),
         (give_psk_of(KEY[::-1]), "another key for our identity"),
@@ -121,6 +123,7 @@ def test_answers_that_are_of_no_use(make_daemon, make_dtls, make_server, client,
         answer(app.wait_call("Load"))
         status = wait_error(ctl, 101, text)
         assert status["State"] == "failed", status
+        assert status["LastError"][0] != "account", status  # which would not be tried again
         # Meanwhile the other server has what it wants.
         assert good.read("/3303/0/5700").text == "21.5"
         ctl("server", "register", "101")
