@@ -23,7 +23,8 @@ typedef struct Shared {
 struct LinkOscore {
         CoapTransport *transport;
         Shared *shared;
-        uint64_t logged_usec; /* the last refusal; 0: none */
+        uint64_t logged_usec;    /* the last refusal; 0: none */
+        uint64_t challenge_usec; /* … and question for a proof, that was logged */
 };
 
 /* --- life --- */
@@ -137,15 +138,19 @@ static int give_up(Link *l, int error, char *text /* taken over */) {
 }
 
 /* Anybody can send such a thing: once a minute, however many there are. */
-static void log_refusal(Link *l, const char *what) {
-        LinkOscore *o = l->oscore;
+static bool may_log(const Link *l, uint64_t *last_usec) {
         uint64_t now_usec = link_now(l);
 
-        if (o->logged_usec > 0 && now_usec - o->logged_usec < LOG_EVERY_USEC)
-                return;
-        o->logged_usec = now_usec;
-        log_with(LOG_LEVEL_WARNING, (&(LogFields){ .ssid = l->ssid }),
-                 "OSCORE: refused a request: %s", what);
+        if (*last_usec > 0 && now_usec - *last_usec < LOG_EVERY_USEC)
+                return false;
+        *last_usec = now_usec;
+        return true;
+}
+
+static void log_refusal(Link *l, const char *what) {
+        if (may_log(l, &l->oscore->logged_usec))
+                log_with(LOG_LEVEL_WARNING, (&(LogFields){ .ssid = l->ssid }),
+                         "OSCORE: refused a request: %s", what);
 }
 
 /* --- out --- */
@@ -234,8 +239,9 @@ static bool take_request(Link *l, const Packet *inner, const OscoreOption *optio
                  memcmp(inner->echo, s->echo, sizeof(s->echo)) == 0)
                 r = oscore_state_take_proved(s->state, number);
         else {
-                log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = l->ssid }),
-                         "OSCORE: asking the server for a proof that its request is fresh");
+                if (may_log(l, &l->oscore->challenge_usec))
+                        log_with(LOG_LEVEL_INFO, (&(LogFields){ .ssid = l->ssid }),
+                                 "OSCORE: asking the server for a proof that its request is fresh");
                 reply->own = true;
                 *refusal = (OscoreRefusal){ .code = CODE(4, 1), .protect = true, .echo = s->echo };
                 return false;
