@@ -28,6 +28,7 @@ struct OscoreState {
         char *name;
         uint64_t next_own, reserved_own; /* reserved: on disk, all below may have been used */
         uint64_t reserved_peer;
+        uint32_t reserve; /* so many the next time */
         Replay replay;
         bool uncertain; /* below reserved_peer nothing can be told */
         bool clean;     /* the disk has exactly what is here */
@@ -316,6 +317,7 @@ int oscore_state_open(const char *directory, const char *name, OscoreState **ret
         int r;
 
         s->folder_fd = s->seen_fd = -1;
+        s->reserve = OSCORE_RESERVE_OWN;
         s->name = g_strdup(name);
         read_boot(s->boot);
         r = open_folder(directory, &s->folder_fd);
@@ -367,9 +369,10 @@ int oscore_state_take_own(OscoreState *s, uint64_t *ret) {
         if (s->next_own > OSCORE_NUMBER_MAX)
                 return -EOVERFLOW;
         if (s->clean || s->next_own >= s->reserved_own) {
-                r = save(s, s->next_own + OSCORE_RESERVE_OWN, s->reserved_peer, false);
+                r = save(s, s->next_own + s->reserve, s->reserved_peer, false);
                 if (r < 0)
                         return r;
+                s->reserve = MIN(2 * s->reserve, OSCORE_RESERVE_OWN_MAX);
         }
         *ret = s->next_own++;
         return 0;

@@ -10,13 +10,16 @@
  * the replay window, written after every request and not waited for: it outlives the process but
  * perhaps not the system, so it counts within the boot it is of. Without it a request below the
  * reserved numbers may be a replay; oscore_state_look() says so, and the caller asks the server for
- * a proof of freshness (appendix B.1.2). */
+ * a proof of freshness (appendix B.1.2). Each of these questions takes a number of ours, and who
+ * sends old requests again and again must not keep the disk busy: the more numbers are used, the
+ * more are reserved. */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "coap/replay.h"
 
-#define OSCORE_RESERVE_OWN 256u
+#define OSCORE_RESERVE_OWN 256u /* doubles up to: */
+#define OSCORE_RESERVE_OWN_MAX 8192u
 #define OSCORE_RESERVE_PEER 64u
 /* Contexts remembered in all: a key is of no use for a replay once it is in no account. Of those
  * forgotten the highest number of ours is kept, in .floor, and is where all others begin: keys that
