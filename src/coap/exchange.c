@@ -438,6 +438,7 @@ static void refuse_protected(Link *l, const Packet *p, const OscoreReply *oscore
 
         reply.oscore = *oscore;
         reply.oscore.sealed = refusal->protect;
+        reply.no_response = -1; /* whoever wrote it outside (RFC 8613, section 4.1.3.6) */
         reply.safe = true;
         o.code = refusal->code;
         o.max_age = refusal->protect ? -1 : 0;

@@ -11,6 +11,7 @@ from test_security import PSK, events_of, psk_keys, server_of, wait_error
 from testserver import fill, sha256
 
 EP = "urn:test:1"
+NO_RESPONSE = 258 # RFC 7967
 
 
 def oscore_keys(uri, folder, secret=SECRET, name="gw.oscore", **more):
@@ -175,6 +176,9 @@ def test_requests_without_protection(gateway, oscore, server):
     assert oscore.wait_answer(4712).code == code("4.02")
     oscore.send_raw(Message(CON, 2, 4713, b"t", [(OSCORE, b"\x09\xf0x")], b"0123456789"))
     assert oscore.wait_answer(4713).code == code("4.01")
+    # No-Response counts inside only.
+    oscore.send_raw(Message(CON, 2, 4714, b"t", [(OSCORE, b"\x09\xf0x"), (NO_RESPONSE, b"\x1a")], b"0123456789"))
+    assert oscore.wait_answer(4714).code == code("4.01")
     assert server.read("/3303/0/5700").text == "21.5"
 
 
