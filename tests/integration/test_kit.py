@@ -277,7 +277,7 @@ def test_raw_datagrams(server, mini):
     ({"op": "read", "colour": 1}, "'read' takes no \"colour\""),
     ({"op": "read", "mid": 65536}, "\"mid\" is of another type or out of range"),
     ({"op": "read", "ep": "nobody"}, "no endpoint 'nobody' is registered"),
-    ({"op": "read", "block2": 100}, "a block size is a power of two"),
+    ({"op": "read", "block2": 100}, "a block size is a power of two, or over TCP a multiple of 1024"),
     ({"op": "write", "hex": "abc"}, "the payload cannot be read"),
     ({"op": "write", "payload": "a", "fill": 3}, "the payload cannot be read"),
     ({"op": "rule", "on": "breakfast"}, "\"on\" is not a kind of message"),
