@@ -250,7 +250,6 @@ LinkPlace local_place(const Link *l) {
 
         if (has_place(l)) {
                 place.port = ntohs(local_port(l));
-                place.mid = coap_new_message_id(l->session);
         }
         if (l->host && l->address.n > 0 &&
             getnameinfo((const struct sockaddr *) &l->address.v, l->address.n, place.address,
@@ -259,15 +258,16 @@ LinkPlace local_place(const Link *l) {
         return place;
 }
 
-/* What the other process has sent since it was noted is not known: far away from that, and from
- * where one that was killed before it could note anything may have begun within EXCHANGE_LIFETIME.
- */
-static uint16_t mid_after(uint16_t mid) {
-        return (uint16_t) (mid + 0x4000 + g_random_int_range(0, 0x8000));
+/* What other processes have sent from the port within EXCHANGE_LIFETIME is not known, and the
+ * server would take the same message id for a repetition. So the ids follow the clock, once around
+ * in 262 s: one that begins here is ahead of all that sent fewer than 250 messages a second,
+ * however often they were killed. */
+static uint16_t mid_of_now(const Link *l) {
+        return (uint16_t) (link_now(l) / (4 * USEC_PER_MSEC));
 }
 
 void local_take_place(Link *l, const LinkPlace *place) {
-        const Kept k = { .port = htons(place->port), .mid = mid_after(place->mid) };
+        const Kept k = { .port = htons(place->port), .mid = mid_of_now(l) };
 
         if (place->port > 0 && !l->aside && !l->tcp && !kept(l))
                 g_hash_table_insert(l->transport->ports->by_ssid, GUINT_TO_POINTER(l->ssid),

@@ -69,7 +69,6 @@ typedef struct SocketOptions {
  * same server follow each other there by themselves. All 0: nowhere in particular. */
 typedef struct LinkPlace {
         uint16_t port;                  /* of our socket */
-        uint16_t mid;                   /* a message id used there of late */
         char address[LINK_ADDRESS_MAX]; /* of a server that is a name; "" */
 } LinkPlace;
 

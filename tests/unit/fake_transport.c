@@ -92,7 +92,7 @@ static int fake_open(void *transport, const LinkConfig *config, const LinkEvents
         *ret = fake_link_new(t);
         (*ret)->uri = g_strdup(config->uri);
         (*ret)->ssid = config->ssid;
-        (*ret)->place = config->place.port > 0 ? config->place : (LinkPlace){ 40000, 1 };
+        (*ret)->place = config->place.port > 0 ? config->place : (LinkPlace){ .port = 40000 };
         (*ret)->events = *events;
         (*ret)->owner = owner;
         return 0;

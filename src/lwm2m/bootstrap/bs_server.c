@@ -155,7 +155,7 @@ static int connect_link(void *userdata, const char **ret_text, uint64_t now_usec
  * connected to its address, and without security there is nothing to begin with. */
 static int listen_link(void *userdata, uint64_t now_usec) {
         BsServer *s = userdata;
-        const LinkPlace place = { .port = listen_port(s), .mid = (uint16_t) g_random_int() };
+        const LinkPlace place = { .port = listen_port(s) };
         const char *text = NULL;
         int r;
 
