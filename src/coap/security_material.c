@@ -6,6 +6,7 @@
 
 #include "coap/material.h"
 #include "lwm2m/account/credentials_file.h"
+#include "util/complain.h"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY, EVP_PKEY_free)
 
@@ -20,16 +21,6 @@ void security_material_clear(SecurityMaterial *m) {
         g_clear_pointer(&m->records, g_ptr_array_unref);
         m->key = NULL;
         m->chain = NULL;
-}
-
-static int complain(char **ret_error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static int complain(char **ret_error, const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        *ret_error = g_strdup_vprintf(format, ap);
-        va_end(ap);
-        return -EINVAL;
 }
 
 /* "0/x/5: not a private key …" */
@@ -68,8 +59,9 @@ static int read_own(SecurityMaterial *m, const SecurityConfig *config, char **re
         if (X509_check_private_key(sk_X509_value(m->chain, 0), m->key) == 1)
                 return 0;
         ERR_clear_error();
-        return complain(ret_error, "the private key (0/x/5) is not that of the "
-                                   "certificate (0/x/3)");
+        return complain(ret_error, -EINVAL,
+                        "the private key (0/x/5) is not that of the "
+                        "certificate (0/x/3)");
 }
 
 static void add_record(SecurityMaterial *m, uint8_t *der, int n) {
@@ -117,7 +109,7 @@ static int read_peer(SecurityMaterial *m, const SecurityConfig *config, char **r
                 if (g_bytes_get_size(bytes) == digests[c->matching])
                         g_ptr_array_add(m->records, g_bytes_ref(bytes));
                 else
-                        r = complain(ret_error, "a digest of %zu bytes expected",
+                        r = complain(ret_error, -EINVAL, "a digest of %zu bytes expected",
                                      digests[c->matching]);
         } else if (r >= 0 && c->mode == SECURITY_MODE_RPK)
                 r = add_key_record(m, bytes, ret_error);

@@ -14,6 +14,7 @@
 #include "coap/security_plain.h"
 #include "coap/security_reason.h"
 #include "lwm2m/account/cipher_suite.h"
+#include "util/complain.h"
 
 #if OPENSSL_VERSION_NUMBER >= 0x30200000L
 #define HAVE_RPK 1
@@ -388,16 +389,6 @@ static int adopt(Security *s, SSL *ssl) {
 }
 
 /* --- what is to be set --- */
-
-static int complain(char **ret_error, int error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-static int complain(char **ret_error, int error, const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        *ret_error = g_strdup_vprintf(format, ap);
-        va_end(ap);
-        return error;
-}
 
 static void add_suite(GString *list, const CipherSuite *suite) {
         const char *name = OPENSSL_cipher_name(suite->name);

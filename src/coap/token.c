@@ -14,6 +14,7 @@
 #include "coap/material.h"
 #include "coap/token_key.h"
 #include "lwm2m/account/credentials_file.h"
+#include "util/complain.h"
 #include "util/timerq.h"
 
 #define LOAD_WAIT_USEC (20 * USEC_PER_SEC)
@@ -52,16 +53,6 @@ typedef struct Asking {
         bool opened; /* a provider knows such URIs */
         bool asked, answered;
 } Asking;
-
-static int complain(char **ret_error, int error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-static int complain(char **ret_error, int error, const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        *ret_error = g_strdup_vprintf(format, ap);
-        va_end(ap);
-        return error;
-}
 
 char *token_take_error(void) {
         const char *data = NULL, *reason;

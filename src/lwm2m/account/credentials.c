@@ -8,6 +8,7 @@
 #include "lwm2m/account/cipher_suite.h"
 #include "lwm2m/account/oscore_keys.h"
 #include "util/base64.h"
+#include "util/complain.h"
 #include "util/parse.h"
 
 static const struct {
@@ -296,11 +297,6 @@ static bool is_empty(GBytes *bytes) {
         return g_bytes_get_size(bytes) == 0;
 }
 
-static int complain(char **ret_error, int error, const char *text) {
-        *ret_error = g_strdup(text);
-        return error;
-}
-
 static bool is_bad_uri(GBytes *value) {
         g_autofree char *uri = is_stored(value) ? credentials_store_uri(value) : NULL;
         const char *colon;
@@ -325,14 +321,14 @@ static int check_keys(const Credentials *c, char **ret_error) {
         if (psk && is_empty(c->identity))
                 return complain(ret_error, -ENOKEY, "no PSK identity (0/x/3)");
         if (!est && is_empty(c->secret))
-                return complain(ret_error, -ENOKEY,
+                return complain(ret_error, -ENOKEY, "%s",
                                 psk ? "no pre-shared key (0/x/5)" : "no private key (0/x/5)");
         if (psk)
                 return 0;
         if (is_bad_uri(c->identity) || is_bad_uri(c->peer) || is_bad_uri(c->secret))
                 return complain(ret_error, -EINVAL,
                                 "store: needs a URI behind it, of printable characters without "
-                                "space (blanks are %20)");
+                                "space (blanks are %%20)");
         if (c->mode == SECURITY_MODE_X509 && is_empty(c->identity))
                 return complain(ret_error, -ENOKEY, "no certificate of our own (0/x/3)");
         /* The authorities of the EST server are trusted then. */

@@ -11,6 +11,7 @@
 #include "lwm2m/account/cipher_suite.h"
 #include "lwm2m/account/oscore_keys.h"
 #include "util/cleanup.h"
+#include "util/complain.h"
 
 /* --- files --- */
 
@@ -108,16 +109,6 @@ GBytes *credentials_reference(const char *name) {
 }
 
 /* --- what an owner gives --- */
-
-static int complain(char **ret_error, int error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-static int complain(char **ret_error, int error, const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        *ret_error = g_strdup_vprintf(format, ap);
-        va_end(ap);
-        return error;
-}
 
 static void put(GBytes **where, GBytes *bytes) {
         if (!bytes)

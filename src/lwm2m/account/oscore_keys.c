@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lwm2m/account/account.h"
+#include "util/complain.h"
 #include "util/parse.h"
 
 /* Those of RFC 9053 that OpenSSL has. An identifier has room for 6 bytes less than the nonce, so
@@ -238,16 +239,6 @@ int oscore_keys_store(const OscoreKeys *k, Tree *tree, uint16_t security) {
 }
 
 /* --- checks --- */
-
-static int complain(char **ret_error, int error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-static int complain(char **ret_error, int error, const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        *ret_error = g_strdup_vprintf(format, ap);
-        va_end(ap);
-        return error;
-}
 
 int oscore_keys_check(const OscoreKeys *k, char **ret_error) {
         const OscoreAead *aead = oscore_aead(k->aead);

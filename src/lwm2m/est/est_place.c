@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lwm2m/bootstrap/bs_account.h"
+#include "util/complain.h"
 #include "util/timerq.h"
 
 #define SEGMENT_MAX 255u
@@ -47,16 +48,6 @@ bool est_place_equal(const EstPlace *a, const EstPlace *b) {
         return strcmp(a->uri, b->uri) == 0 &&
                g_strv_equal((const char *const *) a->path, (const char *const *) b->path) &&
                credentials_equal(a->credentials, b->credentials);
-}
-
-static int complain(char **ret_error, int error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-static int complain(char **ret_error, int error, const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        *ret_error = g_strdup_vprintf(format, ap);
-        va_end(ap);
-        return error;
 }
 
 static char **default_path(void) {

@@ -8,6 +8,7 @@
 #include "lwm2m/dm/operation.h"
 #include "lwm2m/dm/read.h"
 #include "lwm2m/dm/samples.h"
+#include "util/complain.h"
 
 #define SEND_JOBS_MAX 1024 /* waiting for applications or servers, in all */
 #define FORMAT_DEFAULT FORMAT_SENML_CBOR
@@ -33,16 +34,6 @@ struct SendJob {
         Timer *timer; /* tells the end */
         GList node;   /* in Dm.sends */
 };
-
-static int fail(char **ret_error, int error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-static int fail(char **ret_error, int error, const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        *ret_error = g_strdup_vprintf(format, ap);
-        va_end(ap);
-        return error;
-}
 
 /* --- the end --- */
 static void job_free(SendJob *j) {
@@ -216,10 +207,10 @@ static int choose_servers(SendJob *j, char **ret_error) {
                         add_share(j, p);
         }
         if (j->n_shares == 0 && rq->ssid > 0)
-                return fail(ret_error, -ESRCH, "There is no server %u", rq->ssid);
+                return complain(ret_error, -ESRCH, "There is no server %u", rq->ssid);
         if (j->n_shares == 0)
-                return fail(ret_error, -ESRCH, "There is no server that takes a Send%s",
-                            rq->format == FORMAT_LWM2M_CBOR ? " in LwM2M CBOR" : "");
+                return complain(ret_error, -ESRCH, "There is no server that takes a Send%s",
+                                rq->format == FORMAT_LWM2M_CBOR ? " in LwM2M CBOR" : "");
         qsort(j->shares, j->n_shares, sizeof(Share), compare_shares);
         return 0;
 }
@@ -263,16 +254,16 @@ static int take_paths(SendJob *j, const SendRequest *rq, char **ret_error) {
         size_t n = 0;
 
         if (rq->n_paths == 0)
-                return fail(ret_error, -EINVAL, "There is no path to send");
+                return complain(ret_error, -EINVAL, "There is no path to send");
         if (rq->n_paths > j->dm->config.composite_paths_max && !rq->samples_only)
-                return fail(ret_error, -E2BIG, "More than %u paths ([Limits] CompositePaths)",
-                            j->dm->config.composite_paths_max);
+                return complain(ret_error, -E2BIG, "More than %u paths ([Limits] CompositePaths)",
+                                j->dm->config.composite_paths_max);
         for (size_t i = 0; i < rq->n_paths; i++) {
                 if (rq->paths[i].n == 0)
-                        return fail(ret_error, -EINVAL, "/: a Send names objects or less");
+                        return complain(ret_error, -EINVAL, "/: a Send names objects or less");
                 if (dm_access(&rq->paths[i]) < 0)
-                        return fail(ret_error, -EACCES, "%s: keys and credentials are not sent",
-                                    PATH_TEXT(&rq->paths[i]));
+                        return complain(ret_error, -EACCES, "%s: keys and credentials are not sent",
+                                        PATH_TEXT(&rq->paths[i]));
         }
         j->paths = g_memdup2(rq->paths, rq->n_paths * sizeof(Path));
         qsort(j->paths, rq->n_paths, sizeof(Path), compare_paths);
@@ -297,15 +288,16 @@ static int check_paths(const SendJob *j, GArray *ask, char **ret_error) {
 
                 r = read_collect(j->dm, &target, NULL, &result, ask);
                 if (r < 0)
-                        return fail(ret_error, r, "%s: %s", PATH_TEXT(p),
-                                    r == -ENOENT  ? "there is nothing"
-                                    : r == -EPERM ? "it is not readable"
-                                                  : g_strerror(-r));
+                        return complain(ret_error, r, "%s: %s", PATH_TEXT(p),
+                                        r == -ENOENT  ? "there is nothing"
+                                        : r == -EPERM ? "it is not readable"
+                                                      : g_strerror(-r));
                 n_found += result.n;
         }
         if (n_found == 0 && ask->len == 0)
-                return fail(ret_error, -ENOENT, "%s%s: there is no value", PATH_TEXT(&j->paths[0]),
-                            j->request.n_paths > 1 ? " and the others" : "");
+                return complain(ret_error, -ENOENT, "%s%s: there is no value",
+                                PATH_TEXT(&j->paths[0]),
+                                j->request.n_paths > 1 ? " and the others" : "");
         return 0;
 }
 
@@ -401,11 +393,12 @@ static int check_room(const SendJob *j, char **ret_error) {
         const Peer *p = find_peer(j->dm, s->outcome.ssid);
 
         if (j->dm->sends.length > SEND_JOBS_MAX)
-                return fail(ret_error, -EDQUOT, "%d Sends are under way already", SEND_JOBS_MAX);
+                return complain(ret_error, -EDQUOT, "%d Sends are under way already",
+                                SEND_JOBS_MAX);
         if (j->n_shares == 1 && !s->over && p && !send_queue_has_room(p->sends, 0))
-                return fail(ret_error, -EDQUOT,
-                            "%zu Sends wait for server %u already ([Limits] Sends, SendBytes)",
-                            send_queue_length(p->sends), p->ssid);
+                return complain(ret_error, -EDQUOT,
+                                "%zu Sends wait for server %u already ([Limits] Sends, SendBytes)",
+                                send_queue_length(p->sends), p->ssid);
         return 0;
 }
 
@@ -416,7 +409,7 @@ static int check_format(SendJob *j, char **ret_error) {
                 *f = FORMAT_DEFAULT;
         if (*f == FORMAT_SENML_CBOR || *f == FORMAT_SENML_JSON || *f == FORMAT_LWM2M_CBOR)
                 return 0;
-        return fail(ret_error, -ENOTSUP, "%s is not a format of Send", format_name(*f));
+        return complain(ret_error, -ENOTSUP, "%s is not a format of Send", format_name(*f));
 }
 
 static int job_new(Dm *dm, const SendRequest *request, SendDone done, void *userdata, SendJob **ret,
