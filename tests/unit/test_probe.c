@@ -158,9 +158,31 @@ static void test_no_answer(void **state) {
         bed_add(r->bed, 101, "coap://192.0.2.1", 300);
         begin(r, 101);
         up(r);
-        bed_advance(r->bed, PROBE_LINK_USEC);
+        bed_advance(r->bed, PROBE_ANSWER_USEC);
         expect(r, "account=ok name=skipped route=ok handshake=skipped "
                   "answer=failed(no answer in time)");
+}
+
+/* The transport, which knows more, has the first word; an address is no name that could fail. */
+static void test_nothing_at_all(void **state) {
+        Rig *r = *state;
+        Link *l;
+
+        bed_add(r->bed, 101, "coap+tcp://192.0.2.1", 300);
+        begin(r, 101);
+        bed_advance(r->bed, 110 * SEC);
+        l = own_link(r);
+        l->events.down(l->owner, -ETIMEDOUT, "the server says nothing", r->bed->now);
+        expect(r, "account=ok name=skipped route=failed(the server says nothing)");
+}
+
+static void test_not_even_an_error(void **state) {
+        Rig *r = *state;
+
+        bed_add(r->bed, 101, "coap+tcp://192.0.2.1", 300);
+        begin(r, 101);
+        bed_advance(r->bed, PROBE_LINK_USEC);
+        expect(r, "account=ok name=skipped route=failed(no answer in time)");
 }
 
 static void test_nobody_listens(void **state) {
@@ -226,9 +248,17 @@ static void test_freed_early(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_good),        T(test_refused_registration), cmocka_unit_test(test_down),
-                T(test_no_answer),   T(test_nobody_listens),       T(test_reset_and_stopped),
-                T(test_bad_account), T(test_bootstrap_server),     T(test_freed_early),
+                T(test_good),
+                T(test_refused_registration),
+                cmocka_unit_test(test_down),
+                T(test_nothing_at_all),
+                T(test_not_even_an_error),
+                T(test_no_answer),
+                T(test_nobody_listens),
+                T(test_reset_and_stopped),
+                T(test_bad_account),
+                T(test_bootstrap_server),
+                T(test_freed_early),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

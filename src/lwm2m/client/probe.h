@@ -6,7 +6,10 @@
  * Update, or by a Register when there is none. A bootstrap is not begun. */
 #include "lwm2m/client/client.h"
 
-#define PROBE_LINK_USEC (30 * USEC_PER_SEC)          /* until the server has answered something */
+/* Until the link is up: longer than the transport tries (a connection, then the handshake, 55 s
+ * each at the most), since that can say what was missing. */
+#define PROBE_LINK_USEC (120 * USEC_PER_SEC)
+#define PROBE_ANSWER_USEC (30 * USEC_PER_SEC)
 #define PROBE_REGISTRATION_USEC (100 * USEC_PER_SEC) /* longer than a confirmable message waits */
 
 typedef struct ProbeStep {
