@@ -391,12 +391,15 @@ static bool set_bootstrap_key(Reading *in, const char *group, ServerConfig *s, c
 
 /* What can be told from the text alone; the rest when the account is made. */
 static void check_security_key(Reading *in, const char *group, const char *name, const char *text) {
+        g_autofree char *why = NULL;
         struct stat st;
         int64_t mode;
 
         if (strcmp(name, "SecurityMode") == 0 && credentials_mode_parse(text, &mode) < 0)
                 complain(in, group, name, "'%s' is no security mode (nosec, psk, rpk, x509 or est)",
                          text);
+        else if (strcmp(group, "Est") == 0 && (why = config_est_check(name, text)))
+                complain(in, group, name, "%s", why);
         if ((strcmp(name, "Key") == 0 || strcmp(name, "OscoreSecret") == 0) &&
             stat(in->file->file, &st) == 0 && st.st_mode & 07)
                 complain(in, group, name,
@@ -480,12 +483,24 @@ static void seed_free(gpointer p) {
         g_free(s);
 }
 
+static void set_plain_key(Reading *in, const Key *key, const char *text) {
+        g_autofree char *why = strcmp(key->group, "Est") == 0 ? config_est_check(key->name, text)
+                               : strcmp(key->group, "Security") == 0
+                                       ? config_security_check(key->name, text)
+                                       : NULL;
+
+        if (why)
+                complain(in, key->group, key->name, "%s", why);
+        else
+                set_key(in, key->group, key, (char *) in->config + key->offset, text);
+}
+
 static void read_entry(Reading *in, const char *group, const char *name, const char *text) {
         const Key *key = find_key(group, name);
         g_autofree char *known = NULL;
 
         if (key)
-                set_key(in, group, key, (char *) in->config + key->offset, text);
+                set_plain_key(in, key, text);
         else if (strcmp(group, "Values") == 0)
                 config_add_seed(in, name, text);
         else if (strcmp(group, "Persist") == 0)
@@ -518,6 +533,7 @@ static void read_group(Reading *in, const char *group) {
                 "Cache",  "SendScheduler", "Security", "Est",     NULL
         };
         ServerConfig *server = NULL;
+        bool noted; /* lines of the others are told of while they are read */
 
         if (g_str_has_prefix(group, "Server ") && group[strlen("Server ")])
                 server = get_server(in->config, group + strlen("Server "));
@@ -531,11 +547,17 @@ static void read_group(Reading *in, const char *group) {
                 in->config->access = access_policy_new();
         if (strcmp(group, "SendScheduler") == 0 && !in->config->schedule)
                 in->config->schedule = schedule_new();
+        noted = server || strcmp(group, "Client") == 0 || strcmp(group, "Security") == 0 ||
+                strcmp(group, "Est") == 0;
+        if (noted)
+                config_where_note(in->config->where, in->file, group, NULL);
         for (char **name = names; name && *name; name++) {
                 g_autoptr(GError) error = NULL;
                 g_autofree char *text =
                         g_key_file_get_string(in->file->keyfile, group, *name, &error);
 
+                if (noted)
+                        config_where_note(in->config->where, in->file, group, *name);
                 if (!text)
                         complain(in, group, *name, "%s", error->message);
                 else if (server)
@@ -570,60 +592,53 @@ static void read_drop_ins(Config *config, const char *file, GString *errors) {
 }
 
 /* A server knows the new address of a socket that was closed from the Update alone. */
-static void check_queue(const char *group, QueueSocket socket, bool at_once, GString *errors) {
+static void check_queue(const Config *c, const char *group, QueueSocket socket, bool at_once,
+                        GString *errors) {
         if (socket == QUEUE_SOCKET_CLOSE && at_once)
-                g_string_append_printf(errors,
-                                       "[%s] QueueAtOnce: not with QueueSocket=close, the server "
-                                       "has to learn the new address from an Update\n",
-                                       group);
+                config_where_complain(c->where, errors, group, "QueueAtOnce",
+                                      "not with QueueSocket=close, the server has to learn the new "
+                                      "address from an Update");
 }
 
 /* A bootstrap server is none to register with: no Short Server ID, and only one of it. */
-static void check_server(const ServerConfig *s, bool *bootstrap, GString *errors) {
+static void check_server(const Config *c, const ServerConfig *s, const char *group, bool *bootstrap,
+                         GString *errors) {
         if (s->bootstrap && (s->ssid || s->lifetime_sec || s->binding))
-                g_string_append_printf(errors,
-                                       "[Server %s]: a bootstrap server has no ShortId, Lifetime "
-                                       "and Binding\n",
-                                       s->name);
+                config_where_complain(c->where, errors, group, NULL,
+                                      "a bootstrap server has no ShortId, Lifetime and Binding");
         if (!s->bootstrap && (s->hold_off_sec || s->account_timeout_sec))
-                g_string_append_printf(errors,
-                                       "[Server %s]: HoldOff and AccountTimeout are for "
-                                       "Bootstrap=true\n",
-                                       s->name);
+                config_where_complain(c->where, errors, group, NULL,
+                                      "HoldOff and AccountTimeout are for Bootstrap=true");
         if (s->bootstrap && s->given & QUEUE_KEYS)
-                g_string_append_printf(
-                        errors, "[Server %s]: a bootstrap server knows no queue mode\n", s->name);
+                config_where_complain(c->where, errors, group, NULL,
+                                      "a bootstrap server knows no queue mode");
         if (s->bootstrap && g_strcmp0(s->security.mode, "est") == 0)
-                g_string_append_printf(
-                        errors, "[Server %s]: a bootstrap server cannot be in security mode est\n",
-                        s->name);
+                config_where_complain(c->where, errors, group, "SecurityMode",
+                                      "a bootstrap server cannot be in security mode est");
         if (s->bootstrap && *bootstrap)
-                g_string_append_printf(errors, "[Server %s]: a second bootstrap server\n", s->name);
+                config_where_complain(c->where, errors, group, NULL, "a second bootstrap server");
         *bootstrap = *bootstrap || s->bootstrap;
 }
 
 static void check_whole(const Config *c, GString *errors) {
         bool bootstrap = false;
 
-        check_queue("Client", c->queue_socket, c->queue_at_once, errors);
-        config_security_check(c->providers, c->pkcs11_module, errors);
-        config_est_check(c, errors);
+        check_queue(c, "Client", c->queue_socket, c->queue_at_once, errors);
         for (guint i = 0; i < c->servers_list->len; i++) {
                 ServerConfig *a = g_ptr_array_index(c->servers_list, i);
                 g_autofree char *group = g_strconcat("Server ", a->name, NULL);
 
                 complete_server(c, a);
-                check_server(a, &bootstrap, errors);
+                check_server(c, a, group, &bootstrap, errors);
                 if (!(c->queue_socket == QUEUE_SOCKET_CLOSE && c->queue_at_once))
-                        check_queue(group, a->queue_socket, a->queue_at_once, errors);
+                        check_queue(c, group, a->queue_socket, a->queue_at_once, errors);
                 for (guint k = 0; k < i; k++) {
                         const ServerConfig *b = g_ptr_array_index(c->servers_list, k);
 
                         if (a->ssid == b->ssid && a->ssid)
-                                g_string_append_printf(
-                                        errors,
-                                        "[Server %s] and [Server %s] have the same ShortId %u\n",
-                                        b->name, a->name, a->ssid);
+                                config_where_complain(c->where, errors, group, "ShortId",
+                                                      "[Server %s] has the same, %u", b->name,
+                                                      a->ssid);
                 }
         }
         if (c->servers_list->len - bootstrap > c->servers)
@@ -640,6 +655,7 @@ static Config *config_new(void) {
                     keys[i].type != KEY_QUEUE_SOCKET && !choices[keys[i].type][0])
                         *(uint64_t *) (void *) ((char *) c + keys[i].offset) = keys[i].preset;
         c->bootstrap_format = FORMAT_SENML_CBOR;
+        c->where = config_where_new();
         c->servers_list = g_ptr_array_new_with_free_func(server_config_free);
         c->seeds = g_ptr_array_new_with_free_func(seed_free);
         c->seed_index = path_table_new(NULL);
@@ -688,6 +704,7 @@ Config *config_free(Config *c) {
         config_security_clear(&c->est_security);
         g_free(c->bind);
         g_free(c->interface);
+        config_where_free(c->where);
         g_ptr_array_unref(c->servers_list);
         g_hash_table_unref(c->seed_index);
         g_ptr_array_unref(c->seeds);

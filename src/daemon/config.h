@@ -9,6 +9,7 @@
 #include "bus/grants.h"
 #include "codec/path.h"
 #include "daemon/config_security.h"
+#include "daemon/config_where.h"
 #include "lwm2m/server/awake.h"
 #include "lwm2m/access/access_policy.h"
 #include "daemon/schedule.h"
@@ -89,6 +90,7 @@ typedef struct Config {
         /* [Persist] */
         uint64_t journal_bytes, batch_usec;
 
+        ConfigWhere *where;
         GPtrArray *servers_list; /* ServerConfig */
         GPtrArray *seeds;        /* SeedConfig, in file order */
         GHashTable *seed_index;  /* the same by path */

@@ -17,16 +17,20 @@ static int parse_curve(const char *text, EstCurve *ret) {
         return -EINVAL;
 }
 
-void config_est_check(const Config *c, GString *errors) {
-        g_autofree char *uri = NULL, *why = NULL;
+char *config_est_check(const char *name, const char *text) {
+        g_autofree char *uri = NULL;
         g_auto(GStrv) path = NULL;
+        char *why = NULL;
         EstCurve curve;
 
-        if (c->est_curve && parse_curve(c->est_curve, &curve) < 0)
-                g_string_append_printf(errors, "[Est] Curve: '%s' is not P-256, P-384 or P-521\n",
-                                       c->est_curve);
-        if (c->est_uri && est_place_parse(c->est_uri, &uri, &path, &why) < 0)
-                g_string_append_printf(errors, "[Est] Uri: %s\n", why);
+        if (strcmp(name, "Curve") == 0 && parse_curve(text, &curve) < 0)
+                return g_strdup_printf("'%s' is not P-256, P-384 or P-521", text);
+        if (strcmp(name, "SecurityMode") == 0 && strcmp(text, "est") == 0)
+                return g_strdup("the EST server needs a key or certificate that is there "
+                                "already: psk, x509 or rpk");
+        if (strcmp(name, "Uri") == 0)
+                (void) est_place_parse(text, &uri, &path, &why);
+        return why;
 }
 
 int config_est_build(const Config *c, const char *directory, EstConfig **ret, char **ret_uri,

@@ -81,7 +81,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(OscoreBytes, oscore_bytes_clear)
 
 static int read_oscore(const SecurityTexts *t, OscoreBytes *b, OscoreSpec *ret, char **ret_error) {
         if (t->oscore_secret && t->oscore_secret_file) {
-                *ret_error = g_strdup("either OscoreSecret or OscoreSecretFile, not both");
+                *ret_error = g_strdup(
+                        "OscoreSecretFile: either OscoreSecret or OscoreSecretFile, not both");
                 return -EINVAL;
         }
         if (parse_bytes("OscoreSenderId", t->oscore_sender_id, &b->sender_id, ret_error) < 0 ||
@@ -103,6 +104,98 @@ static int read_oscore(const SecurityTexts *t, OscoreBytes *b, OscoreSpec *ret, 
         return 0;
 }
 
+/* --- keys that are nothing without each other --- */
+
+static bool is_mode(const SecurityTexts *t, const char *mode) {
+        return g_strcmp0(t->mode, mode) == 0;
+}
+
+/* The first of these keys that is there: where the mistake is. */
+static const char *first_given(const SecurityTexts *t, const char *from, const char *to) {
+        bool on = false;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+                on = on || strcmp(keys[i].name, from) == 0;
+                if (on && *field((SecurityTexts *) t, i))
+                        return keys[i].name;
+                if (strcmp(keys[i].name, to) == 0)
+                        break;
+        }
+        return "SecurityMode";
+}
+
+static int lacks(char **ret_error, const char *key, const char *what) {
+        *ret_error = g_strdup_printf("%s: needs %s beside it", key, what);
+        return -ENOKEY;
+}
+
+static int check_oscore(const SecurityTexts *t, char **ret_error) {
+        const char *first = first_given(t, "OscoreSenderId", "OscoreHkdf");
+
+        if (strcmp(first, "SecurityMode") == 0)
+                return 0;
+        if (!t->oscore_sender_id)
+                return lacks(ret_error, first, "OscoreSenderId");
+        if (!t->oscore_recipient_id)
+                return lacks(ret_error, first, "OscoreRecipientId");
+        return t->oscore_secret || t->oscore_secret_file
+                       ? 0
+                       : lacks(ret_error, first, "OscoreSecretFile or OscoreSecret");
+}
+
+/* What the account as a whole must have is said again behind this (credentials_check()), there by
+ * the numbers of its resources, for it may come from anywhere. */
+static int check_partners(const SecurityTexts *t, char **ret_error) {
+        const bool psk = t->mode ? is_mode(t, "psk")
+                                 : !t->certificate_file && (t->identity || t->key || t->key_file);
+        const bool own =
+                t->mode ? is_mode(t, "x509") || is_mode(t, "rpk") : t->certificate_file != NULL;
+        const char *first = first_given(t, "SecurityMode", "ServerFile");
+
+        if (g_strcmp0(t->key_file, CREDENTIALS_AWAITED) == 0)
+                return 0;
+        if (psk && !t->identity)
+                return lacks(ret_error, first, "Identity");
+        if (psk && !t->key && !t->key_file)
+                return lacks(ret_error, first, "KeyFile or Key");
+        if (own && !t->certificate_file)
+                return lacks(ret_error, first, "CertificateFile");
+        if (own && !t->key && !t->key_file)
+                return lacks(ret_error, first, "KeyFile");
+        if (own && !t->trust_file && !t->server_file)
+                return lacks(ret_error, first, "TrustFile or ServerFile");
+        return check_oscore(t, ret_error);
+}
+
+/* The account names a key by its resource, "0/x/5: …", or by what it is. */
+static char *name_key(const SecurityTexts *t, const char *error) {
+        static const char *const kinds[][2] = { { "pre-shared key: ", "KeyFile: " },
+                                                { "OSCORE Master Secret: ",
+                                                  "OscoreSecretFile: " } };
+        static const char prefix[] = "0/x/";
+        const char *key = NULL, *rest;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
+                if (g_str_has_prefix(error, kinds[i][0]))
+                        return g_strconcat(kinds[i][1], error + strlen(kinds[i][0]), NULL);
+        if (!g_str_has_prefix(error, prefix) || !(rest = strstr(error, ": ")))
+                return g_strdup(error);
+        switch (error[strlen(prefix)]) {
+        case '3':
+                key = t->certificate_file ? "CertificateFile" : "Identity";
+                break;
+        case '4':
+                key = t->trust_file ? "TrustFile" : "ServerFile";
+                break;
+        case '5':
+                key = t->key_file ? "KeyFile" : "Key";
+                break;
+        default:
+                return g_strdup(error);
+        }
+        return g_strconcat(key, rest, NULL);
+}
+
 int config_security_build(const SecurityTexts *t, const char *directory, Credentials **ret,
                           char **ret_error) {
         g_autoptr(GBytes) identity = NULL, key = NULL;
@@ -120,11 +213,15 @@ int config_security_build(const SecurityTexts *t, const char *directory, Credent
                                  .matching = t->matching,
                                  .sni = t->sni,
                                  .suites = (const char *const *) suites };
+        int r;
 
         if (t->key && t->key_file) {
-                *ret_error = g_strdup("either Key or KeyFile, not both");
+                *ret_error = g_strdup("KeyFile: either Key or KeyFile, not both");
                 return -EINVAL;
         }
+        r = check_partners(t, ret_error);
+        if (r < 0)
+                return r;
         if (parse_bytes("Identity", t->identity, &identity, ret_error) < 0 ||
             parse_bytes("Key", t->key, &key, ret_error) < 0)
                 return -EINVAL;
@@ -135,6 +232,13 @@ int config_security_build(const SecurityTexts *t, const char *directory, Credent
         spec.identity = identity;
         spec.key = key;
         return credentials_build(&spec, directory, ret, ret_error);
+}
+
+char *config_security_explain(const SecurityTexts *t, const ConfigWhere *where, const char *group,
+                              const char *error) {
+        g_autofree char *text = name_key(t, error);
+
+        return config_where_text(where, group, text);
 }
 
 char **config_security_providers(const char *text) {
@@ -152,17 +256,17 @@ char **config_security_providers(const char *text) {
 }
 
 /* A name, not a path: OpenSSL looks for it in its own folder of modules. */
-void config_security_check(const char *providers, const char *pkcs11_module, GString *errors) {
-        g_auto(GStrv) names = config_security_providers(providers);
+char *config_security_check(const char *name, const char *text) {
+        g_auto(GStrv) names =
+                strcmp(name, "Providers") == 0 ? config_security_providers(text) : NULL;
 
         for (size_t i = 0; names && names[i]; i++)
                 if (strspn(names[i], G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-") !=
                     strlen(names[i]))
-                        g_string_append_printf(errors,
-                                               "[Security] Providers: '%s' is not the name of a "
-                                               "provider of OpenSSL (pkcs11, tpm2, ...)\n",
+                        return g_strdup_printf("'%s' is not the name of a provider of OpenSSL "
+                                               "(pkcs11, tpm2, ...)",
                                                names[i]);
-        if (pkcs11_module && !g_path_is_absolute(pkcs11_module))
-                g_string_append_printf(errors, "[Security] Pkcs11Module: '%s' is not a path\n",
-                                       pkcs11_module);
+        if (strcmp(name, "Pkcs11Module") == 0 && !g_path_is_absolute(text))
+                return g_strdup_printf("'%s' is not a path that begins with /", text);
+        return NULL;
 }

@@ -349,6 +349,14 @@ static GArray *server_options(const Config *config) {
         return options;
 }
 
+static int refuse(const Config *config, const SecurityTexts *security, const char *group, int error,
+                  const char *why) {
+        g_autofree char *line = config_security_explain(security, config->where, group,
+                                                        why ? why : g_strerror(-error));
+
+        return log_error_errno(error, "%s", line);
+}
+
 static int make_client(Daemon *d, const Config *config) {
         g_autofree char *endpoint = g_strdup(config->endpoint);
         g_autofree char *secrets = daemon_secrets_directory(d->arguments), *why = NULL;
@@ -407,7 +415,7 @@ static int make_client(Daemon *d, const Config *config) {
         }
         r = config_est_build(config, secrets, &est, NULL, &why);
         if (r < 0)
-                return log_error_errno(r, "[Est]: %s", why);
+                return refuse(config, &config->est_security, "Est", r, why);
         cc.est = est;
         cc.endpoint = endpoint;
         d->stop_keeps = config->stop_keeps;
@@ -435,13 +443,15 @@ static int add_accounts(Daemon *d, const Config *config) {
                 int r;
 
                 r = config_security_build(&s->security, secrets, &c, &why);
-                if (r < 0)
-                        return log_error_errno(r, "[Server %s]: %s", s->name, why);
-                account.credentials = c;
-                r = client_add_account(d->client, &account, &why, loop_now(d->loop));
-                if (r < 0)
-                        return log_error_errno(r, "[Server %s]: %s", s->name,
-                                               why ? why : g_strerror(-r));
+                if (r >= 0) {
+                        account.credentials = c;
+                        r = client_add_account(d->client, &account, &why, loop_now(d->loop));
+                }
+                if (r < 0) {
+                        g_autofree char *group = g_strconcat("Server ", s->name, NULL);
+
+                        return refuse(config, &s->security, group, r, why);
+                }
         }
         return 0;
 }

@@ -270,7 +270,48 @@ static void test_security(void **state) {
         build(g_ptr_array_index(c->servers_list, 5), folder, "Key: neither text");
         build(g_ptr_array_index(c->servers_list, 6), folder, "no cipher suite");
         build(g_ptr_array_index(c->servers_list, 7), folder, "no certificate usage");
-        build(g_ptr_array_index(c->servers_list, 8), folder, "no pre-shared key");
+        build(g_ptr_array_index(c->servers_list, 8), folder,
+              "SecurityMode: needs KeyFile or Key beside it");
+}
+
+/* Keys without those they need, and what is told of it. */
+static void test_partners(void **state) {
+        static const struct {
+                const char *keys, *told;
+        } cases[] = {
+                { "Identity=a\n", "4: [Server x] Identity: needs KeyFile or Key" },
+                { "KeyFile=k\n", "4: [Server x] KeyFile: needs Identity" },
+                { "CertificateFile=/c\n", "4: [Server x] CertificateFile: needs KeyFile" },
+                { "Sni=n\nSecurityMode=x509\n",
+                  "5: [Server x] SecurityMode: needs CertificateFile" },
+                { "KeyFile=/k\nCertificateFile=/c\n",
+                  "4: [Server x] KeyFile: needs TrustFile or ServerFile" },
+                { "OscoreHkdf=HKDF-SHA-512\n", "4: [Server x] OscoreHkdf: needs OscoreSenderId" },
+                { "OscoreSalt=s\nOscoreSenderId=c\n",
+                  "5: [Server x] OscoreSenderId: needs OscoreRecipientId" },
+                { "OscoreSenderId=c\nOscoreRecipientId=s\n",
+                  "4: [Server x] OscoreSenderId: needs OscoreSecretFile or OscoreSecret" },
+                { "OscoreRecipientId=hex:x\nOscoreSenderId=c\nOscoreSecretFile=/k\n",
+                  "4: [Server x] OscoreRecipientId: neither text nor" },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+                g_auto(Folder) f = folder_new();
+                g_autoptr(Config) c = NULL;
+                g_autofree char *error = NULL, *told = NULL, *text = NULL;
+                const ServerConfig *s;
+                Credentials *none = NULL;
+
+                text = g_strconcat("[Server x]\nUri=coap://h\nShortId=1\n", cases[i].keys, NULL);
+                folder_write(&f, "lwm2md.conf", text);
+                if (config_load(f.file, false, &c, &error) < 0)
+                        fail_msg("%s", error);
+                s = g_ptr_array_index(c->servers_list, 0);
+                assert_true(config_security_build(&s->security, "/", &none, &error) < 0);
+                told = config_security_explain(&s->security, c->where, "Server x", error);
+                if (!strstr(told, cases[i].told))
+                        fail_msg("%s: %s", cases[i].keys, told);
+        }
 }
 
 static void test_sockets(void **state) {
@@ -332,9 +373,10 @@ static const struct {
         { "[Client]\nDiscover=some\n", "lwm2md.conf:2: ", "not all or permitted" },
         { "[Client]\nStopAction=leave\n", "lwm2md.conf:2: ", "not deregister or keep" },
         { "[Client]\nQueueSocket=open\n", "lwm2md.conf:2: ", "not stop-polling, listen or close" },
-        { "[Client]\nQueueSocket=close\nQueueAtOnce=yes\n", "[Client] QueueAtOnce", "not with" },
+        { "[Client]\nQueueSocket=close\nQueueAtOnce=yes\n", "lwm2md.conf:3: [Client] QueueAtOnce",
+          "not with" },
         { "[Client]\nQueueSocket=close\n[Server x]\nUri=coap://h\nShortId=1\nQueueAtOnce=1\n",
-          "[Server x] QueueAtOnce", "not with" },
+          "lwm2md.conf:6: [Server x] QueueAtOnce", "not with" },
         { "[Server x]\nUri=coap://h\nShortId=1\nQueueMode=perhaps\n",
           "lwm2md.conf:4: [Server x] QueueMode", "boolean" },
         { "[Client]\nEndpoint=\n", "lwm2md.conf:2: ", "not empty" },
@@ -343,7 +385,8 @@ static const struct {
         { "[Limits]\nServers=-1\n", "lwm2md.conf:2: ", "not a number" },
         { "[Klient]\nA=1\n", "lwm2md.conf:1: ", "unknown group" },
         { "[Server x]\nUri=coap://h\nBootstrap=maybe\n", "lwm2md.conf:3: ", "not a boolean" },
-        { "[Server x]\nUri=coap://h\nBootstrap=true\nShortId=1\n", "[Server x]", "has no ShortId" },
+        { "[Server x]\nUri=coap://h\nBootstrap=true\nShortId=1\n", "lwm2md.conf:1: [Server x]",
+          "has no ShortId" },
         { "[Server x]\nUri=coap://h\nBootstrap=true\nHoldOff=1.5s\n",
           "lwm2md.conf:4: ", "whole seconds" },
         { "[Server x]\nUri=coap://h\nShortId=1\nAccountTimeout=5\n", "[Server x]",
@@ -362,7 +405,13 @@ static const struct {
         { "[Server x]\nUri=coap://h\nShortId=1\nBinding=S\n", "lwm2md.conf:4: ", "not a binding" },
         { "[Server x]\nUri=coap://h\nShortId=1\nKeys=1\n", "lwm2md.conf:4: ", "unknown key" },
         { "[Server x]\nUri=a\nShortId=1\n[Server y]\nUri=b\nShortId=1\n",
-          "[Server x] and [Server y]", "same ShortId 1" },
+          "lwm2md.conf:6: [Server y] ShortId: ", "[Server x] has the same, 1" },
+        { "[Server x]\nUri=a\nShortId=1\n[Est]\nUri=coap://h\n",
+          "lwm2md.conf:5: [Est] Uri: ", "coaps://" },
+        { "[Est]\nCurve=P-1\n", "lwm2md.conf:2: [Est] Curve: ", "P-256" },
+        { "[Est]\nSecurityMode=est\n", "lwm2md.conf:2: [Est] SecurityMode: ", "psk, x509 or rpk" },
+        { "[Security]\nProviders=a;b/c\n", "lwm2md.conf:2: [Security] Providers: ", "'b/c'" },
+        { "[Security]\nPkcs11Module=a.so\n", "lwm2md.conf:2: [Security] Pkcs11Module: ", "begins" },
         { "[Values]\n3/0/0=x\n", "lwm2md.conf:2: ", "not the path" },
         { "[Values]\n/3=x\n", "lwm2md.conf:2: ", "not the path" },
         { "[Values]\n/3/0=x\n", "lwm2md.conf:2: ", "takes no value" },
@@ -412,15 +461,11 @@ static void test_too_large(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),
-                cmocka_unit_test(test_everything),
-                cmocka_unit_test(test_access),
-                cmocka_unit_test(test_send_scheduler),
-                cmocka_unit_test(test_queue),
-                cmocka_unit_test(test_security),
-                cmocka_unit_test(test_sockets),
-                cmocka_unit_test(test_bad),
-                cmocka_unit_test(test_every_mistake_is_told),
+                cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_access),    cmocka_unit_test(test_send_scheduler),
+                cmocka_unit_test(test_queue),     cmocka_unit_test(test_security),
+                cmocka_unit_test(test_partners),  cmocka_unit_test(test_sockets),
+                cmocka_unit_test(test_bad),       cmocka_unit_test(test_every_mistake_is_told),
                 cmocka_unit_test(test_too_large),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,7 +366,8 @@ int credentials_check(const Credentials *c, bool secure, char **ret_error) {
                 break;
         case SECURITY_MODE_NOSEC:
                 return complain(ret_error, -EINVAL,
-                                "the URI says coaps://, but the security mode is nosec");
+                                "the URI says coaps://, which takes keys or certificates, but "
+                                "the security mode is nosec");
         default:
                 return complain(ret_error, -EINVAL, "unknown security mode (0/x/2)");
         }

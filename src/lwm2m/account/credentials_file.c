@@ -171,7 +171,7 @@ static int build_numbers(const CredentialsSpec *spec, Credentials *c, char **ret
 /* The text of a file, which an editor has ended with a new line; or the key itself. */
 static int read_text_key(GBytes *key, const char *what, const char *directory, GBytes **where,
                          char **ret_error) {
-        g_autofree char *uri = key ? credentials_store_uri(key) : NULL;
+        g_autofree char *uri = key ? credentials_store_uri(key) : NULL, *why = NULL;
         g_autoptr(GBytes) file = NULL, parsed = NULL;
         const char *text;
         gsize n;
@@ -185,15 +185,16 @@ static int read_text_key(GBytes *key, const char *what, const char *directory, G
                 put(where, key);
                 return 0;
         }
-        r = credentials_read(key, directory, true, &file, ret_error);
+        r = credentials_read(key, directory, true, &file, &why);
         if (r < 0)
-                return r;
+                return complain(ret_error, r, "%s: %s", what, why);
         text = g_bytes_get_data(file, &n);
         while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
                 n--;
         r = credentials_parse(text, n, &parsed);
         if (r < 0)
-                return complain(ret_error, r, "the %s's file: neither text nor hex:… nor base64:…",
+                return complain(ret_error, r,
+                                "%s: what the file has is neither text nor hex:… nor base64:…",
                                 what);
         put(where, parsed);
         return 0;
@@ -211,10 +212,14 @@ static int build_algorithms(const OscoreSpec *s, OscoreKeys *k, char **ret_error
 
         if (!aead)
                 return complain(ret_error, -EINVAL,
-                                "'%s' is no OSCORE AEAD algorithm this version has", s->aead);
+                                "'%s' is no OSCORE AEAD algorithm this version has "
+                                "(AES-CCM-16-64-128, A128GCM, ...)",
+                                s->aead);
         if (s->hkdf && oscore_hkdf_parse(s->hkdf, &k->hkdf) < 0)
                 return complain(ret_error, -EINVAL,
-                                "'%s' is no OSCORE key derivation this version has", s->hkdf);
+                                "'%s' is no OSCORE key derivation this version has "
+                                "(HKDF-SHA-256, HKDF-SHA-512)",
+                                s->hkdf);
         k->aead = aead->number;
         return 0;
 }

@@ -547,7 +547,9 @@ static void log_event(const EstServer *s, const EnrolEvent *event, uint64_t now_
         uint64_t wait_usec = event->next_usec == USEC_INFINITY ? 0 : event->next_usec - now_usec;
 
         if (event->failure)
-                g_string_append_printf(line, ": %s %s (%s)", s->error_code, s->error_text,
+                g_string_append_printf(line, ": %s%s%s (%s)",
+                                       event->code >= CODE(4, 0) ? s->error_code : "",
+                                       event->code >= CODE(4, 0) ? " " : "", s->error_text,
                                        s->place ? s->place->uri : "no EST server");
         else if (strcmp(event->name, "est-enrolled") == 0 && c) {
                 g_autofree char *until = time_text(c->not_after_sec);
