@@ -103,7 +103,14 @@ CtlExit ctl_bus_fail(Ctl *c, const sd_bus_error *error, int r, const char *where
             sd_bus_get_name_creds(c->bus, c->name, 0, NULL) < 0)
                 code = CTL_ABSENT;
 
-        if (code == CTL_ABSENT) {
+        if (where && g_ascii_strncasecmp(text, where, strlen(where)) == 0 &&
+            text[strlen(where)] == ':')
+                where = NULL; /* the daemon has said so itself */
+        if (where && g_str_has_prefix(where, "server ") &&
+            sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT)) {
+                ctl_fail(code, "%s: there is no such account", where);
+                ctl_hint("`lwm2mctl server list` shows those there are");
+        } else if (code == CTL_ABSENT) {
                 ctl_fail(code, "%s is not on the bus '%s': %s", c->name, c->address, text);
                 hint_absent(c);
         } else if (code == CTL_TIMEOUT && !says_lwm2md(error)) {

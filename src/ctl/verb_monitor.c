@@ -24,7 +24,8 @@ static char *detail_text(const cJSON *item) {
         const char *key = item->string ?: "";
         int64_t time_ns;
 
-        if ((g_str_has_suffix(key, "-at") || strcmp(key, "next-update") == 0) &&
+        if ((g_str_has_suffix(key, "-at") || strcmp(key, "next-update") == 0 ||
+             strcmp(key, "until") == 0) &&
             (cJSON_IsString(item) || cJSON_IsRaw(item)) &&
             parse_i64(item->valuestring, &time_ns) >= 0)
                 return time_text(time_ns);
@@ -36,7 +37,7 @@ static void print_details(const cJSON *details) {
 
         cJSON_ArrayForEach(item, details) {
                 g_autofree char *text = detail_text(item);
-                const char *quote = strchr(text, ' ') ? "'" : "";
+                const char *quote = !strchr(text, ' ') ? "" : strchr(text, '\'') ? "\"" : "'";
 
                 printf(" %s=%s%s%s", item->string, quote, text, quote);
         }

@@ -240,6 +240,11 @@ static CtlExit read_account(Ctl *c, const Args *a, NewAccount *n) {
         *n = (NewAccount){ .uri = args_word(a, 0),
                            .binding = args_get(a, "--binding"),
                            .bootstrap = args_get(a, "--bootstrap") };
+        if (n->bootstrap && (id || n->binding || args_get(a, "--lifetime")))
+                return ctl_fail(CTL_USAGE,
+                                "--bootstrap goes without --id, --lifetime and --binding");
+        if (!n->bootstrap && (args_get(a, "--hold-off") || args_get(a, "--account-timeout")))
+                return ctl_fail(CTL_USAGE, "--hold-off and --account-timeout are for --bootstrap");
         if (id && (parse_u16(id, &n->ssid) < 0 || n->ssid == 0 || n->ssid == UINT16_MAX))
                 return ctl_fail(CTL_USAGE, "--id=%s: expected 1 to 65534", id);
         code = seconds_of(a, "--lifetime", &n->lifetime);

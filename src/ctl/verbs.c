@@ -38,7 +38,7 @@ static const Option server_add_options[] = {
         { "--id", NULL, "ID", "short server id, 1 to 65534; the lowest free one if not given" },
         { "--lifetime", NULL, "SECONDS", "of the registration" },
         { "--binding", NULL, "BINDING", "U or T; Q behind it: queue mode" },
-        { "--bootstrap", NULL, NULL, "the bootstrap server's; without the options above" },
+        { "--bootstrap", NULL, NULL, "that of the bootstrap server; without the three above" },
         { "--hold-off", NULL, "SECONDS", "wait before asking the bootstrap server" },
         { "--account-timeout", NULL, "SECONDS", "keep it so long after a bootstrap" },
         { "--security", NULL, "MODE",

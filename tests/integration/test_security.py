@@ -342,7 +342,7 @@ def test_check_config(make_daemon, pki, tmp_path):
         ({**good, "Identity": "hex:6100"}, "zero byte"),
         (x509_keys("coaps://localhost", pki), None),
         (x509_keys("coaps://localhost", pki, KeyFile=pki / "server.key"), "not that of the"),
-        (x509_keys("coaps://localhost", pki, TrustFile=pki / "ca.key"), "0/x/4: not a certificate"),
+        (x509_keys("coaps://localhost", pki, TrustFile=pki / "ca.key"), "[Server main] TrustFile: not a certificate"),
         (x509_keys("coaps://localhost", pki, CipherSuites="TLS_RSA_WITH_RC4_128_MD5"),
          "no cipher suite this version has"),
     )

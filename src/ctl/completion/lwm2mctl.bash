@@ -68,7 +68,7 @@ _lwm2mctl() {
                 server | model) _lwm2mctl_reply < <(_lwm2mctl_verbs | sed -n "s/^$verb //p") ;;
                 wait)
                         _lwm2mctl_reply < <(printf '%s\n' bootstrapping registering registered online \
-                                offline disabled paused stopped idle resolving connecting updating failed)
+                                offline disabled paused stopped idle enrolling resolving connecting updating failed)
                         ;;
                 log-level) _lwm2mctl_reply < <(printf '%s\n' error warning notice info debug) ;;
                 "server add" | "server list" | "model list") ;;
