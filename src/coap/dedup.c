@@ -123,6 +123,13 @@ void dedup_answer(Dedup *d, uint16_t mid, const void *owner, bool safe, const vo
         make_room(d, list);
 }
 
+void dedup_forget(Dedup *d, uint16_t mid) {
+        Entry *e = find(d, mid);
+
+        if (e)
+                drop(d, e);
+}
+
 uint64_t dedup_expire(Dedup *d, uint64_t now_usec) {
         uint64_t next = UINT64_MAX;
 

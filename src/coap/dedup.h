@@ -38,6 +38,8 @@ void dedup_own(Dedup *d, uint16_t mid, void *owner);
  * (copied; n may be 0). safe: doing it again does no harm. */
 void dedup_answer(Dedup *d, uint16_t mid, const void *owner, bool safe, const void *answer,
                   size_t n);
+/* As if it had not come: it was not the peer's. */
+void dedup_forget(Dedup *d, uint16_t mid);
 /* Drops what is too old. When to call again: USEC_INFINITY (UINT64_MAX) when nothing is left. */
 uint64_t dedup_expire(Dedup *d, uint64_t now_usec);
 unsigned dedup_count(const Dedup *d);

@@ -447,6 +447,9 @@ static void refuse_protected(Link *l, const Packet *p, const OscoreReply *oscore
         o.payload = (const uint8_t *) refusal->text;
         o.n_payload = refusal->text ? strlen(refusal->text) : 0;
         send_reply(l, &reply, &o);
+        /* What anybody can send must not be the answer to a genuine request that comes after it. */
+        if (!refusal->protect && !l->tcp)
+                dedup_forget(l->dedup, p->mid);
 }
 
 static void receive_protected(Link *l, const Packet *p, uint64_t now_usec) {

@@ -3,7 +3,7 @@
 import pytest
 from dbus_fast import Variant
 
-from minicoap import BLOCK1, BLOCK2, CON, GET, PUT, Message, URI_PATH, block, code, uint
+from minicoap import ACK, BLOCK1, BLOCK2, CON, GET, PUT, Message, URI_PATH, block, code, uint
 from oscoreproxy import OSCORE, SECRET, Context
 from tcpserver import PING, TcpServer, frame, split
 from test_bootstrap import finish, give, security, server_object
@@ -166,6 +166,21 @@ def test_replay(gateway, oscore, server):
     # That has not used up the number.
     oscore.number = 0x4000
     assert server.read("/1/0/1").text == "3600"
+
+
+def test_forgery_that_overtakes(gateway, oscore, server):
+    """Somebody sees a request, and is faster with a broken one of the same message id and token."""
+    plain = Message(CON, GET, 4800, b"t", [(URI_PATH, b"3303"), (URI_PATH, b"0"), (URI_PATH, b"5700")])
+    genuine = oscore.context.seal(plain, b"\x50\x00")
+    forged = Message(CON, genuine.code, genuine.mid, genuine.token, genuine.options,
+                     bytes([genuine.payload[0] ^ 1]) + genuine.payload[1:])
+    oscore.send_raw(forged)
+    assert oscore.wait_answer(4800).code == code("4.00")
+    oscore.send_raw(genuine)
+    oscore.wait(lambda: [m for m in oscore.received if m.mid == 4800 and m.kind == ACK and m.all(OSCORE)])
+    oscore.number = 0x5001
+    assert server.read("/3303/0/5700").text == "21.5"
+    assert not oscore.reused
 
 
 def test_requests_without_protection(gateway, oscore, server):
