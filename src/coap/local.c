@@ -245,11 +245,23 @@ static bool has_place(const Link *l) {
         return !l->aside && l->session && !l->secure && !l->tcp && local_port(l) != 0;
 }
 
+/* What another process has sent from the port since it was noted is not known, and the server would
+ * take a message id seen within EXCHANGE_LIFETIME for a repetition. So where ids go on depends on
+ * the clock, which goes around them in 262 s: ahead of all that was sent at fewer than 250 messages
+ * a second, but for a burst, and however often processes were killed. */
+#define MID_USEC (4 * USEC_PER_MSEC)
+#define MID_BURST 64
+
+static uint16_t clock_mid(const Link *l) {
+        return (uint16_t) (link_now(l) / MID_USEC);
+}
+
 LinkPlace local_place(const Link *l) {
         LinkPlace place = { 0 };
 
         if (has_place(l)) {
                 place.port = ntohs(local_port(l));
+                place.mid_lead = (uint16_t) (coap_new_message_id(l->session) - clock_mid(l));
         }
         if (l->host && l->address.n > 0 &&
             getnameinfo((const struct sockaddr *) &l->address.v, l->address.n, place.address,
@@ -258,16 +270,11 @@ LinkPlace local_place(const Link *l) {
         return place;
 }
 
-/* What other processes have sent from the port within EXCHANGE_LIFETIME is not known, and the
- * server would take the same message id for a repetition. So the ids follow the clock, once around
- * in 262 s: one that begins here is ahead of all that sent fewer than 250 messages a second,
- * however often they were killed. */
-static uint16_t mid_of_now(const Link *l) {
-        return (uint16_t) (link_now(l) / (4 * USEC_PER_MSEC));
-}
-
 void local_take_place(Link *l, const LinkPlace *place) {
-        const Kept k = { .port = htons(place->port), .mid = mid_of_now(l) };
+        const Kept k = {
+                .port = htons(place->port),
+                .mid = (uint16_t) (clock_mid(l) + place->mid_lead + MID_BURST),
+        };
 
         if (place->port > 0 && !l->aside && !l->tcp && !kept(l))
                 g_hash_table_insert(l->transport->ports->by_ssid, GUINT_TO_POINTER(l->ssid),

@@ -68,7 +68,8 @@ typedef struct SocketOptions {
  * and drop what it observes. And which of its addresses it was met at. Links of one process to the
  * same server follow each other there by themselves. All 0: nowhere in particular. */
 typedef struct LinkPlace {
-        uint16_t port;                  /* of our socket */
+        uint16_t port;     /* of our socket */
+        uint16_t mid_lead; /* of our message ids there; means something to the transport alone */
         char address[LINK_ADDRESS_MAX]; /* of a server that is a name; "" */
 } LinkPlace;
 

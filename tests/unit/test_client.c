@@ -462,13 +462,14 @@ static void expect_register_after(Bed *b) {
 static void test_restart_at_the_same_place(void **state) {
         Bed *b = registered();
 
-        bed_link(b, 1)->place = (LinkPlace){ .port = 41000 };
+        bed_link(b, 1)->place = (LinkPlace){ .port = 41000, .mid_lead = 7 };
         assert_int_equal(client_update(b->client, 1, b->now), 0);
         bed_advance(b, 0);
         bed_answer(b, 1, CODE(2, 4), NULL);
         bed_reboot(b, 10);
         bed_start(b);
         assert_int_equal(bed_link(b, 1)->place.port, 41000);
+        assert_int_equal(bed_link(b, 1)->place.mid_lead, 7);
         bed_free(b);
 }
 

@@ -7,9 +7,9 @@
 #include "lwm2m/account/account.h"
 
 /* format, endpoint, uri, version, lifetime, binding, queue, sms, digest of links,
- * location, end of the lifetime, last contact, port, address. A Maybe has no place in a
- * file read after an attack, hence empty texts. */
-#define BLOB_TYPE "(ussyyusbssasxxqs)"
+ * location, end of the lifetime, last contact, port, lead of message ids, address. A Maybe has no
+ * place in a file read after an attack, hence empty texts. */
+#define BLOB_TYPE "(ussyyusbssasxxqqs)"
 #define BLOB_FORMAT 4U
 #define BLOB_MAX 65536
 
@@ -120,11 +120,11 @@ GBytes *registration_save(const Registration *r) {
         g_autoptr(GVariant) v = NULL;
 
         v = g_variant_ref_sink(g_variant_new(
-                "(ussyyusbss^asxxqs)", BLOB_FORMAT, r->endpoint, r->uri, r->version.major,
+                "(ussyyusbss^asxxqqs)", BLOB_FORMAT, r->endpoint, r->uri, r->version.major,
                 r->version.minor, r->lifetime_sec, text_of(r->binding), (gboolean) r->queue,
                 text_of(r->sms), text_of(r->links_digest),
                 r->location ? (const char *const *) r->location : none, r->deadline_ns,
-                r->registered_ns, r->place.port, r->place.address));
+                r->registered_ns, r->place.port, r->place.mid_lead, r->place.address));
         return g_variant_get_data_as_bytes(v);
 }
 
@@ -147,10 +147,10 @@ int registration_load(GBytes *blob, Registration **ret) {
         v = g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE(BLOB_TYPE), blob, FALSE));
         if (!g_variant_is_normal_form(v))
                 return -EBADMSG;
-        g_variant_get(v, "(ussyyusbss^asxxq&s)", &format, &r->endpoint, &r->uri, &r->version.major,
+        g_variant_get(v, "(ussyyusbss^asxxqq&s)", &format, &r->endpoint, &r->uri, &r->version.major,
                       &r->version.minor, &r->lifetime_sec, &r->binding, &queue, &r->sms,
                       &r->links_digest, &r->location, &r->deadline_ns, &r->registered_ns,
-                      &r->place.port, &address);
+                      &r->place.port, &r->place.mid_lead, &address);
         if (!is_plausible(r, format) || strlen(address) >= sizeof(r->place.address))
                 return -EBADMSG;
         memcpy(r->place.address, address, strlen(address) + 1);
