@@ -194,9 +194,16 @@ static int take_attribute(EstAttributes *a, const ASN1_TYPE *item) {
         return 0;
 }
 
+/* Never NULL, which no offset may be added to. */
+static const uint8_t *bytes_of(GBytes *body, gsize *ret_n) {
+        const uint8_t *bytes = g_bytes_get_data(body, ret_n);
+
+        return bytes ? bytes : (const uint8_t *) "";
+}
+
 static int read_attributes(GBytes *body, EstAttributes *ret, char **ret_error) {
         gsize n;
-        const uint8_t *at = g_bytes_get_data(body, &n), *end = at + n;
+        const uint8_t *at = bytes_of(body, &n), *end = at + n;
         g_autoptr(ASN1_SEQUENCE_ANY) list = d2i_ASN1_SEQUENCE_ANY(NULL, &at, (long) n);
         EstAttributes a = { 0 };
 
@@ -214,7 +221,7 @@ static int read_attributes(GBytes *body, EstAttributes *ret, char **ret_error) {
 
 static Certificates *read_bag(GBytes *body) {
         gsize n;
-        const uint8_t *at = g_bytes_get_data(body, &n), *end = at + n;
+        const uint8_t *at = bytes_of(body, &n), *end = at + n;
         g_autoptr(PKCS7) p7 = d2i_PKCS7(NULL, &at, (long) n);
 
         if (!p7 || at != end || !PKCS7_type_is_signed(p7) || !p7->d.sign || !p7->d.sign->cert)
@@ -224,7 +231,7 @@ static Certificates *read_bag(GBytes *body) {
 
 static Certificates *read_single(GBytes *body) {
         gsize n;
-        const uint8_t *at = g_bytes_get_data(body, &n), *end = at + n;
+        const uint8_t *at = bytes_of(body, &n), *end = at + n;
         g_autoptr(X509) x = d2i_X509(NULL, &at, (long) n);
         Certificates *list;
 

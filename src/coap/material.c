@@ -47,7 +47,7 @@ int material_certificates(GBytes *bytes, STACK_OF(X509) * *ret, char **ret_error
         g_autoptr(BIO) bio = bio_of(bytes);
         const bool pem = is_pem(bytes);
         gsize n;
-        const uint8_t *at = g_bytes_get_data(bytes, &n), *end = at + n;
+        const uint8_t *at = g_bytes_get_data(bytes, &n), *end = at ? at + n : NULL;
         X509 *x;
 
         ERR_clear_error();

@@ -99,6 +99,14 @@ static void server_clear(Server *s) {
                 close(s->fd);
 }
 
+static void stream_config_clear(StreamConfig *c) {
+        g_free(c->psk);
+        g_free(c->certificate);
+        g_free(c->key);
+        g_free(c->authority);
+        g_free(c->ciphers);
+}
+
 /* stream: NULL for datagrams. */
 static int run(Server *s, const char *address, const StreamConfig *stream) {
         Input in = { .server = s, .text = g_string_new(NULL) };
@@ -175,5 +183,6 @@ int main(int argc, char **argv) {
         stream.max_message = (uint32_t) MAX(max_message, 0);
         r = run(&server, address ? address : "127.0.0.1:0", tcp ? &stream : NULL);
         server_clear(&server);
+        stream_config_clear(&stream);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
