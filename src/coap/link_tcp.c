@@ -160,22 +160,19 @@ static void on_deadline(void *userdata, uint64_t now_usec) {
         link_leave(l);
 }
 
-static void on_stall(void *userdata, uint64_t now_usec) {
-        Link *l = userdata;
-
+static void end_late(Link *l, const char *why, uint64_t now_usec) {
         link_enter(l);
-        tcp_end(l, -ETIMEDOUT, "the server does not read what is sent");
+        tcp_end(l, -ETIMEDOUT, "%s", why);
         link_settle(l, now_usec);
         link_leave(l);
 }
 
-static void on_rest(void *userdata, uint64_t now_usec) {
-        Link *l = userdata;
+static void on_stall(void *userdata, uint64_t now_usec) {
+        end_late(userdata, "the server does not read what is sent", now_usec);
+}
 
-        link_enter(l);
-        tcp_end(l, -ETIMEDOUT, "the server began a message and does not go on");
-        link_settle(l, now_usec);
-        link_leave(l);
+static void on_rest(void *userdata, uint64_t now_usec) {
+        end_late(userdata, "the server began a message and does not go on", now_usec);
 }
 
 static void on_ping(void *userdata, uint64_t now_usec) {
